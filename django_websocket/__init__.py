@@ -1,0 +1,58 @@
+"""WebSockets in plain, synchronous Django views.
+
+Importing this package imports neither Django nor eventlet: a name is loaded when it is first used, so that a server's
+worker can still monkey-patch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .exceptions import (
+    ConnectionClosed,
+    HandshakeError,
+    InvalidData,
+    MalformedWebSocket,
+    MessageTooBig,
+    PolicyViolation,
+    ProtocolError,
+    SocketNotFound,
+    UnsupportedFeature,
+    WebSocketError,
+)
+
+if TYPE_CHECKING:
+    from .decorators import accept_websocket, require_websocket
+    from .websocket import WebSocket
+
+__version__ = "1.0.0"
+
+_LAZY = {"accept_websocket": "decorators", "require_websocket": "decorators", "WebSocket": "websocket"}
+
+__all__ = [
+    "ConnectionClosed",
+    "HandshakeError",
+    "InvalidData",
+    "MalformedWebSocket",
+    "MessageTooBig",
+    "PolicyViolation",
+    "ProtocolError",
+    "SocketNotFound",
+    "UnsupportedFeature",
+    "WebSocket",
+    "WebSocketError",
+    "accept_websocket",
+    "require_websocket",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name when it is first used (PEP 562)."""
+    from importlib import import_module
+
+    try:
+        module = _LAZY[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = globals()[name] = getattr(import_module(f".{module}", __name__), name)
+    return value

@@ -1,0 +1,374 @@
+"""RFC 6455: versions 13, 8 and 7, which share their frames."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import hashlib
+import hmac
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import ClassVar, Final
+
+from ..exceptions import HandshakeError, InvalidData, MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
+from .base import CloseCode, Message, Protocol, State, check_close
+from .frames import (
+    CONTROL_OPCODES,
+    DATA_OPCODES,
+    FIN,
+    MASKED,
+    MAX_CONTROL_SIZE,
+    Opcode,
+    build_frame,
+    extended_length,
+    parse_close,
+)
+from .http import Request, check_extensions, check_upgrade, header_lines, parse_tokens, reflectable, tokens
+from .masking import apply_mask
+
+#: Section 1.3
+GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#: Pongs that may wait to be sent. More pings than this in one read are a flood, and only the latest of them is
+#: answered, as section 5.5.3 allows.
+MAX_PONGS: Final = 256
+
+
+class RFC6455(Protocol):
+    """The WebSocket protocol of RFC 6455.
+
+    Versions 8 and 7 are the drafts hybi-08 to hybi-12 and hybi-07, whose clients name their origin in
+    Sec-WebSocket-Origin.
+    """
+
+    versions = (13, 8, 7)
+    version_headers: ClassVar[tuple[tuple[str, str], ...]] = (("Sec-WebSocket-Version", "13, 8, 7"),)
+    can_ping = True
+
+    # Opening handshake (section 4)
+
+    @classmethod
+    def matches(cls, request: Request) -> bool:
+        """Tell whether the request has Sec-WebSocket-Version or Sec-WebSocket-Key."""
+        return "sec-websocket-version" in request.headers or "sec-websocket-key" in request.headers
+
+    @property
+    def origin(self) -> str | None:
+        """The Origin the client has named: before version 13 in Sec-WebSocket-Origin, by some clients in both."""
+        origin = super().origin
+        return self.request.headers.get("sec-websocket-origin", origin) if self.version < 13 else origin
+
+    def _check_request(self) -> None:
+        """Check the client's request (section 4.2.1)."""
+        request = self.request
+        check_upgrade(request)
+        version = request.header("sec-websocket-version").strip(" \t")
+        if version not in map(str, self.versions):
+            raise HandshakeError("the Sec-WebSocket-Version is missing or unsupported", headers=self.version_headers)
+        self.version = int(version)
+        if self.version < 13 and "origin" in request.headers and self.origin != request.headers["origin"]:
+            raise HandshakeError("Origin and Sec-WebSocket-Origin differ")
+        _check_key(request.header("sec-websocket-key").strip(" \t"))
+        check_extensions(request.header("sec-websocket-extensions"))
+        self.offered_subprotocols = parse_tokens(request.header("sec-websocket-protocol"), "Sec-WebSocket-Protocol")
+
+    def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Accept the connection (section 4.2.2)."""
+        lines = self._check_accept(subprotocol, headers)
+        accept = _accept_value(self.request.header("sec-websocket-key").strip(" \t"))
+        if subprotocol is not None:
+            lines = f"Sec-WebSocket-Protocol: {subprotocol}\r\n{lines}"
+        self.outgoing.append(
+            "HTTP/1.1 101 Switching Protocols\r\n"
+            "Upgrade: websocket\r\n"
+            "Connection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n"
+            f"{lines}\r\n".encode("ascii")
+        )
+        self.state = State.OPEN
+
+    def connect(self) -> None:
+        """Ask for the connection (section 4.1).
+
+        :raises ValueError: something that a handshake cannot carry.
+        """
+        request = self.request
+        extra = {name.title(): value for name, value in request.headers.items()}
+        header_lines(extra.items())
+        headers = {
+            "Host": reflectable(extra.pop("Host", request.host or ""), "Host"),
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
+            "Sec-WebSocket-Version": str(self.version),
+        }
+        if self.offered_subprotocols:
+            headers["Sec-WebSocket-Protocol"] = ", ".join(self.offered_subprotocols)
+            if parse_tokens(headers["Sec-WebSocket-Protocol"], "Sec-WebSocket-Protocol") != self.offered_subprotocols:
+                raise HandshakeError("the subprotocols to offer are malformed")
+        if self.version < 13 and "Origin" in extra:
+            extra["Sec-WebSocket-Origin"] = extra.pop("Origin")
+        headers |= extra
+        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        target = reflectable(request.target, "request target")
+        self.outgoing.append(f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii"))
+        self.request = replace(request, headers={name.lower(): value for name, value in headers.items()})
+
+    def _check_response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Check the server's answer (section 4.1)."""
+        if status != 101:
+            raise HandshakeError(f"the server refused with status {status}", status=status)
+        if tokens(headers.get("upgrade", "")) != {"websocket"} or "upgrade" not in tokens(
+            headers.get("connection", "")
+        ):
+            raise HandshakeError("the server's answer is no upgrade to WebSocket")
+        expected = _accept_value(self.request.header("sec-websocket-key"))
+        if not hmac.compare_digest(headers.get("sec-websocket-accept", "").encode(), expected.encode()):
+            raise HandshakeError("the server's Sec-WebSocket-Accept is wrong")
+        if "sec-websocket-extensions" in headers:
+            raise HandshakeError("the server uses an extension that was not offered")
+        subprotocol = headers.get("sec-websocket-protocol")
+        if subprotocol is not None and subprotocol not in self.offered_subprotocols:
+            raise HandshakeError("the server uses a subprotocol that was not offered")
+        self.subprotocol = subprotocol
+        self.state = State.OPEN
+
+    # Frames that come in (section 5)
+
+    #: Bytes of an unfinished frame header or control frame.
+    _rest: bytes = b""
+    #: Payload bytes that the data frame being read still lacks.
+    _missing: int = 0
+    _mask: bytes | None = None
+    _final: bool = True
+    #: TEXT or BINARY while a message is unfinished.
+    _opcode: int | None = None
+    #: What has come of it, unmasked, and in how many frames.
+    _payload: bytearray
+    _fragments: int = 0
+    _decoder: codecs.IncrementalDecoder
+
+    def receive(self, data: bytes) -> list[Message]:
+        """Take bytes from the peer; see :meth:`Protocol.receive`."""
+        messages: list[Message] = []
+        if self.state is State.CLOSED:
+            return messages
+        if self.state is State.CONNECTING:
+            rest = self._receive_head(data)
+            if not rest:
+                return messages
+            data = rest
+        if not data:
+            self._finish(CloseCode.ABNORMAL_CLOSURE)
+            return messages
+        try:
+            self._parse(data, messages)
+        except UnicodeDecodeError:
+            self._fail(InvalidData("a text message is not UTF-8"))
+        except ProtocolError as error:
+            self._fail(error)
+        return messages
+
+    def _parse(self, data: bytes, messages: list[Message]) -> None:
+        """Parse all frames of ``data``; messages go to ``messages``."""
+        position, size = 0, len(data)
+        if self._missing:
+            position = self._continue_frame(data, messages)
+        elif self._rest:
+            data = self._rest + data
+            size = len(data)
+        while size - position >= 2:
+            first, second = data[position], data[position + 1]
+            self._check_header(first, second)
+            start, length = position + 2, second & 0x7F
+            if length > MAX_CONTROL_SIZE:
+                width = 2 if length == 126 else 8
+                start += width
+                if start > size:
+                    break
+                length = extended_length(data[start - width : start])
+            opcode = first & 0x0F
+            if opcode <= Opcode.BINARY:
+                self._check_limits(length)
+            mask = None
+            if not self.client:
+                start += 4
+                if start > size:
+                    break
+                mask = data[start - 4 : start]
+            stop = start + length
+            if stop > size:
+                if opcode > Opcode.BINARY:
+                    break
+                self._begin_frame(first, mask, data[start:], stop - size)
+                position = size
+                break
+            position = stop
+            payload = data[start:stop] if mask is None else apply_mask(data[start:stop], mask)
+            if first == FIN | Opcode.TEXT:
+                messages.append(str(payload, "utf-8"))
+            elif first == FIN | Opcode.BINARY:
+                messages.append(bytes(payload))
+            elif opcode <= Opcode.BINARY:
+                self._begin_frame(first, None, payload, 0)
+                self._end_frame(messages)
+            else:
+                self._receive_control(opcode, bytes(payload))
+                if self.state is State.CLOSED:
+                    return
+        self._rest = data[position:]
+
+    def _check_header(self, first: int, second: int) -> None:
+        """Check the first two bytes of a frame, before anything of its payload is kept (section 5.2)."""
+        opcode = first & 0x0F
+        if first & 0x70:
+            raise ProtocolError("reserved bits are set")
+        if opcode in CONTROL_OPCODES:
+            if not first & FIN or second & 0x7F > MAX_CONTROL_SIZE:
+                raise ProtocolError("a control frame is fragmented or too long")
+        elif opcode not in DATA_OPCODES:
+            raise ProtocolError("an unknown opcode")
+        elif (opcode == Opcode.CONTINUATION) is (self._opcode is None):
+            raise ProtocolError("a continuation frame is out of place, or one is missing")
+        # Section 5.1
+        if bool(second & MASKED) is self.client:
+            raise ProtocolError("a server's frame is masked" if self.client else "a client's frame is not masked")
+
+    def _check_limits(self, length: int) -> None:
+        """Check a data frame's ``length``, and its message with it, against the limits (section 10.4)."""
+        if self._opcode is not None:
+            length += len(self._payload)
+            if self.max_fragments is not None and self._fragments >= self.max_fragments:
+                raise PolicyViolation("a message has too many fragments")
+        if self.max_message_size is not None and length > self.max_message_size:
+            raise MessageTooBig("a message is too big")
+
+    def _begin_frame(self, first: int, mask: bytes | None, payload: bytes | bytearray, missing: int) -> None:
+        """Take the beginning of a data frame that is not a whole message."""
+        if self._opcode is None:
+            self._opcode = first & 0x0F
+            self._payload = bytearray()
+            self._fragments = 0
+            self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._fragments += 1
+        self._final = bool(first & FIN)
+        self._mask = mask
+        self._missing = missing
+        self._extend(payload)
+
+    def _continue_frame(self, data: bytes, messages: list[Message]) -> int:
+        """Take payload that a data frame lacked from the front of ``data``; give where it ends."""
+        payload = data[: self._missing]
+        self._missing -= len(payload)
+        self._rest = b""
+        self._extend(payload)
+        if not self._missing:
+            self._end_frame(messages)
+        return len(payload)
+
+    def _extend(self, payload: bytes | bytearray) -> None:
+        """Unmask ``payload``, validate it where it is text (section 8.1), and keep it."""
+        if self._mask is not None:
+            turn = len(payload) % 4
+            payload = apply_mask(payload, self._mask)
+            self._mask = self._mask[turn:] + self._mask[:turn]
+        if self._opcode == Opcode.TEXT:
+            self._decoder.decode(payload)
+            # The one thing that is certain before Python's decoder says so: half a surrogate.
+            pending = self._decoder.getstate()[0]
+            if len(pending) == 2 and pending[0] == 0xED and pending[1] >= 0xA0:
+                raise InvalidData("a text message is not UTF-8")
+        self._payload += payload
+
+    def _end_frame(self, messages: list[Message]) -> None:
+        """Finish a data frame, and its message if it was the last (section 5.4)."""
+        if not self._final:
+            return
+        payload, opcode = self._payload, self._opcode
+        self._payload, self._opcode = bytearray(), None
+        messages.append(str(payload, "utf-8") if opcode == Opcode.TEXT else bytes(payload))
+
+    def _receive_control(self, opcode: int, payload: bytes) -> None:
+        """Take a control frame (section 5.5)."""
+        if opcode == Opcode.PONG:
+            self.pong = payload
+        elif opcode == Opcode.CLOSE:
+            code, reason = parse_close(payload)
+            if self.state is State.OPEN:
+                # Section 5.5.1: the status code is typically echoed; a reason is not.
+                self._queue(Opcode.CLOSE, payload[:2])
+            self._finish(code, reason)
+        elif self.state is State.OPEN:
+            # Section 5.5.2 wants pongs until the peer's Close has come. Once ours is sent none goes out: it is
+            # the last frame that a peer gets from us.
+            if len(self.outgoing) >= MAX_PONGS and self.outgoing[-1][0] == FIN | Opcode.PONG:
+                self.outgoing.pop()
+            self._queue(Opcode.PONG, payload)
+
+    def _fail(self, error: ProtocolError) -> None:
+        """Fail the connection (section 7.1.7): send Close, take nothing more."""
+        if self.state is State.OPEN:
+            self._queue(Opcode.CLOSE, error.code.to_bytes(2, "big") + str(error).encode())
+        self.eof_to_send = True
+        self._finish(error.code, str(error), error)
+
+    def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
+        super()._finish(code, reason, error)
+        self._rest, self._payload = b"", bytearray()
+
+    # Frames that go out
+
+    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+        """Send a message in one frame."""
+        if isinstance(message, str):
+            opcode, payload = Opcode.TEXT, message.encode()
+        elif isinstance(message, (bytes, bytearray, memoryview)):
+            opcode, payload = Opcode.BINARY, bytes(message)
+        else:
+            raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
+        self._check_open()
+        self._queue(opcode, payload)
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping (section 5.5.2).
+
+        :raises TypeError: ``data`` is not bytes.
+        :raises ValueError: over 125 bytes.
+        """
+        if not isinstance(data, (bytes, bytearray, memoryview)):
+            raise TypeError("ping() takes bytes")
+        if len(data := bytes(data)) > MAX_CONTROL_SIZE:
+            raise ValueError(f"a ping has at most {MAX_CONTROL_SIZE} bytes")
+        self._check_open()
+        self._queue(Opcode.PING, data)
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Start the closing handshake (section 7.1.2)."""
+        payload = check_close(code, reason)
+        if self.state is State.OPEN:
+            self._queue(Opcode.CLOSE, code.to_bytes(2, "big") + payload)
+            self.state = State.CLOSING
+        elif self.state is State.CONNECTING:
+            self._finish(CloseCode.ABNORMAL_CLOSURE)
+
+    def _queue(self, opcode: int, payload: bytes) -> None:
+        self.outgoing.append(build_frame(opcode, payload, masked=self.client))
+
+
+def _check_key(key: str) -> None:
+    """Check Sec-WebSocket-Key: 16 bytes in base64 (section 4.2.1).
+
+    :raises HandshakeError: it is something else.
+    """
+    try:
+        valid = len(key) == 24 and len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
+    except (UnicodeEncodeError, binascii.Error):
+        valid = False
+    if not valid:
+        raise HandshakeError("the Sec-WebSocket-Key is missing or malformed")
+
+
+def _accept_value(key: str) -> str:
+    """Give the Sec-WebSocket-Accept for a key (section 4.2.2)."""
+    return base64.b64encode(hashlib.sha1(key.encode() + GUID, usedforsecurity=False).digest()).decode()

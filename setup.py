@@ -1,0 +1,88 @@
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+
+def read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
+def version() -> str:
+    match = re.search(r'^__version__ = "([^"]+)"$', read("django_websocket/__init__.py"), re.MULTILINE)
+    if match is None:
+        raise RuntimeError("django_websocket/__init__.py has no __version__")
+    return match[1]
+
+
+# What the test suite imports, and setuptools because it builds a wheel to look inside.
+TEST = [
+    "coverage>=7.10",
+    "hypothesis>=6.100",
+    "pytest>=8.4",
+    "pytest-cov>=6",
+    "pytest-django>=4.11",
+    "pytest-randomly>=3.16",
+    "pytest-timeout>=2.3",
+    "selenium>=4.30",
+    "setuptools>=77",
+    "websocket-client>=1.8",
+    "websockets>=15",
+    "wsproto>=1.2",
+]
+DOCS = ["furo", "sphinx>=8.1"]
+# The linter is pinned to its minor version: a new one brings new rules, and those are a change of their own.
+LINT = ["ruff~=0.17.0"]
+TYPES = ["django-stubs>=5.2", "mypy>=1.15"]
+
+setup(
+    name="django-websocket",
+    version=version(),
+    description="WebSockets in plain, synchronous Django views",
+    long_description=read("README.rst"),
+    long_description_content_type="text/x-rst",
+    author="The django-websocket contributors",
+    license_expression="BSD-3-Clause",
+    license_files=["LICENSE"],
+    packages=find_packages(include=["django_websocket", "django_websocket.*"]),
+    package_data={"django_websocket": ["py.typed"]},
+    zip_safe=False,
+    python_requires=">=3.10",
+    install_requires=[
+        "Django>=5.2",
+        # 0.40.3 is the first release with the fix of CVE-2025-58068, a way to smuggle requests past eventlet.wsgi.
+        "eventlet>=0.40.3",
+    ],
+    extras_require={
+        "test": TEST,
+        "docs": DOCS,
+        "lint": LINT,
+        "types": TYPES,
+        "dev": [*TEST, *DOCS, *LINT, *TYPES, "tox>=4.30", "tox-uv>=1.20"],
+    },
+    keywords=["django", "websocket", "websockets", "wsgi", "rfc6455", "hixie-76", "eventlet"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Web Environment",
+        "Framework :: Django",
+        "Framework :: Django :: 5.2",
+        "Framework :: Django :: 6.0",
+        "Framework :: Django :: 6.1",
+        "Intended Audience :: Developers",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: Python :: 3.14",
+        "Topic :: Internet :: WWW/HTTP",
+        "Topic :: Internet :: WWW/HTTP :: WSGI",
+        "Topic :: Software Development :: Libraries :: Python Modules",
+        "Typing :: Typed",
+    ],
+)

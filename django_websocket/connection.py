@@ -1,0 +1,413 @@
+"""The connection below a WebSocket: bytes, time, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from .exceptions import ConnectionClosed
+from .protocols.base import CloseCode, Message, Protocol, State
+from .registry import registry
+from .transports import READ_SIZE, Lock, Transport, open_transport
+
+logger = logging.getLogger("django_websocket.connection")
+
+#: Seconds that the end of a view waits for each of other threads that still send or read, after they were woken.
+LEAVING_TIME: Final = 1.0
+#: Seconds of one wait at most: poll() takes no more than 24 days.
+MAX_WAIT: Final = 86400.0
+#: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
+MAX_PATIENCE: Final = 20.0
+
+
+class Connection:
+    """A protocol and a transport, driven by the threads that call.
+
+    Of the protocol's calls one runs at a time, under a mutex that is never held over a read or a write. One thread may
+    read and one may write, each under a lock of its own. What the protocol says by itself, a pong or a Close, is sent
+    by whoever has read its cause, or by the thread that is writing at the moment.
+    """
+
+    def __init__(
+        self,
+        protocol: Protocol,
+        take_over: Callable[[], tuple[Any, bytes]],
+        *,
+        subprotocols: Sequence[str] = (),
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        send_timeout: float = 10,
+        close_timeout: float = 5,
+        handshake_timeout: float = 5,
+        encoder: type[json.JSONEncoder] | None = None,
+        name: str = "",
+    ) -> None:
+        """Make a connection of a checked handshake; ``take_over`` gives the server's socket and what it has read of it.
+
+        All times are in seconds. ``name`` says in the log which connection it is.
+        """
+        self._protocol = protocol
+        self._take_over = take_over
+        self._ping_interval = ping_interval if protocol.can_ping else None
+        self._ping_timeout = ping_timeout
+        self._watch = None
+        if ping_interval is not None and not protocol.can_ping:
+            self._watch = ping_interval, ping_timeout or ping_interval
+        self._send_timeout = send_timeout
+        self._close_timeout = close_timeout
+        self._handshake_timeout = handshake_timeout
+        self._encoder = encoder
+        self._name = name
+        self._subprotocol = next((name for name in subprotocols if name in protocol.offered_subprotocols), None)
+
+        self._transport: Transport | None = None
+        self._messages: deque[Message] = deque()
+        #: Held around calls of the protocol, which take no time; never while reading or writing.
+        self._mutex: Lock
+        #: Held while writing, so that frames leave whole and in order.
+        self._writing: Lock
+        #: Held while reading.
+        self._reading: Lock
+        self._clock: Callable[[], float]
+        self._owner: object
+        #: Bytes read since the queue was empty.
+        self._backlog = 0
+        #: When bytes came in last; when they were looked for last.
+        self._heard = self._looked = 0.0
+        #: When the keepalive's ping went out that has had no answer.
+        self._pinged: float | None = None
+        self._last_ping: tuple[bytes, float] | None = None
+        self._latency: float | None = None
+        self._close_deadline: float | None = None
+        self._requested: int | None = None
+        self._eof_sent = False
+        self._nones = 0
+        #: Whether a thread waits for messages.
+        self._waiting = False
+
+    @property
+    def handshake_sent(self) -> bool:
+        """Whether the handshake has been sent: from then on no HTTP response can be."""
+        return self._transport is not None
+
+    # Opening
+
+    def _connect(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> Transport:
+        """Send the handshake; the connection is open then, or closed if the client is gone."""
+        protocol = self._protocol
+        if protocol.state is not State.CONNECTING:
+            raise protocol.closed_error()
+        protocol.accept(subprotocol, headers)
+        sock, received = self._take_over()
+        transport = open_transport(sock, min(self._ping_interval or MAX_PATIENCE, MAX_PATIENCE))
+        self._clock = transport.clock
+        self._owner = transport.current()
+        self._mutex, self._writing, self._reading = transport.mutex(), transport.lock(), transport.lock()
+        self._heard = self._looked = self._clock()
+        self._transport = transport
+        if self._watch:
+            transport.watch(*self._watch)
+        # Before what has come is looked at: some proxies hold the rest of an old handshake back until they see this.
+        self._flush()
+        if received:
+            self._feed(received)
+        self._complete_handshake(transport)
+        registry.add(self)
+        return transport
+
+    def _complete_handshake(self, transport: Transport) -> None:
+        """Read the rest of a handshake that has more than a request (hixie-76's eight bytes)."""
+        deadline = self._clock() + self._handshake_timeout
+        while self._protocol.state is State.CONNECTING:
+            try:
+                self._feed(transport.receive(max(0.0, deadline - self._clock())))
+            except TimeoutError:
+                self._lose("the rest of the handshake did not come in time", logging.WARNING)
+
+    # Receiving
+
+    def _receive(self, transport: Transport, deadline: float | None) -> None:
+        """Wait for bytes until ``deadline``, or until it is time for something else, and do that.
+
+        The caller holds the lock for reading.
+        """
+        self._backlog = 0
+        self._flush_late()
+        try:
+            self._feed(transport.receive(self._patience(deadline)))
+            if self._protocol.state is not State.CLOSING:
+                return
+        except TimeoutError:
+            pass
+        self._keep_time()
+
+    def _look(self, transport: Transport) -> bool:
+        """Take what has come, without waiting, while less than one read's worth is queued.
+
+        Gives whether it could look: not while another thread reads.
+        """
+        if not self._reading.acquire(blocking=False):
+            return False
+        try:
+            if not self._messages:
+                self._backlog = 0
+            self._looked = self._clock()
+            if self._backlog < READ_SIZE and self._protocol.state is not State.CLOSED:
+                data = transport.receive_now()
+                if data is not None:
+                    self._feed(data, wait=False)
+        finally:
+            self._reading.release()
+        return True
+
+    def _feed(self, data: bytes, *, wait: bool = True) -> None:
+        """Take bytes that came in; answers leave at once, or with ``wait=False`` as far as they can."""
+        protocol = self._protocol
+        self._heard = self._looked = self._clock()
+        self._pinged = None
+        self._backlog += len(data)
+        with self._mutex:
+            messages = protocol.receive(data)
+        if messages:
+            self._messages.extend(messages)
+        if protocol.outgoing or protocol.eof_to_send or self._requested is not None:
+            (self._flush if wait else self._flush_now)()
+        if protocol.pong is not None:
+            self._note_pong()
+        if protocol.error is not None:
+            self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
+
+    # Time
+
+    def _patience(self, deadline: float | None) -> float | None:
+        """Give the seconds to wait for bytes, ``None`` for the transport's own patience: the ping interval."""
+        now = self._clock()
+        if self._protocol.state is State.CLOSING:
+            limit = self._close_deadline
+        elif self._pinged is not None:
+            limit = None if self._ping_timeout is None else self._pinged + self._ping_timeout
+        elif self._ping_interval is None:
+            limit = None
+        elif deadline is None and now - self._heard < self._ping_interval / 20:
+            return None
+        else:
+            limit = self._heard + self._ping_interval
+        if limit is None or (deadline is not None and deadline < limit):
+            limit = deadline
+        return None if limit is None else min(max(0.0, limit - now), MAX_WAIT)
+
+    def _keep_time(self) -> None:
+        """Do what is due: a ping, or giving up on a peer that gives no sign of life or does not answer Close."""
+        self._flush_late()
+        now = self._clock()
+        if self._protocol.state is State.CLOSING:
+            if self._close_deadline is not None and now >= self._close_deadline:
+                self._lose("the peer did not answer Close")
+        elif self._pinged is not None:
+            if self._ping_timeout is not None and now >= self._pinged + self._ping_timeout:
+                self._lose("no sign of life after a ping")
+        elif self._ping_interval is not None and now >= self._heard + self._ping_interval:
+            data = os.urandom(4)
+            with self._mutex:
+                if self._protocol.state is not State.OPEN:
+                    return
+                self._protocol.ping(data)
+            self._pinged = now
+            self._last_ping = data, now
+            self._flush()
+
+    def _note_pong(self) -> None:
+        pong, self._protocol.pong = self._protocol.pong, None
+        if self._last_ping is not None and self._last_ping[0] == pong:
+            self._latency = self._clock() - self._last_ping[1]
+            self._last_ping = None
+
+    # Sending
+
+    def _transmit(self, call: Callable[[Any], None], argument: object) -> None:
+        with self._writing:
+            with self._mutex:
+                call(argument)
+            self._write()
+        if self._protocol.outgoing or self._requested is not None:
+            self._flush()
+
+    def _write(self) -> None:
+        """Send what the protocol has ready; the caller holds the lock for writing.
+
+        :raises ConnectionClosed: the connection is gone.
+        """
+        assert self._transport is not None
+        with self._mutex:
+            data, eof = self._protocol.data_to_send(), self._protocol.eof_to_send
+        try:
+            if data:
+                self._transport.send(data, self._send_timeout)
+        except TimeoutError:
+            self._lose("the client does not read")
+        except OSError:
+            # What it said before it went, a Close perhaps, may still be there: for us, or for the thread that reads.
+            if self._look(self._transport):
+                self._lose("the client is gone")
+        except BaseException:
+            # Interrupted in the midst of a frame, by a worker's or eventlet's timeout: nothing can follow it.
+            self._lose("interrupted while sending")
+            raise
+        else:
+            if eof and not self._eof_sent:
+                self._eof_sent = True
+                self._transport.shutdown(socket.SHUT_WR)
+            return
+        raise self._protocol.closed_error()
+
+    def _flush(self) -> None:
+        """Send what the protocol says by itself. A thread that is sending does it, when it is done, if there is one."""
+        protocol = self._protocol
+        while protocol.outgoing or self._requested is not None or (protocol.eof_to_send and not self._eof_sent):
+            if not self._writing.acquire(blocking=False):
+                return
+            try:
+                with self._mutex:
+                    self._obey()
+                self._write()
+            except ConnectionClosed:
+                return
+            finally:
+                self._writing.release()
+
+    def _flush_late(self) -> None:
+        """Send what could not be sent at its time; a Close among it gets its answer's time from now on."""
+        if self._protocol.outgoing or self._requested is not None:
+            self._flush()
+            self._close_deadline = self._clock() + self._close_timeout
+
+    def _flush_now(self) -> None:
+        """Send what can be sent of what the protocol says by itself, without waiting for anything.
+
+        Safe in a signal handler: the thread that it has interrupted may hold any of the locks.
+        """
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
+            if not self._mutex.acquire(blocking=False):
+                return
+            try:
+                self._obey()
+                data = self._protocol.data_to_send()
+            finally:
+                self._mutex.release()
+            if data and self._transport is not None:
+                rest = data[self._transport.send_now(data) :]
+                if rest:
+                    # Before what others have queued meanwhile.
+                    self._protocol.outgoing.insert(0, rest)
+        finally:
+            self._writing.release()
+
+    # Closing
+
+    def request_close(self, code: int) -> None:
+        """Send Close without waiting for anything, for a signal handler.
+
+        If a thread is sending at the moment, or the socket cannot be written to at once, the Close leaves with the next
+        frame that is sent or received.
+        """
+        if self._transport is None or self._protocol.state is not State.OPEN:
+            return
+        self._requested = code
+        self._flush_now()
+
+    def _obey(self) -> None:
+        """Begin the closing that was requested; the caller holds the mutex."""
+        if self._requested is not None:
+            self._begin_close(self._requested, "")
+            self._requested = None
+
+    def _begin_close(self, code: int, reason: str) -> None:
+        if self._protocol.state is State.OPEN:
+            self._close_deadline = self._clock() + self._close_timeout
+            self._protocol.close(code, reason)
+
+    def _start_closing(self, code: int, reason: str) -> None:
+        if not self._writing.acquire(timeout=self._close_timeout):
+            self._lose("the client does not read")
+            return
+        try:
+            with self._mutex:
+                self._begin_close(code, reason)
+            self._write()
+        except ConnectionClosed:
+            pass
+        finally:
+            self._writing.release()
+
+    def _finish_closing(self, transport: Transport) -> None:
+        """Read until the peer's Close, or until it has had its time."""
+        if not self._reading.acquire(timeout=self._close_timeout):
+            return  # another thread reads, and has not seen it
+        try:
+            kept = len(self._messages)
+            while self._protocol.state is not State.CLOSED:
+                self._receive(transport, None)
+                while len(self._messages) > kept:
+                    self._messages.pop()
+        finally:
+            self._reading.release()
+
+    def _drain(self, transport: Transport) -> None:
+        """Read a failed connection to its end: closing on unread bytes would reset it, and the peer lose our Close."""
+        deadline = self._clock() + self._close_timeout
+        if not self._reading.acquire(timeout=self._close_timeout):
+            return
+        try:
+            while (left := deadline - self._clock()) > 0 and transport.receive(left):
+                pass
+        except TimeoutError:
+            pass
+        finally:
+            self._reading.release()
+
+    def _lose(self, reason: str, level: int = logging.INFO) -> None:
+        """Give the connection up."""
+        with self._mutex:
+            if lost := self._protocol.state is not State.CLOSED:
+                self._protocol.lose()
+        if self._transport is not None:
+            self._transport.shutdown()
+        if lost:
+            self._log(level, f"lost: {reason}")
+
+    def end(self, code: int = CloseCode.NORMAL_CLOSURE, *, wait: bool = True) -> None:
+        """End the connection with its view: close, shut the socket down, and let go of it. For the middleware.
+
+        ``wait=False`` does not wait for the peer: the process, or the greenlet, is being stopped.
+        """
+        transport = self._transport
+        if transport is None:
+            self._protocol.lose()
+            return
+        try:
+            if not wait:
+                self.request_close(code)
+                return
+            self._start_closing(code, "")
+            self._finish_closing(transport)
+            if self._protocol.error is not None:
+                self._drain(transport)
+        finally:
+            with self._mutex:
+                self._protocol.lose()
+            transport.shutdown()
+            registry.discard(self)
+            # Threads that still send or read have been woken; once they are out, the server may close the socket.
+            for lock in (self._writing, self._reading):
+                if lock.acquire(timeout=LEAVING_TIME):
+                    lock.release()
+
+    def _log(self, level: int, text: str) -> None:
+        logger.log(level, "WebSocket %s %s", self._name, text)

@@ -1,0 +1,326 @@
+"""The one seam to the system: what a socket of each world has in common for a WebSocket.
+
+Threads, TLS, eventlet and gevent differ in how to wait, in what a timeout is and in which lock may be waited for.
+Nothing above this module knows. The green worlds' own ways stand in :mod:`django_websocket.green`, and an in-memory
+transport in :mod:`django_websocket.testing`.
+
+* A plain socket under threads is left blocking, and its reads time out in the kernel (``SO_RCVTIMEO``): a read is one
+  system call, and so is a write that the kernel has room for.
+* Every other socket is used without blocking, and waited for by its world's means. On a TLS socket the kernel's
+  timeouts do nothing, and one thread's blocking read would keep another from writing.
+"""
+
+from __future__ import annotations
+
+import _socket
+import select
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Protocol
+
+#: Bytes taken from the kernel at once.
+READ_SIZE: Final = 65536
+_HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
+
+
+class Lock(Protocol):
+    """What every lock here can do."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take the lock; ``timeout`` is in seconds, -1 is no limit."""
+
+    def release(self) -> None:
+        """Give the lock back."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
+class Transport(ABC):
+    """One connection's bytes.
+
+    At most one thread may be in :meth:`receive` or :meth:`receive_now`, and at most one in :meth:`send`, at a time;
+    the two may run side by side. :meth:`shutdown` may come from anywhere.
+    """
+
+    #: Seconds on a clock that never goes back.
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    #: Seconds that :meth:`receive` waits when it is not told otherwise; ``None``: for ever.
+    patience: float | None = None
+
+    @abstractmethod
+    def receive(self, timeout: float | None = None) -> bytes:
+        """Wait for bytes; ``b""`` when the peer is gone, in whatever way.
+
+        ``timeout`` is in seconds; ``None`` stands for :attr:`patience`.
+
+        :raises TimeoutError: nothing came.
+        """
+
+    @abstractmethod
+    def receive_now(self) -> bytes | None:
+        """Give the bytes that are there, ``None`` when there are none, ``b""`` when the peer is gone."""
+
+    @abstractmethod
+    def send(self, data: bytes, timeout: float) -> None:
+        """Send all of ``data``.
+
+        :raises TimeoutError: the peer accepted no byte for ``timeout`` seconds. The stream cannot be used any more.
+        :raises OSError: the peer is gone.
+        """
+
+    @abstractmethod
+    def send_now(self, data: bytes) -> int:
+        """Send what can be sent of ``data`` without waiting for anything, and give how many bytes that was."""
+
+    @abstractmethod
+    def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
+        """End the connection, or one direction of it; wakes whoever waits. Never fails."""
+
+    def mutex(self) -> Lock:
+        """Make a lock that is never held over a wait."""
+        return threading.Lock()
+
+    def lock(self) -> Lock:
+        """Make a lock that may be held over a wait."""
+        return threading.Lock()
+
+    def current(self) -> object:
+        """Tell who is running: the thread or greenlet."""
+        return threading.get_ident()
+
+    @abstractmethod
+    def watch(self, interval: float, timeout: float) -> None:
+        """Let the system find out, within ``interval + timeout`` seconds, that an idle peer has vanished."""
+
+
+class _SocketTransport(Transport):
+    """A connection over a socket of the system."""
+
+    def __init__(self, sock: Any, plain: _socket.socket, patience: float | None) -> None:
+        self._socket = sock
+        # The same connection below green wrappers. What TLS and green sockets would do differently is called on the
+        # base class of all sockets, which no monkey-patching replaces.
+        self._plain = plain
+        self._is_tls = hasattr(sock, "do_handshake")
+        self.patience = patience
+        # Without it a small frame behind another waits for the peer's delayed acknowledgement, 40 ms.
+        self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _set_option(self, level: int, option: int, value: int | bytes) -> None:
+        try:
+            _socket.socket.setsockopt(self._plain, level, option, value)
+        except OSError:
+            pass  # a Unix socket has no TCP options, and a peer may be gone
+
+    def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
+        try:
+            # Not SSLSocket.shutdown(): that drops the TLS layer from under a thread that reads.
+            _socket.socket.shutdown(self._plain, how)
+        except OSError:
+            pass
+
+    def watch(self, interval: float, timeout: float) -> None:
+        seconds = max(1, round(timeout / 4))
+        self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (("TCP_KEEPIDLE", max(1, round(interval))), ("TCP_KEEPINTVL", seconds), ("TCP_KEEPCNT", 4)):
+            if hasattr(socket, name):
+                self._set_option(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class BlockingTransport(_SocketTransport):
+    """A plain socket under threads, whose reads time out in the kernel."""
+
+    def __init__(self, sock: socket.socket, patience: float | None) -> None:
+        super().__init__(sock, sock, patience)
+        sock.settimeout(None)
+        # Python starts a call anew after each signal, with all of its kernel timeout, but knows the rest of a poll's.
+        # Signals reach the main thread.
+        self._interrupted = threading.current_thread() is threading.main_thread()
+        if patience is not None:
+            self._set_option(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(patience))
+
+    def receive(self, timeout: float | None = None) -> bytes:
+        if timeout is not None or self._interrupted:
+            wait_for(self._socket, write=False, timeout=self.patience if timeout is None else timeout)
+        try:
+            return self._socket.recv(READ_SIZE)  # type: ignore[no-any-return]
+        except BlockingIOError:
+            raise TimeoutError from None
+        except OSError:
+            return b""
+
+    def receive_now(self) -> bytes | None:
+        try:
+            return self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def send(self, data: bytes, timeout: float) -> None:
+        rest: bytes | memoryview = data
+        while True:
+            try:
+                sent = self._socket.send(rest, socket.MSG_DONTWAIT)
+                if sent == len(rest):
+                    return
+                rest = memoryview(rest)[sent:]
+            except BlockingIOError:
+                pass
+            wait_for(self._socket, write=True, timeout=timeout)
+
+    def send_now(self, data: bytes) -> int:
+        try:
+            return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+        except OSError:
+            return 0
+
+
+class NonBlockingTransport(_SocketTransport):
+    """A socket that never blocks; :meth:`_wait` is its world's way to wait. This one is for threads."""
+
+    def __init__(self, sock: Any, plain: _socket.socket, patience: float | None) -> None:
+        super().__init__(sock, plain, patience)
+        sock.setblocking(False)
+        # OpenSSL's state of a connection is not for two threads at once.
+        self._guard = self.mutex()
+        #: Whether nothing may be read any more: behind TLS's end a socket gives whatever bytes there are.
+        self._over = False
+
+    def _wait(self, write: bool, timeout: float | None) -> None:
+        """Wait until the socket is ready.
+
+        :raises TimeoutError: it was not.
+        """
+        wait_for(self._plain, write=write, timeout=timeout)
+
+    def receive(self, timeout: float | None = None) -> bytes:
+        if timeout is None:
+            timeout = self.patience
+        deadline = None if timeout is None else self.clock() + timeout
+        try:
+            while True:
+                try:
+                    with self._guard:
+                        return self._receive()
+                except (BlockingIOError, ssl.SSLWantReadError):
+                    write = False
+                except ssl.SSLWantWriteError:
+                    write = True
+                self._wait(write, None if deadline is None else max(0.0, deadline - self.clock()))
+        except TimeoutError:
+            raise
+        except OSError:
+            return b""
+
+    def _receive(self) -> bytes:
+        return b"" if self._over else self._socket.recv(READ_SIZE)
+
+    def receive_now(self) -> bytes | None:
+        try:
+            with self._guard:
+                return self._receive()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return None
+        except OSError:
+            return b""
+
+    def send(self, data: bytes, timeout: float) -> None:
+        rest = memoryview(data)
+        while True:
+            write = True
+            try:
+                with self._guard:
+                    sent = self._socket.send(rest)
+                if sent == len(rest):
+                    return
+                rest = rest[sent:]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                pass
+            except ssl.SSLWantReadError:
+                write = False
+            # Whenever there is room the peer has accepted something, be it a part of a TLS record that send() does not
+            # count yet.
+            self._wait(write, timeout)
+
+    def send_now(self, data: bytes) -> int:
+        # Not while a thread, which may be the one that the signal has interrupted, is inside the TLS library.
+        if not self._guard.acquire(blocking=False):
+            return 0
+        try:
+            return self._socket.send(data)  # type: ignore[no-any-return]
+        except OSError:
+            return 0
+        finally:
+            self._guard.release()
+
+    def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
+        with self._guard:
+            if how == socket.SHUT_RDWR:
+                self._over = True
+                if self._is_tls:
+                    try:
+                        self._socket.unwrap()  # sends close_notify; it does not wait for the peer's
+                    except (OSError, ValueError):
+                        pass
+            super().shutdown(how)
+
+
+def open_transport(sock: Any, patience: float | None) -> Transport:
+    """Give the transport for a server's socket, whatever world that belongs to.
+
+    ``patience`` is :attr:`Transport.patience`.
+    """
+    if isinstance(sock, Transport):
+        sock.patience = patience
+        return sock
+    if green := _green_transport(sock, patience):
+        return green
+    if hasattr(sock, "do_handshake") or not _HAS_KERNEL_TIMEOUTS:
+        return NonBlockingTransport(sock, sock, patience)
+    return BlockingTransport(sock, patience)
+
+
+def _green_transport(sock: Any, patience: float | None) -> Transport | None:
+    if "eventlet" in sys.modules or "gevent" in sys.modules:
+        from .green import find_transport
+
+        return find_transport(sock, patience)
+    return None
+
+
+def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = select) -> None:
+    """Wait until a socket can be read, or written to; ``select`` is the module to wait with.
+
+    Not ``select.select()`` where there is ``poll()``: that one cannot look at descriptors over 1023.
+
+    :raises TimeoutError: it could not within ``timeout`` seconds.
+    """
+    fd = sock.fileno()
+    if fd < 0:
+        return  # closed: reading or writing will say so
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(fd, select.POLLOUT if write else select.POLLIN)
+        ready = poll.poll(None if timeout is None else max(0.0, timeout) * 1000)
+    else:
+        fds = [fd]
+        ready = any(select.select([] if write else fds, fds if write else [], fds, timeout))
+    if not ready:
+        raise TimeoutError
+
+
+def _timeval(seconds: float) -> bytes:
+    """Give a ``struct timeval``; zero would mean no timeout."""
+    microseconds = max(1, round(seconds * 1_000_000))
+    return struct.pack("@ll", microseconds // 1_000_000, microseconds % 1_000_000)

@@ -1,0 +1,239 @@
+"""The WebSocket of a view: messages, time, and the closing of the connection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from types import EllipsisType
+from typing import Any, Final
+
+from .connection import Connection
+from .protocols.base import CloseCode, Message, State, check_close
+from .transports import Transport
+
+#: How often in a row :meth:`WebSocket.wait` says that the connection is closed before it raises.
+MAX_NONES: Final = 100
+#: Seconds after which :meth:`WebSocket.send` looks for what has come in.
+LOOK_INTERVAL: Final = 1.0
+
+
+class WebSocket(Connection):
+    """A WebSocket connection, as ``request.websocket``.
+
+    The handshake is sent on first use. From then on :meth:`send`, :meth:`send_json`, :meth:`ping` and :meth:`close`
+    may be called from any thread; receiving is for one thread at a time, normally the view's. The system's socket is
+    closed when the view has ended, not before.
+    """
+
+    def __repr__(self) -> str:
+        return f"<WebSocket {self._name or hex(id(self))} version {self.version} {self._protocol.state.name}>"
+
+    # What it is
+
+    @property
+    def version(self) -> int:
+        """The protocol version: 75, 76, 13, 8 or 7."""
+        return self._protocol.version
+
+    @property
+    def offered_subprotocols(self) -> tuple[str, ...]:
+        """The subprotocols that the client offered, in its order."""
+        return self._protocol.offered_subprotocols
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The negotiated subprotocol, or ``None``: the first of the view's that the client offers."""
+        return self._subprotocol
+
+    #: The name this had in 2010.
+    protocol = subprotocol
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more can be sent; :meth:`wait` still gives what has come in before."""
+        return self._protocol.state >= State.CLOSING
+
+    @property
+    def close_code(self) -> int | None:
+        """The peer's close code; ours if we failed the connection, 1005 if the peer gave none, 1006 if it vanished.
+
+        ``None`` until the connection has ended (RFC 6455 section 7.1.5).
+        """
+        return self._protocol.close_code
+
+    @property
+    def close_reason(self) -> str:
+        """The reason that came with :attr:`close_code`, ``""`` for none (RFC 6455 section 7.1.6)."""
+        return self._protocol.close_reason
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds that the last answered ping took there and back; ``None`` before the first."""
+        return self._latency
+
+    # Opening
+
+    def accept(
+        self,
+        subprotocol: str | EllipsisType | None = ...,
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+    ) -> None:
+        """Send the handshake now, with another subprotocol than the negotiated one, or with more headers.
+
+        Returns when the connection is open, or closed if the client is gone. Does nothing after the handshake, unless
+        it is asked for something that comes too late: ``RuntimeError``.
+
+        :raises ValueError: a subprotocol that the client did not offer, or a header that is not clean; nothing has
+            been sent then.
+        """
+        if self._transport is not None:
+            if subprotocol is not ... or headers:
+                raise RuntimeError("the handshake has been sent already")
+            return
+        pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
+        self._connect(self._subprotocol if subprotocol is ... else subprotocol, pairs)
+        self._subprotocol = self._protocol.subprotocol
+
+    #: The name this had in 2010.
+    send_handshake = accept
+
+    def _open(self) -> Transport:
+        """Give the transport, after the handshake."""
+        if self._transport is None:
+            self.accept()
+            assert self._transport is not None
+        return self._transport
+
+    # Receiving
+
+    def wait(self, timeout: float | None = None) -> Message | None:
+        """Wait for the next message: ``str`` for text, ``bytes`` for binary, ``None`` once the connection is closed.
+
+        ``timeout`` is in seconds, ``None`` waits as long as the connection lasts. Pings are answered, and sent, here.
+
+        :raises TimeoutError: no message came in time; the connection stays as it is.
+        :raises ConnectionClosed: it has said ``None`` a hundred times in a row.
+        :raises RuntimeError: another thread is waiting.
+        """
+        if not self._messages:
+            transport = self._transport or self._open()
+            deadline = None if timeout is None else self._clock() + timeout
+            if not self._wait_for_message(transport, deadline):
+                return None
+        return self._messages.popleft()
+
+    def _wait_for_message(self, transport: Transport, deadline: float | None) -> bool:
+        """Wait until there is a message; gives ``False`` once there will be none."""
+        # Another thread that sends may be looking for what has come, which takes no time.
+        if not self._reading.acquire(blocking=False):
+            if self._waiting:
+                raise RuntimeError("another thread is waiting for this WebSocket's messages")
+            self._reading.acquire()
+        self._waiting = True
+        try:
+            while not self._messages:
+                if self._protocol.state is State.CLOSED:
+                    self._count_none()
+                    return False
+                self._receive(transport, deadline)
+                if deadline is not None and not self._messages and self._clock() >= deadline:
+                    raise TimeoutError("no message came in time")
+        finally:
+            self._waiting = False
+            self._reading.release()
+        return True
+
+    def __iter__(self) -> Iterator[Message]:
+        """Give messages until the connection is closed."""
+        return iter(self.wait, None)
+
+    def read(self, fallback: Any = None) -> Any:
+        """Give the next message if one is there, else ``fallback``. Never waits after the handshake."""
+        if self.has_messages():
+            return self._messages.popleft()
+        return fallback
+
+    def has_messages(self) -> bool:
+        """Tell whether a complete message is waiting. Never waits after the handshake."""
+        transport = self._open()
+        if not self._messages:
+            self._look(transport)
+        return bool(self._messages)
+
+    def count_messages(self) -> int:
+        """Count the complete messages among what has come, up to one read's worth. Never waits after the handshake."""
+        self._look(self._open())
+        return len(self._messages)
+
+    def wait_json(self, timeout: float | None = None) -> Any:
+        """Wait for a message and decode it as JSON; ``None`` once the connection is closed.
+
+        :raises ValueError: it is not JSON.
+        :raises TimeoutError: as :meth:`wait`.
+        """
+        message = self.wait(timeout)
+        if message is None:
+            return None
+        try:
+            return json.loads(message)
+        except RecursionError:
+            raise ValueError("the JSON is nested too deeply") from None
+
+    def _count_none(self) -> None:
+        """Let :meth:`wait` not say ``None`` for ever: ``while True: wait()`` is to end."""
+        self._nones += 1
+        if self._nones >= MAX_NONES:
+            raise self._protocol.closed_error()
+
+    # Sending
+
+    def send(self, message: object) -> None:
+        """Send a message: ``str`` as text, bytes-like as binary, anything else as ``str(message)``.
+
+        Waits while the client does not read. Thread-safe.
+
+        :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
+        :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
+        """
+        transport = self._transport or self._open()
+        if self._clock() - self._looked > LOOK_INTERVAL:
+            self._look(transport)
+        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            message = str(message)
+        self._transmit(self._protocol.send, message)
+
+    def send_json(self, obj: object) -> None:
+        """Send ``obj`` as JSON text, with Django's encoder (dates, decimals, UUIDs); errors as :meth:`send`.
+
+        :raises TypeError: ``obj`` is nothing that JSON can say.
+        """
+        self.send(json.dumps(obj, cls=self._encoder))
+
+    def ping(self, data: bytes = b"") -> None:
+        """Send a ping now, with up to 125 bytes; :attr:`latency` changes when its pong is read. Thread-safe.
+
+        :raises TypeError: ``data`` is not bytes-like.
+        :raises ValueError: it is too long.
+        :raises ConnectionClosed: the connection is gone.
+        :raises UnsupportedFeature: over hixie-75 or hixie-76.
+        """
+        self._open()
+        self._last_ping = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else b"", self._clock()
+        self._transmit(self._protocol.ping, data)
+
+    # Closing
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Close the connection: send Close and wait for the peer's, up to the close timeout.
+
+        What comes in meanwhile is dropped; what has come before can still be read. Does nothing on a connection that is
+        closed. From another thread than the view's it only sends, and the view's :meth:`wait` finishes the closing.
+        Thread-safe. The versions before RFC 6455 carry no code.
+
+        :raises ValueError: a code that may not be sent (RFC 6455 section 7.4), or a reason of over 123 bytes of UTF-8.
+        """
+        check_close(code, reason)
+        transport = self._open()
+        self._start_closing(code, reason)
+        if transport.current() == self._owner:
+            self._finish_closing(transport)

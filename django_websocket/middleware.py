@@ -1,0 +1,349 @@
+"""The composition root: from the environ to the view, and to the end of its WebSocket."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from django.conf import settings
+from django.core.exceptions import DisallowedHost
+from django.core.handlers.exception import response_for_exception
+from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.log import log_response
+
+from . import protocols, servers
+from .conf import conf
+from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
+from .origins import check_origin
+from .protocols.base import CloseCode, Protocol
+from .registry import close_on_exit, registry
+from .websocket import WebSocket
+
+logger = logging.getLogger("django_websocket.handshake")
+
+#: The attributes that mark a view.
+MARKS: Final = ("accept_websocket", "require_websocket")
+#: The attribute that holds a marked view's options.
+OPTIONS: Final = "websocket_options"
+#: Seconds after which a client that found no room may come again.
+RETRY_AFTER: Final = 5
+BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
+
+_KEY: Final = "django_websocket.attempt"
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class WebSocketMiddleware:
+    """Give every request ``is_websocket()`` and ``websocket``, and see a WebSocket's view to its end.
+
+    First in ``MIDDLEWARE``. Without it, the decorators do the same for their own views.
+    """
+
+    sync_capable = True
+    async_capable = False
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if conf.close_on_sigterm:
+            close_on_exit()
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """Serve a request."""
+        return Attempt.attach(request).serve(request, self.get_response)
+
+    def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:
+        """Refuse what the view does not take; else give it its WebSocket."""
+        return Attempt.of(request).enter(request, view)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Note an exception of a view whose handshake was sent; Django answers and logs it as any other's."""
+        return Attempt.of(request).fail(request, exception)
+
+
+def is_handled(request: HttpRequest) -> bool:
+    """Tell whether the middleware, or another decorator of ours, sees to this request."""
+    return _KEY in request.META
+
+
+def handle(marked: Any, call_view: Any, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponseBase:
+    """Do for one request of a decorated view what the middleware does for all of them."""
+
+    def get_response(request: HttpRequest) -> HttpResponseBase:
+        refusal = middleware.process_view(request, marked, args, kwargs)
+        if refusal is not None:
+            return refusal
+        try:
+            response: HttpResponseBase = call_view(request, *args, **kwargs)
+        except Exception as exception:
+            if request.websocket is None:  # type: ignore[attr-defined]
+                raise
+            # Answered here and not further out, as the connection ends here.
+            return middleware.process_exception(request, exception) or response_for_exception(request, exception)
+        return response
+
+    middleware = WebSocketMiddleware(get_response)
+    return middleware(request)
+
+
+class EndedResponse(HttpResponse):
+    """What the server gets when a WebSocket has ended: nothing to write, and the word that it was answered."""
+
+    status_code = 101
+    #: The connection that has ended, once it has.
+    link: servers.Link | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.link is not None:
+            # Some servers find the socket shut down and never call close(): request_finished would not be sent.
+            self.close()
+            self.link.answered()
+        return iter(())
+
+    def close(self) -> None:
+        """Close once: others call it again."""
+        if not self.closed:
+            super().close()
+
+
+def ended(response: object = None) -> EndedResponse:
+    """Give the response of a WebSocket that has been used, in the place of what its view returned; nobody sees it."""
+    end = EndedResponse()
+    if isinstance(response, HttpResponseBase):
+        # Files and the like, which the other response would have closed.
+        end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
+    return end
+
+
+class Attempt:
+    """What becomes of one request: whether it attempts a WebSocket, and how far it gets."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.upgrade = _parse(request)
+        self.protocol: Protocol | None = None
+        self.error: HandshakeError | None = None
+        self.link: servers.Link | None = None
+        self.counted = False
+        self.refused = False
+        self.failed = False
+        if self.upgrade.is_upgrade:
+            try:
+                self.protocol = protocols.choose(self.upgrade, conf.protocols)
+            except HandshakeError as error:
+                self.error = error
+
+    @classmethod
+    def attach(cls, request: HttpRequest) -> Attempt:
+        """Make the attempt of a request, and give the request what views use."""
+        attempt = request.META[_KEY] = cls(request)
+        request.is_websocket = _no if attempt.protocol is None else _yes  # type: ignore[attr-defined]
+        request.websocket = None  # type: ignore[attr-defined]
+        return attempt
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Attempt:
+        """Give the attempt of a request that the middleware has seen."""
+        attempt: Attempt = request.META[_KEY]
+        return attempt
+
+    def serve(self, request: HttpRequest, get_response: GetResponse) -> HttpResponseBase:
+        """Let the request be answered, and end its connection where it attempted a WebSocket."""
+        if not self.upgrade.is_upgrade:
+            return get_response(request)
+        if self.error is not None:
+            return self._close_after(request, _refuse(request, self.error))
+        try:
+            response = get_response(request)
+        except BaseException:
+            if (websocket := _websocket(request)) is not None:
+                websocket.end(CloseCode.INTERNAL_ERROR, wait=False)
+            raise
+        else:
+            if (websocket := _websocket(request)) is not None:
+                failed = self.failed or response.status_code >= 500
+                websocket.end(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE)
+        finally:
+            if self.counted:
+                registry.leave()
+        if websocket is not None and websocket.handshake_sent:
+            if self.failed and response.status_code >= 400:
+                # A 404 that was raised, say: Django would log it when it has gone through all middleware.
+                log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
+            end = ended(response)
+            end.link = self.link
+            return end
+        if self.upgrade.host is None and not self.refused:
+            # Another middleware has asked for the host before the view was found.
+            response = _refuse(request, HandshakeError(BAD_HOST))
+        return self._close_after(request, response)
+
+    def enter(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
+        """Check a request against its view (in the order of the documentation) and give the view its WebSocket."""
+        try:
+            if self.protocol is not None:
+                request.websocket = self._admit(request, view, self.protocol)  # type: ignore[attr-defined]
+            elif getattr(view, "require_websocket", False):
+                raise HandshakeError("this address takes WebSockets only")
+        except HandshakeError as error:
+            self.refused = True
+            return _refuse(request, error)
+        except SocketNotFound as error:
+            self.refused = True
+            return _refuse(request, HandshakeError(str(error)), logging.ERROR)
+        return None
+
+    def fail(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        """Take note of a view's exception; gives a response where it is none of Django's business."""
+        websocket = _websocket(request)
+        if websocket is None or not websocket.handshake_sent:
+            return None
+        if isinstance(exception, ConnectionClosed):
+            return ended()
+        self.failed = True
+        return None
+
+    def _admit(self, request: HttpRequest, view: Any, protocol: Protocol) -> WebSocket:
+        """Make the WebSocket for a view.
+
+        :raises HandshakeError: the view does not take it, or it is not allowed here and now.
+        :raises SocketNotFound: the server has no socket for it.
+        """
+        if not (conf.accept_all or any(getattr(view, mark, False) for mark in MARKS)):
+            raise HandshakeError("this address takes no WebSockets")
+        options = conf.options(getattr(view, OPTIONS, {}))
+        if self.upgrade.host is None:
+            raise HandshakeError(BAD_HOST)
+        check_origin(
+            protocol.origin,
+            host=self.upgrade.host,
+            secure=self.upgrade.secure,
+            allowed=options.allowed_origins,
+            trusted=settings.CSRF_TRUSTED_ORIGINS,
+            require=options.require_origin,
+        )
+        self.link = servers.find(request.META)
+        if registry.draining:
+            raise _unavailable("the server is restarting")
+        self.counted = registry.enter(conf.max_connections)
+        if not self.counted:
+            raise _unavailable("the server has no room for more WebSockets")
+        protocol.max_message_size = options.max_message_size
+        protocol.max_fragments = options.max_fragments
+        return WebSocket(
+            protocol,
+            self.link.take_over,
+            subprotocols=options.subprotocols,
+            ping_interval=options.ping_interval,
+            ping_timeout=options.ping_timeout,
+            send_timeout=options.send_timeout,
+            close_timeout=options.close_timeout,
+            handshake_timeout=conf.handshake_timeout,
+            encoder=DjangoJSONEncoder,
+            name=_printable(request.path),
+        )
+
+    def _close_after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Have the connection closed behind a refusal; the client has begun to speak something else than HTTP."""
+        if response.status_code < 200:
+            logger.error("A view answered a WebSocket with status %d", response.status_code)
+            response = HttpResponse(status=500)
+        elif 300 <= response.status_code < 400:
+            logger.warning(
+                "WebSocket refused at %s by a redirect, which no client follows: is its address right, to the slash "
+                "and the scheme?",
+                _printable(request.path),
+            )
+        try:
+            link = self.link or servers.find(request.META)
+        except SocketNotFound:
+            return response
+        response._resource_closers.append(link.refuse)  # type: ignore[attr-defined]  # noqa: SLF001 - runs in close()
+        return response
+
+
+def _websocket(request: HttpRequest) -> WebSocket | None:
+    websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
+    return websocket
+
+
+def _refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:
+    """Give the answer for a refused request, and log it."""
+    logger.log(
+        level,
+        "WebSocket refused with %d at %s: %s",
+        error.status,
+        _printable(request.path),
+        error,
+        extra={"status_code": error.status, "request": request},
+    )
+    response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
+    # Else Django logs it once more, and mails a 503 to the site's admins.
+    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as log_response() does
+    for name, value in error.headers:
+        response.headers[name] = value
+    return response
+
+
+def _unavailable(reason: str) -> HandshakeError:
+    return HandshakeError(reason, status=503, headers=[("Retry-After", str(RETRY_AFTER))])
+
+
+def _printable(path: str) -> str:
+    """Give a path fit for a log: it may have been sent with anything in it."""
+    return ascii(path)[1:-1]
+
+
+def _yes() -> bool:
+    return True
+
+
+def _no() -> bool:
+    return False
+
+
+def _parse(request: HttpRequest) -> protocols.Request:
+    """Give a request in the protocols' terms."""
+    meta = request.META
+    if "HTTP_UPGRADE" not in meta:
+        return _NO_UPGRADE
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
+    headers["content-length"] = meta.get("CONTENT_LENGTH") or ""
+    try:
+        # Without the header Django would take the server's own name.
+        host = request.get_host() if "host" in headers else None
+    except DisallowedHost:
+        host = None
+    return protocols.Request(
+        headers=headers,
+        method=request.method or "",
+        target=_target(request),
+        host=host,
+        secure=request.is_secure(),
+        http_version=_http_version(meta),
+    )
+
+
+_NO_UPGRADE: Final = protocols.Request()
+
+
+def _target(request: HttpRequest) -> str:
+    """Give the request target as the client wrote it, where the server tells; else as Django would write it."""
+    meta = request.META
+    target: str = meta.get("RAW_URI") or meta.get("REQUEST_URI") or ""
+    if "RAW_PATH_INFO" in meta:  # eventlet
+        target = "?".join(filter(None, (meta["RAW_PATH_INFO"], meta.get("QUERY_STRING"))))
+    return target if target.startswith("/") else request.get_full_path()
+
+
+def _http_version(meta: dict[str, Any]) -> tuple[int, int] | None:
+    """Give the HTTP version of a request; eventlet says 1.0 of them all."""
+    version = meta.get("SERVER_PROTOCOL", "")
+    if "eventlet.input" in meta or version not in {"HTTP/0.9", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"}:
+        return None
+    major, _, minor = version[5:].partition(".")
+    return int(major), int(minor or 0)
+
+
+__all__ = ["WebSocketMiddleware"]

@@ -1,0 +1,360 @@
+"""Where servers keep their sockets, and that not a byte is lost on the way."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+import pytest
+from django.core.servers.basehttp import WSGIRequestHandler as DjangoHandler
+from django.core.servers.basehttp import WSGIServer as DjangoServer
+
+from django_websocket import servers
+from django_websocket.exceptions import SocketNotFound
+from django_websocket.servers import ENVIRON_KEY, Link, find
+
+from .test_transports import Running, make_certificate, tcp_pair, tls_pair, wait_for
+
+#: Seconds for what has to happen, and takes no time unless it is broken.
+PATIENCE = 10
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl program")
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(params=["plain", "tls"])
+def pair(request):
+    """A server's socket, and its client's."""
+    if request.param == "tls":
+        ours, theirs = tls_pair(request.getfixturevalue("certificate"))
+    else:
+        ours, theirs = tcp_pair()
+    theirs.settimeout(PATIENCE)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def link_to(sock, reader):
+    return Link(sock, lambda: servers._drain(sock, reader))
+
+
+def arrived(sock):
+    """Wait until something has come for a socket."""
+    wait_for(sock, write=False, timeout=PATIENCE)
+
+
+def receive(sock, size):
+    """Read what has come, as a transport does; the socket may be non-blocking."""
+    data = bytearray()
+    while len(data) < size:
+        try:
+            part = sock.recv(size - len(data))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            arrived(sock)
+            continue
+        assert part
+        data += part
+    return bytes(data)
+
+
+# Which server
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"SERVER_SOFTWARE": "gunicorn/27", "wsgi.input": io.BytesIO()},
+        {"SERVER_SOFTWARE": "WSGIServer/0.2"},
+        {"SERVER_SOFTWARE": "WSGIServer/0.2", "wsgi.input": io.BytesIO()},
+        {"SERVER_SOFTWARE": "WSGIServer/0.2", "wsgi.input": io.BufferedReader(io.BytesIO())},
+        {"SERVER_SOFTWARE": None},
+        {"eventlet.input": None},
+    ],
+    ids=str,
+)
+def test_a_server_that_nobody_knows(environ):
+    with pytest.raises(SocketNotFound) as caught:
+        find(environ)
+    for name in ("runserver", "eventlet.wsgi", "wsgiref"):
+        assert name in str(caught.value)
+
+
+def test_an_applications_own_connection():
+    link = Link(object(), lambda: b"read")
+    assert find({ENVIRON_KEY: link, "SERVER_SOFTWARE": "any"}) is link
+    assert link.take_over() == (link.sock, b"read")
+    link.answered()
+
+
+def serve(server_class, handler_class, request):
+    """Let a server of the standard library's kind serve ``request``, to an application that finds the socket."""
+    seen = []
+
+    def application(environ, start_response):
+        seen.append(find(environ).take_over())
+        sock = seen[0][0]
+        received = seen[0][1]
+        seen.append(received + receive(sock, 12 - len(received)))
+        sock.sendall(b"raw")
+        sock.shutdown(socket.SHUT_RDWR)
+        start_response("204 No Content", [])
+        return []
+
+    handler = type("Quiet", (handler_class,), {"log_message": lambda *_: None})
+    server = server_class(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None
+    server.set_app(application)
+    try:
+        serving = threading.Thread(target=server.handle_request)
+        serving.start()
+        with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
+            client.sendall(request)
+            # What comes after the application has taken over, or before: nobody knows.
+            client.sendall(b"late")
+            answer = client.recv(100)
+        serving.join(PATIENCE)
+        assert not serving.is_alive()
+    finally:
+        server.server_close()
+    return seen, answer
+
+
+@pytest.mark.parametrize(
+    ("server_class", "handler_class"),
+    [(WSGIServer, WSGIRequestHandler), (DjangoServer, DjangoHandler)],
+    ids=["wsgiref", "django"],
+)
+@pytest.mark.parametrize("headers", [b"", b"Content-Length: 8\r\n"])
+def test_the_development_servers(server_class, handler_class, headers):
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n12345678"
+    seen, answer = serve(server_class, handler_class, request)
+    (sock, received), everything = seen
+    assert isinstance(sock, socket.socket)
+    # What the server has read of it depends on how it came.
+    assert len(received) <= 12
+    assert everything == b"12345678late"
+    assert answer == b"raw"
+
+
+EVENTLET = """
+import warnings
+warnings.simplefilter("ignore")
+import eventlet
+{patch}
+from eventlet import wsgi
+from eventlet.green import socket
+from django_websocket.servers import find
+
+def application(environ, start_response):
+    link = find(environ)
+    if environ["PATH_INFO"] == "/refused":
+        start_response("400 Bad Request", [("Content-Length", "2")])
+        class Refusal(list):
+            def close(self):
+                link.refuse()
+                link.refuse()
+        return Refusal([b"no"])
+    sock, received = link.take_over()
+    while len(received) < 12:
+        received += sock.recv(12 - len(received))
+    sock.sendall(b"raw " + received)
+    sock.shutdown(socket.SHUT_RDWR)
+    link.answered()
+    return []
+
+listener = eventlet.listen(("127.0.0.1", 0))
+server = eventlet.spawn(wsgi.server, listener, application, log_output=False)
+
+def ask(request, *more):
+    client = eventlet.connect(listener.getsockname())
+    client.settimeout(10)
+    client.sendall(request)
+    for data in more:
+        eventlet.sleep(0)
+        client.sendall(data)
+    answer = b""
+    while data := client.recv(1000):
+        answer += data
+    client.close()
+    return answer
+
+HEAD = b"GET /%b HTTP/1.1\\r\\nHost: localhost\\r\\n%b\\r\\n"
+for headers in (b"", b"Content-Length: 8\\r\\n"):
+    for parts in ((b"12345678late",), (b"12345678", b"late")):
+        answer = ask(HEAD % (b"", headers) + parts[0], *parts[1:])
+        assert answer == b"raw 12345678late", answer
+answer = ask(2 * (HEAD % (b"refused", b"")))
+assert answer.startswith(b"HTTP/1.1 400 ") and answer.endswith(b"\\r\\n\\r\\nno"), answer
+assert answer.count(b"HTTP/1.1") == 1, answer
+print("good")
+"""
+
+
+@pytest.mark.parametrize("patch", ["", "eventlet.monkey_patch()"], ids=["unpatched", "patched"])
+def test_eventlet(patch):
+    result = subprocess.run(
+        [sys.executable, "-c", EVENTLET.format(patch=patch)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=6 * PATIENCE,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert result.stdout == "good\n", result.stderr
+
+
+def test_eventlet_is_told_that_it_was_answered(monkeypatch):
+    local = SimpleNamespace(already_handled=False)
+    monkeypatch.setitem(sys.modules, "eventlet", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "eventlet.wsgi", SimpleNamespace(WSGI_LOCAL=local))
+    ours, theirs = socket.socketpair()
+    with ours, theirs, ours.makefile("rb") as reader:
+        link = find({"eventlet.input": SimpleNamespace(get_socket=lambda: ours, rfile=reader)})
+        assert link.sock is ours
+        assert link.read_ahead() == b""
+        assert not local.already_handled
+        link.answered()
+        assert local.already_handled
+
+
+# What the server has read already
+
+
+def test_nothing_is_lost_of_what_is_buffered(pair):
+    ours, theirs = pair
+    theirs.sendall(b"head\r\nbehind it")
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        sock, received = link_to(ours, reader).take_over()
+        assert sock is ours
+        assert received == b"behind it"
+        theirs.sendall(b"later")
+        assert receive(ours, 5) == b"later"
+
+
+def test_what_is_more_than_the_buffer_stays_in_the_socket(pair):
+    ours, theirs = pair
+    data = bytes(range(256)) * 200
+    theirs.sendall(b"head\r\n" + data)
+    with ours.makefile("rb", 1024) as reader:
+        assert reader.readline() == b"head\r\n"
+        received = servers._drain(ours, reader)
+        assert 0 < len(received) <= 1024
+        assert received + receive(ours, len(data) - len(received)) == data
+
+
+def test_nothing_is_buffered(pair):
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        began = Running(servers._drain, ours, reader)
+        assert began.result() == b""
+        theirs.sendall(b"x")
+        assert receive(ours, 1) == b"x"
+
+
+def test_what_has_come_since_is_taken_too(pair):
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        theirs.sendall(b"x" * 10)
+        arrived(ours)
+        received = servers._drain(ours, reader)
+        # A first look at TLS may find nothing but what that says to itself.
+        assert received + receive(ours, 10 - len(received)) == b"x" * 10
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 7.5])
+def test_the_servers_timeout_is_kept(pair, timeout):
+    ours, theirs = pair
+    ours.settimeout(timeout)
+    theirs.sendall(b"head\r\n")
+    arrived(ours)
+    with ours.makefile("rb") as reader:
+        for _ in range(2):
+            servers._drain(ours, reader)
+            assert ours.gettimeout() == timeout
+
+
+def test_a_client_that_is_gone(pair):
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        theirs.close()
+        arrived(ours)
+        assert servers._drain(ours, reader) == b""
+        assert servers._drain(ours, reader) == b""
+
+
+def test_a_socket_that_the_server_has_closed(pair):
+    ours, _ = pair
+    reader = ours.makefile("rb")
+    reader.close()
+    ours.close()
+    assert servers._drain(ours, reader) == b""
+
+
+def test_a_reader_that_is_closed(pair):
+    ours, _ = pair
+    reader = ours.makefile("rb")
+    reader.close()
+    assert servers._drain(ours, reader) == b""
+
+
+# A refusal
+
+
+def test_a_refused_connection_is_ended_and_emptied(pair):
+    """The answer arrives; what was pipelined behind the handshake is nobody's next request."""
+    ours, theirs = pair
+    pipelined = b"GET / HTTP/1.1\r\n\r\n" * 5000
+    theirs.sendall(b"head\r\n" + pipelined)
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        ours.sendall(b"no")
+        link = link_to(ours, reader)
+        link.refuse()
+        assert receive(theirs, 2) == b"no"
+        ours.settimeout(PATIENCE)
+        assert reader.readline() == b""
+        link.refuse()
+        assert reader.readline() == b""
+
+
+def test_a_refusal_to_a_client_that_is_gone(pair):
+    ours, theirs = pair
+    theirs.close()
+    with ours.makefile("rb") as reader:
+        link = link_to(ours, reader)
+        link.refuse()
+        link.refuse()
+
+
+def test_a_refusal_after_the_server_has_closed(pair):
+    ours, _ = pair
+    reader = ours.makefile("rb")
+    link = link_to(ours, reader)
+    reader.close()
+    ours.close()
+    link.refuse()
+
+
+@pytest.mark.parametrize("name", ["fd", "_sock"])
+def test_a_refusal_reaches_the_socket_below_a_wrapper(name):
+    """A green library's own shutdown may wait, or end TLS first."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        chunks = [b"a", b"b", b""]
+        Link(SimpleNamespace(**{name: ours}), lambda: chunks.pop(0)).refuse()
+        assert theirs.recv(1) == b""
+        assert chunks == []

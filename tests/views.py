@@ -1,0 +1,62 @@
+# ruff: noqa: RET503 - the views of the documentation stay as they stand there
+"""What the test modules of the Django side share: views, and a browser's handshake as a server would hand it on."""
+
+from django.http import HttpResponse
+
+from django_websocket import accept_websocket, require_websocket
+
+OURS = "django_websocket.middleware.WebSocketMiddleware"
+
+VERSIONS = [13, 8, 7, 76, 75]
+
+#: RFC 6455's own example, as a WSGI server puts it into its environ.
+HANDSHAKE = {
+    "HTTP_HOST": "testserver",
+    "HTTP_UPGRADE": "websocket",
+    "HTTP_CONNECTION": "keep-alive, Upgrade",
+    "HTTP_SEC_WEBSOCKET_VERSION": "13",
+    "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+#: The example of draft 76; its other eight bytes follow the request.
+HIXIE76 = {
+    "HTTP_HOST": "testserver",
+    "HTTP_UPGRADE": "WebSocket",
+    "HTTP_CONNECTION": "Upgrade",
+    "HTTP_ORIGIN": "http://testserver",
+    "HTTP_SEC_WEBSOCKET_KEY1": "18x 6]8vM;54 *(5:  {   U1]8  z [  8",
+    "HTTP_SEC_WEBSOCKET_KEY2": "1_ tx7X d  <  nw  334J702) 7]o}` 0",
+}
+KEY3 = b"Tm[K T2u"
+RESPONSE76 = b"fQJ,fN/4F4!~K~MH"
+
+
+# The three views of the documentation of 2010, letter by letter.
+
+
+@require_websocket
+def echo_once(request):
+    message = request.websocket.wait()
+    request.websocket.send(message)
+
+
+@accept_websocket
+def lower_case(request):
+    if not request.is_websocket():
+        return HttpResponse(request.GET["message"].lower())
+    for message in request.websocket:
+        request.websocket.send(message.lower())
+
+
+@accept_websocket
+def add_one(request):
+    if request.is_websocket():
+        for message in request.websocket:
+            request.websocket.send(int(message) + 1)
+    else:
+        return HttpResponse(int(request.GET["value"]) + 1)
+
+
+def plain(request):
+    """A view that is not marked."""
+    return HttpResponse("plain")

@@ -1,0 +1,1 @@
+"""A small site that shows what django-websocket does."""

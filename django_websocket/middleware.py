@@ -281,6 +281,8 @@ def _refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WA
     response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
     # Else Django logs it once more, and mails a 503 to the site's admins.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as log_response() does
+    # CommonMiddleware, which would add it, stands behind ours.
+    response.headers["Content-Length"] = str(len(response.content))
     for name, value in error.headers:
         response.headers[name] = value
     return response

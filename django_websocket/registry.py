@@ -65,6 +65,11 @@ class Registry:
         """Give the number of open connections."""
         return len(self._open)
 
+    @property
+    def busy(self) -> bool:
+        """Whether there is a connection, or a view that may be making one at the moment."""
+        return bool(self._open or self._views)
+
     def close_all(self, code: int = CloseCode.SERVICE_RESTART) -> None:
         """Send Close on every connection and take no more. Never waits: safe in a signal handler."""
         self.draining = True
@@ -74,7 +79,7 @@ class Registry:
     def wait_empty(self, timeout: float) -> None:
         """Wait until every connection has ended, ``timeout`` seconds at most."""
         deadline = time.monotonic() + timeout
-        while self._open and time.monotonic() < deadline:
+        while self.busy and time.monotonic() < deadline:
             _pause(_LOOK)
 
     def forget(self) -> None:
@@ -127,7 +132,7 @@ def close_on_exit() -> None:
 
 
 def _close_at_exit() -> None:
-    if registry:
+    if registry.busy:
         registry.close_all()
         registry.wait_empty(GRACE)
 

@@ -129,6 +129,21 @@ class _SocketTransport(Transport):
         except OSError:
             pass
 
+    def _wait(self, write: bool, timeout: float | None) -> None:
+        """Wait until the socket is ready.
+
+        :raises TimeoutError: it was not.
+        """
+        wait_for(self._plain, write=write, timeout=timeout)
+
+    def _has_room(self, *, write: bool, timeout: float) -> bool:
+        """Wait for room to send; ``False`` is no last word: poll() sees none before a third of the buffer is free."""
+        try:
+            self._wait(write, timeout)
+        except TimeoutError:
+            return False
+        return True
+
     def watch(self, interval: float, timeout: float) -> None:
         seconds = max(1, round(timeout / 4))
         self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -169,15 +184,18 @@ class BlockingTransport(_SocketTransport):
 
     def send(self, data: bytes, timeout: float) -> None:
         rest: bytes | memoryview = data
+        stalled = False
         while True:
             try:
                 sent = self._socket.send(rest, socket.MSG_DONTWAIT)
-                if sent == len(rest):
-                    return
-                rest = memoryview(rest)[sent:]
             except BlockingIOError:
-                pass
-            wait_for(self._socket, write=True, timeout=timeout)
+                sent = 0
+            if sent == len(rest):
+                return
+            if stalled and not sent:
+                raise TimeoutError
+            rest = memoryview(rest)[sent:]
+            stalled = not self._has_room(write=True, timeout=timeout)
 
     def send_now(self, data: bytes) -> int:
         try:
@@ -196,13 +214,6 @@ class NonBlockingTransport(_SocketTransport):
         self._guard = self.mutex()
         #: Whether nothing may be read any more: behind TLS's end a socket gives whatever bytes there are.
         self._over = False
-
-    def _wait(self, write: bool, timeout: float | None) -> None:
-        """Wait until the socket is ready.
-
-        :raises TimeoutError: it was not.
-        """
-        wait_for(self._plain, write=write, timeout=timeout)
 
     def receive(self, timeout: float | None = None) -> bytes:
         if timeout is None:
@@ -237,21 +248,24 @@ class NonBlockingTransport(_SocketTransport):
 
     def send(self, data: bytes, timeout: float) -> None:
         rest = memoryview(data)
+        stalled = False
         while True:
             write = True
             try:
                 with self._guard:
                     sent = self._socket.send(rest)
-                if sent == len(rest):
-                    return
-                rest = rest[sent:]
             except (BlockingIOError, ssl.SSLWantWriteError):
-                pass
+                sent = 0
             except ssl.SSLWantReadError:
-                write = False
+                sent, write = 0, False
+            if sent == len(rest):
+                return
+            if stalled and not sent:
+                raise TimeoutError
+            rest = rest[sent:]
             # Whenever there is room the peer has accepted something, be it a part of a TLS record that send() does not
             # count yet.
-            self._wait(write, timeout)
+            stalled = not self._has_room(write=write, timeout=timeout)
 
     def send_now(self, data: bytes) -> int:
         # Not while a thread, which may be the one that the signal has interrupted, is inside the TLS library.

@@ -335,7 +335,14 @@ def test_the_default_is_to_die_of_it(world):
 
 @unix
 def test_dying_takes_no_time_without_connections():
-    assert run("close_on_exit(); registry.wait_empty = None; kill(signal.SIGTERM)", code=1) == []
+    program = """
+    from django_websocket import registry as module
+
+    module.GRACE = 3600
+    close_on_exit()
+    kill(signal.SIGTERM)
+    """
+    assert run(program, code=-signal.SIGTERM) == []
 
 
 @unix

@@ -83,7 +83,6 @@ def receive(sock, size):
         {"SERVER_SOFTWARE": None},
         {"eventlet.input": None},
     ],
-    ids=str,
 )
 def test_a_server_that_nobody_knows(environ):
     with pytest.raises(SocketNotFound) as caught:

@@ -141,6 +141,7 @@ class Protocol(ABC):
         """Accept the connection (server side).
 
         :raises ValueError: a subprotocol that the client did not offer, or a header that is not clean.
+        :raises ConnectionClosed: it is not the time for it.
         """
 
     @property
@@ -226,12 +227,15 @@ class Protocol(ABC):
         """Nothing more is taken from the peer."""
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
+        self._head.clear()
         if error is not None:
             # Kept for its text only: the frames it has come through hold what was received.
             error.__traceback__ = error.__context__ = None
 
     def _check_accept(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> str:
         """Check the arguments of :meth:`accept` and give the header lines for ``headers``."""
+        if self.client or self.state is not State.CONNECTING:
+            raise self.closed_error()
         if subprotocol is not None and subprotocol not in self.offered_subprotocols:
             raise ValueError("a subprotocol that the client did not offer")
         lines = header_lines(headers)

@@ -62,7 +62,8 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     if not payload:
         return CloseCode.NO_STATUS_RECEIVED, ""
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) == 1 or not is_close_code(code):
+    # A single byte is no code either.
+    if not is_close_code(code):
         raise ProtocolError("a close code is not valid")
     try:
         return code, payload[2:].decode()

@@ -261,7 +261,6 @@ class RFC6455(Protocol):
         """Take payload that a data frame lacked from the front of ``data``; give where it ends."""
         payload = data[: self._missing]
         self._missing -= len(payload)
-        self._rest = b""
         self._extend(payload)
         if not self._missing:
             self._end_frame(messages)

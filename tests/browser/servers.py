@@ -1,0 +1,73 @@
+"""The example project under the servers that the browser meets."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+from pathlib import Path
+
+from ..live.servers import ACCIDENTS, BY_NAME, HOST, ROOT, Kind, Server
+
+PROJECT = ROOT / "example_project"
+
+
+def _runserver(name: str, *options: str) -> Kind:
+    return Kind(name, ("{project}/manage.py", "runserver", "--multithreaded", *options, f"{HOST}:{{port}}"))
+
+
+RUNSERVER = _runserver("runserver", "--noreload")
+RELOADING = _runserver("reloading")
+#: The server of the live tests, which takes the project that the environment names.
+EVENTLET = BY_NAME["eventlet_patched"]
+
+KINDS = [RUNSERVER, EVENTLET]
+#: Those that a reader of the documentation stops: with the autoreloader, a parent and a child.
+STOPPED = [RUNSERVER, RELOADING, EVENTLET]
+
+
+class Example(Server):
+    """A running server of the example project, or of a copy of it."""
+
+    def __init__(self, kind: Kind, log: Path, project: Path = PROJECT) -> None:
+        self._failures: list[str] = []
+        paths = [str(project), str(ROOT), os.environ.get("PYTHONPATH", "")]
+        arguments = [argument.replace("{project}", str(project)) for argument in kind.arguments]
+        super().__init__(
+            kind,
+            log,
+            # A development server that is stopped leaves its listener to the system; other leaks the live tests see.
+            arguments=("-W", "ignore::ResourceWarning", *arguments),
+            environment={
+                "DJANGO_SETTINGS_MODULE": "example_project.settings",
+                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            },
+        )
+
+    def _is_ready(self) -> bool:
+        return self.process.poll() is not None or self.serves()
+
+    def serves(self) -> bool:
+        """Whether it answers."""
+        try:
+            return self.get("/")[0] == http.client.OK
+        except OSError:
+            return False
+
+    def begin(self) -> None:
+        super().begin()
+        self._failures = []
+
+    def fails(self, error: str, times: int = 1) -> None:
+        """Say that a view is going to fail, with a traceback that ends with this line."""
+        self._failures += [error] * times
+
+    def check_log(self) -> None:
+        """See that a traceback was written for each failure that was announced, and none for anything else."""
+        text = self.text
+        for error in self._failures:
+            traceback = rf"^Traceback(?:(?!^Traceback).)*?^{re.escape(error)}$"
+            text, found = re.subn(traceback, "", text, count=1, flags=re.DOTALL | re.MULTILINE)
+            assert found, f"{error} was not logged: {text}"
+        for accident in ACCIDENTS:
+            assert accident not in text, text

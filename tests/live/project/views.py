@@ -1,0 +1,265 @@
+"""The views that the tests talk to; how each WebSocket ended is logged by the logger ``live``, for them to read."""
+
+# ruff: noqa: RET503 - the documentation's views are as it has them
+
+import json
+import logging
+import sys
+import threading
+from collections import Counter
+from contextvars import ContextVar
+
+from django.core.signals import got_request_exception, request_finished, request_started
+from django.http import HttpResponse, HttpResponseForbidden, HttpResponseRedirect, JsonResponse
+
+from django_websocket import ConnectionClosed, accept_websocket, require_websocket
+
+log = logging.getLogger("live")
+
+# What happened at each path
+
+counts = {name: Counter() for name in ("called", "started", "finished", "excepted")}
+_path = ContextVar("path", default="")
+_guard = threading.Lock()
+
+
+def count(what, path):
+    with _guard:
+        counts[what][path] += 1
+
+
+def on_started(environ, **kwargs):
+    _path.set(environ["PATH_INFO"])
+    count("started", environ["PATH_INFO"])
+
+
+def on_finished(**kwargs):
+    count("finished", _path.get())
+
+
+def on_exception(request, **kwargs):
+    count("excepted", request.path)
+
+
+request_started.connect(on_started)
+request_finished.connect(on_finished)
+got_request_exception.connect(on_exception)
+
+
+def ready(request):
+    return HttpResponse("ready")
+
+
+def tally(request):
+    return JsonResponse({what: counter[request.GET["path"]] for what, counter in counts.items()})
+
+
+def plain(request, key=""):
+    """Take no WebSockets; count the calls."""
+    count("called", request.path)
+    return HttpResponse("plain")
+
+
+def ended(request, **details):
+    websocket = request.websocket
+    details = {"path": request.path, "code": websocket.close_code, "reason": websocket.close_reason, **details}
+    log.info("ended %s", json.dumps(details, default=repr))
+
+
+# The three views of the documentation
+
+
+@require_websocket
+def echo_once(request):
+    message = request.websocket.wait()
+    request.websocket.send(message)
+
+
+@accept_websocket
+def lower_case(request):
+    if not request.is_websocket():
+        return HttpResponse(request.GET["message"].lower())
+    for message in request.websocket:
+        request.websocket.send(message.lower())
+
+
+@accept_websocket
+def add_one(request):
+    if request.is_websocket():
+        for message in request.websocket:
+            request.websocket.send(int(message) + 1)
+    else:
+        return HttpResponse(int(request.GET["value"]) + 1)
+
+
+# Others
+
+
+@require_websocket
+def echo(request, key=""):
+    for message in request.websocket:
+        request.websocket.send(message)
+    ended(request)
+
+
+@require_websocket(subprotocols=["chat.v2", "chat.v1"])
+def negotiate(request):
+    request.websocket.send(str(request.websocket.subprotocol))
+
+
+@require_websocket
+def version(request):
+    request.websocket.send(request.websocket.version)
+    ended(request, message=request.websocket.wait())
+
+
+@require_websocket
+def forbid(request, key=""):
+    return HttpResponseForbidden("not you")
+
+
+@require_websocket
+def forbid_at_length(request, key=""):
+    return HttpResponseForbidden(b"not you " * 131_072)
+
+
+@require_websocket
+def redirect(request, key=""):
+    return HttpResponseRedirect("/elsewhere/")
+
+
+@require_websocket
+def fail_early(request, key=""):
+    raise RuntimeError("before the handshake")
+
+
+@require_websocket
+def fail(request, key=""):
+    request.websocket.wait()
+    raise RuntimeError("after the handshake")
+
+
+@require_websocket
+def leave(request, key=""):
+    request.websocket.wait()
+    sys.exit("the view leaves")
+
+
+@require_websocket
+def return_page(request, key=""):
+    """Return what nobody is to see."""
+    request.websocket.wait()
+    return HttpResponse("a page")
+
+
+@require_websocket
+def close(request, key=""):
+    """Close with the code and reason that the first message says."""
+    code, _, reason = request.websocket.wait().partition(" ")
+    request.websocket.close(int(code), reason)
+    ended(request, left=list(request.websocket))
+
+
+@require_websocket(close_timeout=0.3)
+def close_fast(request, key=""):
+    return close.__wrapped__(request, key)
+
+
+@require_websocket
+def collect(request, key=""):
+    ended(request, messages=list(request.websocket))
+
+
+@require_websocket
+def collect_after_close(request, key=""):
+    """Let messages queue up behind the first, close, and take them then."""
+    websocket = request.websocket
+    websocket.wait()
+    before = websocket.count_messages()
+    websocket.close(4001)
+    ended(request, before=before, messages=list(websocket))
+
+
+@require_websocket(send_timeout=1)
+def flood(request, key=""):
+    """Send until the client is gone; what tells is not caught."""
+    websocket = request.websocket
+    websocket.accept()
+    message = b"x" * 65536
+    try:
+        while True:
+            websocket.send(message)
+    finally:
+        ended(request)
+
+
+@require_websocket
+def hold(request, key=""):
+    """Send more than the systems buffer, and close at once."""
+    websocket = request.websocket
+    for number in range(256):
+        websocket.send(b"%c" % number * 65536)
+    ended(request)
+
+
+def sender(websocket, letter):
+    number = 0
+    try:
+        while True:
+            number += 1
+            websocket.send(f"{letter}{number}:" + letter * 40_000)
+    except ConnectionClosed:
+        pass
+
+
+@require_websocket(send_timeout=1.5, ping_interval=None)
+def two_senders(request, how, key=""):
+    """Send from two sides, until the connection is given up."""
+    websocket = request.websocket
+    websocket.accept()
+    if how == "greenlets":
+        import eventlet
+
+        tasks = [eventlet.spawn(sender, websocket, letter) for letter in "ab"]
+        join = [task.wait for task in tasks]
+    else:
+        threads = [threading.Thread(target=sender, args=(websocket, letter)) for letter in "ab"]
+        for thread in threads:
+            thread.start()
+        join = [thread.join for thread in threads]
+    messages = list(websocket)
+    for wait in join:
+        wait()
+    ended(request, messages=messages)
+
+
+@require_websocket(ping_interval=0.2, ping_timeout=0.4)
+def keepalive(request, key=""):
+    for message in request.websocket:
+        request.websocket.send(message)
+    ended(request)
+
+
+@require_websocket(ping_interval=0.2, ping_timeout=0.4, send_timeout=30)
+def chatter(request, key=""):
+    """Wait with timeouts of its own, shorter than those of the keepalive."""
+    websocket = request.websocket
+    while not websocket.closed:
+        try:
+            websocket.wait(timeout=0.05)
+        except TimeoutError:
+            pass
+    ended(request)
+
+
+@require_websocket
+def patient(request, key=""):
+    """Wait with a timeout, twice in vain, and then without."""
+    websocket = request.websocket
+    for _ in range(2):
+        try:
+            websocket.wait(timeout=0.05)
+        except TimeoutError:
+            websocket.send("nothing yet")
+    websocket.send(websocket.wait(timeout=30))
+    ended(request)

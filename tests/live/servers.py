@@ -1,0 +1,328 @@
+"""The servers under test, as data, and how one is started, looked at and stopped."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[2]
+#: Seconds that anything may take before it counts as hanging. Nothing waits that long when all is well.
+PATIENCE = 20.0
+#: What is written by Python when something went wrong that nobody caught.
+ACCIDENTS = ("Traceback", "Exception ignored", "ResourceWarning", "was never awaited", "Fatal Python error")
+
+T = TypeVar("T")
+
+
+def eventually(give: Callable[[], T], good: Callable[[T], bool] = bool, timeout: float = PATIENCE) -> T:
+    """Ask until the answer is good; fail, with the answer, when it does not become so."""
+    deadline = time.monotonic() + timeout
+    while not good(answer := give()):
+        assert time.monotonic() < deadline, f"still {answer!r} after {timeout} s"
+        time.sleep(0.01)
+    return answer
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to serve the project. Another server is another entry of :data:`KINDS`."""
+
+    name: str
+    #: Arguments of the interpreter; ``{port}`` stands for the port.
+    arguments: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    #: Settings of the project that the kind is made of.
+    settings: dict[str, Any] = field(default_factory=dict)
+    #: Whether it serves more than one connection at a time.
+    concurrent: bool = True
+    #: Whether greenlets serve them.
+    green: bool = False
+    #: Whether it stands for its world, where one server of each will do.
+    lead: bool = False
+    #: What it exits with after SIGTERM: the negative number of the signal where it died of that.
+    after_sigterm: int = -signal.SIGTERM
+    #: What it exits with after SIGINT.
+    after_sigint: int = 0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _runserver(name: str, *options: str, **more: Any) -> Kind:
+    return Kind(name, ("-m", "django", "runserver", "--noreload", *options, f"{HOST}:{{port}}"), **more)
+
+
+def _serve(name: str, *arguments: str, **more: Any) -> Kind:
+    return Kind(name, ("-m", "tests.live.project.serve", *arguments, "{port}"), **more)
+
+
+KINDS = [
+    _runserver("stock", settings={"INSTALLED_APPS": []}),
+    _runserver("multithreaded", "--multithreaded", lead=True),
+    _runserver("nothreading", "--nothreading", concurrent=False),
+    _serve("wsgiref", "wsgiref", concurrent=False),
+    _serve("eventlet", "eventlet", green=True, lead=True),
+    _serve("eventlet_patched", "eventlet_patched", green=True),
+    # Interrupted, this hub says "Already running!".
+    _serve("eventlet_asyncio", "eventlet", environment={"EVENTLET_HUB": "asyncio"}, green=True, after_sigint=1),
+]
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+def param(kind: Kind, middleware: bool, *more: Any, **settings: Any) -> Any:
+    """Give the parameters of one run on a kind, with the middleware or (``False``) with the decorators alone."""
+    name = "-".join([kind.name, *([] if middleware else ["bare"]), *map(str, more)])
+    return pytest.param((kind, middleware, settings), *more, id=name)
+
+
+def on(choose: Callable[[Kind], bool] = lambda _: True, middleware: tuple[bool, ...] = (True,), **settings: Any) -> Any:
+    """Run a test on the chosen kinds; without the middleware on the leading ones only."""
+    runs = [
+        param(kind, with_it, **settings)
+        for kind in KINDS
+        if choose(kind)
+        for with_it in middleware
+        if with_it or kind.lead
+    ]
+    return pytest.mark.parametrize("server", runs, indirect=True)
+
+
+class Server:
+    """A running server."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        log: Path,
+        *,
+        middleware: bool = True,
+        settings: dict[str, Any] | None = None,
+        arguments: tuple[str, ...] | None = None,
+        environment: dict[str, str] | None = None,
+        strict: bool = True,
+    ) -> None:
+        # A server that is to end leaves sockets open by itself.
+        self._options = ("-W", "error::ResourceWarning") if strict else ()
+        self.kind = kind
+        self.log = log
+        self.middleware = middleware
+        self._settings = {**kind.settings, **(settings or {})}
+        self._arguments = kind.arguments if arguments is None else arguments
+        self._environment = {**kind.environment, **(environment or {})}
+        #: Where in the log the present test began.
+        self._mark = 0
+        self._expected: list[str] = []
+        self._tolerated: tuple[str, ...] = ()
+        self._usage: tuple[int, int] | None = None
+        self._start()
+
+    # Starting and stopping
+
+    def _start(self) -> None:
+        for _ in range(5):
+            self.port = _free_port()
+            self._spawn()
+            try:
+                eventually(self._is_ready)
+            except BaseException:
+                self.stop()
+                raise
+            if self.process.poll() is None:
+                return
+            # Somebody else took the port in between.
+            assert "in use" in self.text, self.text
+        raise AssertionError("no port is free")
+
+    def _spawn(self) -> None:
+        environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.live.project.settings",
+            "LIVE_SETTINGS": json.dumps(self._settings),
+            "LIVE_MIDDLEWARE": str(int(self.middleware)),
+            "PYTHONUNBUFFERED": "1",
+            **self._environment,
+        }
+        environment.pop("PYTHONWARNINGS", None)
+        command = [sys.executable, *self._options, *self._arguments]
+        # A child inherits that its parent ignores Ctrl-C, as one in a shell's background does.
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with self.log.open("wb") as log:
+                self.process = subprocess.Popen(
+                    [argument.format(port=self.port) for argument in command],
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            return True
+        try:
+            return self.get("/ready/")[0] == 200
+        except OSError:
+            return False
+
+    def signal(self, number: int) -> None:
+        """Send a signal, as a terminal or a supervisor would: to the whole process group."""
+        os.killpg(self.process.pid, number)
+
+    def settle(self) -> None:
+        """Wait until all its threads wait for something: nothing is half done then."""
+
+        def states() -> set[str]:
+            stats = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
+            return {stat.rpartition(")")[2].split()[0] for stat in stats}
+
+        eventually(states, lambda states: states == {"S"})
+
+    def child(self) -> int:
+        """Give the process that the reloader has started."""
+        (child,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return int(child)
+
+    def stop(self) -> None:
+        for number, timeout in ((signal.SIGTERM, 5), (signal.SIGKILL, PATIENCE)):
+            if self.process.poll() is not None:
+                break
+            self.signal(number)
+            try:
+                self.process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                continue
+
+    # Looking at it
+
+    def connect(self, timeout: float = 10.0) -> socket.socket:
+        """Give a connected socket."""
+        sock = socket.create_connection((HOST, self.port), timeout=timeout)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def url(self, path: str) -> str:
+        return f"ws://{HOST}:{self.port}{path}"
+
+    @property
+    def origin(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def host(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    def get(self, target: str) -> tuple[int, bytes]:
+        """Make a plain HTTP request on a connection of its own."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=10)
+        try:
+            connection.sock = self.connect()
+            connection.request("GET", target)
+            response = connection.getresponse()
+            return response.status, response.read()
+        except http.client.HTTPException as error:
+            raise ConnectionError from error
+        finally:
+            connection.close()
+
+    def tally(self, path: str) -> dict[str, int]:
+        """Give how often a path was called, started, finished and failed."""
+        status, body = self.get(f"/tally/?path={path}")
+        assert status == 200
+        return json.loads(body)
+
+    @property
+    def text(self) -> str:
+        """What the server has written in the present test."""
+        with self.log.open("rb") as log:
+            log.seek(self._mark)
+            return log.read().decode(errors="replace")
+
+    def records(self, logger: str = "") -> list[dict[str, Any]]:
+        """Give the log records of the present test."""
+        lines = [
+            line[4:] for line in self.text.splitlines(keepends=True) if line.startswith("LOG ") and line[-1] == "\n"
+        ]
+        return [record for record in map(json.loads, lines) if record["logger"].startswith(logger)]
+
+    def ended(self, path: str) -> dict[str, Any]:
+        """Wait for the end of the view at a path, and give what it has to say."""
+
+        def look() -> list[dict[str, Any]]:
+            ends = [json.loads(record["message"].partition(" ")[2]) for record in self.records("live")]
+            return [end for end in ends if end["path"] == path]
+
+        (end,) = eventually(look)
+        return end
+
+    def usage(self) -> tuple[int, int]:
+        """Give how many descriptors are open, and how many threads run."""
+        proc = Path(f"/proc/{self.process.pid}")
+        return len(list((proc / "fd").iterdir())), len(list((proc / "task").iterdir()))
+
+    def idle(self) -> None:
+        """Wait until all connections are closed and all threads that served them are gone."""
+        limit = self._usage
+        assert limit is not None
+        eventually(self.usage, lambda usage: usage[0] <= limit[0] and usage[1] <= limit[1])
+
+    def memory(self) -> int:
+        """Give the resident memory in bytes."""
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    # Around a test
+
+    def begin(self) -> None:
+        """Note how things are before a test."""
+        self._mark = self.log.stat().st_size
+        self._expected, self._tolerated = [], ()
+        usage = self.usage()
+        self._usage = usage if self._usage is None else (min(usage[0], self._usage[0]), min(usage[1], self._usage[1]))
+
+    def expect(self, error: str, times: int = 1) -> None:
+        """Say that an error, as its ``repr()`` begins, is going to be logged."""
+        self._expected += [error] * times
+
+    def tolerate(self, *errors: str) -> None:
+        """Say that errors, as their ``repr()`` begins, may be logged, as often as they like."""
+        self._tolerated = errors
+
+    def check(self) -> None:
+        """See that a test has left nothing open, and that nothing went wrong unnoticed."""
+        assert self.process.poll() is None, f"the server is gone: {self.text}"
+        self.idle()
+        self.check_log()
+
+    def check_log(self) -> None:
+        text = self.text
+        for accident in ACCIDENTS:
+            assert accident not in text, text
+        errors = [record["error"] for record in self.records() if record["error"]]
+        for expected in self._expected:
+            found = next((error for error in errors if error.startswith(expected)), None)
+            assert found is not None, f"{expected} was not logged: {text}"
+            errors.remove(found)
+        assert all(error.startswith(self._tolerated) for error in errors), text
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        return sock.getsockname()[1]

@@ -1,0 +1,292 @@
+"""The process: how it ends, how it starts anew, and how much it takes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from websockets.frames import Opcode
+
+from .clients import Raw, close_frame, handshake
+from .servers import BY_NAME, HOST, KINDS, PATIENCE, ROOT, eventually
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+
+CONCURRENT = [kind for kind in KINDS if kind.concurrent]
+LEADING = [kind for kind in KINDS if kind.lead]
+
+
+def on_kinds(kinds):
+    return pytest.mark.parametrize("kind", kinds, ids=str)
+
+
+def open_many(stack, server, number, path="/echo/"):
+    """Open connections that stay."""
+    clients = []
+    for _ in range(number):
+        clients.append(stack.enter_context(Raw(server)))
+        clients[-1].open(path)
+    server.settle()
+    return clients
+
+
+def see_restart(clients):
+    """See that each gets Close 1012, answers, and that nothing but the end comes then."""
+    for client in clients:
+        assert client.closing()[0] == 1012
+    for client in clients:
+        # A process that is gone answers with RST.
+        try:
+            client.send(close_frame(1012))
+            assert client.rest() == b""
+        except ConnectionError:
+            pass
+
+
+# The end
+
+
+@on_kinds(KINDS)
+def test_sigterm(launch, kind):
+    """Guards the clients of a server that is told to end: each gets Close 1012, and it ends as it always did."""
+    server = launch(kind, strict=False)
+    with ExitStack() as stack:
+        clients = open_many(stack, server, 20 if kind.concurrent else 1)
+        server.signal(signal.SIGTERM)
+        see_restart(clients)
+        assert server.process.wait(PATIENCE) == kind.after_sigterm
+    server.check_log()
+
+
+@on_kinds(KINDS)
+def test_sigterm_while_the_client_does_not_answer(launch, kind):
+    """Guards the end of a server against clients that do not answer: it waits for none of them."""
+    server = launch(kind, strict=False)
+    with ExitStack() as stack:
+        clients = open_many(stack, server, 3 if kind.concurrent else 1)
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE) == kind.after_sigterm
+        for client in clients:
+            assert client.closing()[0] == 1012
+    server.check_log()
+
+
+@on_kinds(KINDS)
+def test_sigterm_while_views_send(launch, kind):
+    """Guards clients whose views are busy: the signal may come in the midst of a frame; the Close comes behind it."""
+    server = launch(kind, strict=False)
+
+    def read(client):
+        try:
+            while (received := client.frame())[0] == Opcode.BINARY:
+                pass
+        except (EOFError, ConnectionError) as error:
+            return error
+        return received
+
+    number = 5 if kind.concurrent else 1
+    with ExitStack() as stack, ThreadPoolExecutor(number) as pool:
+        clients = [stack.enter_context(Raw(server)) for _ in range(number)]
+        for client in clients:
+            client.open("/flood/x/")
+        readers = [pool.submit(read, client) for client in clients]
+        server.signal(signal.SIGTERM)
+        assert [reader.result(PATIENCE) for reader in readers] == [(Opcode.CLOSE, b"\x03\xf4")] * number
+        assert server.process.wait(PATIENCE) == kind.after_sigterm
+    server.check_log()
+
+
+@on_kinds(CONCURRENT)
+def test_ctrl_c(launch, kind):
+    """Guards the clients of a server that is interrupted at its terminal."""
+    server = launch(kind, strict=False)
+    with ExitStack() as stack:
+        clients = open_many(stack, server, 5)
+        server.signal(signal.SIGINT)
+        see_restart(clients)
+        assert server.process.wait(PATIENCE) == kind.after_sigint
+    if not kind.after_sigint:
+        server.check_log()
+
+
+@on_kinds([kind for kind in KINDS if not kind.concurrent])
+def test_ctrl_c_of_a_server_without_threads(launch, kind):
+    """Guards the one client of such a server; wsgiref takes the interruption for the request's, and goes on."""
+    server = launch(kind, strict=False)
+    with ExitStack() as stack:
+        clients = open_many(stack, server, 1)
+        server.signal(signal.SIGINT)
+        see_restart(clients)
+
+
+@on_kinds(LEADING)
+def test_project_that_owns_its_signals(launch, kind):
+    """Guards ``WEBSOCKET_CLOSE_ON_SIGTERM = False``: the process just dies."""
+    server = launch(kind, settings={"WEBSOCKET_CLOSE_ON_SIGTERM": False})
+    with ExitStack() as stack:
+        (client,) = open_many(stack, server, 1)
+        server.signal(signal.SIGTERM)
+        assert server.process.wait(PATIENCE) == -signal.SIGTERM
+        assert client.rest() == b""
+
+
+# runserver's reloader
+
+
+@pytest.fixture
+def reloading(launch, tmp_path):
+    """Give a server with Django's reloader, and a module of its project."""
+    module = tmp_path / "live_extra.py"
+    module.write_text("")
+    server = launch(
+        BY_NAME["multithreaded"],
+        strict=False,
+        arguments=("-m", "django", "runserver", "--multithreaded", f"{HOST}:{{port}}"),
+        environment={"LIVE_EXTRA_MODULE": module.stem, "PYTHONPATH": str(tmp_path)},
+    )
+    return server, module
+
+
+def test_reload(reloading):
+    """Guards the development loop: a changed file closes the WebSockets with 1012, and the server comes back."""
+    server, module = reloading
+    with ExitStack() as stack:
+        clients = open_many(stack, server, 3)
+
+        def change():
+            # Again and again: a change before the reloader's first look, each second, is none to it.
+            module.write_text(f"changed = {time.monotonic_ns()}")
+            return "changed, reloading" in server.text
+
+        eventually(change)
+        see_restart(clients)
+    eventually(lambda: "Starting" in server.text)
+
+    def comes_back():
+        try:
+            return server.get("/ready/")[0] == 200
+        except OSError:
+            return False
+
+    eventually(comes_back)
+    with Raw(server) as client:
+        client.open("/echo/")
+        client.send_frame("again")
+        assert client.message() == "again"
+        client.end()
+    server.check_log()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_end_with_reloader(reloading, number):
+    """Guards the end of a server with the reloader, which sets signal handlers of its own after ours."""
+    server, _ = reloading
+    with ExitStack() as stack:
+        clients = open_many(stack, server, 3)
+        if number == signal.SIGINT:
+            server.signal(number)
+        else:
+            # The reloader itself, told to end, kills the server that it has started.
+            os.kill(server.child(), number)
+        see_restart(clients)
+        server.process.wait(PATIENCE)
+    server.check_log()
+
+
+# runserver's options
+
+
+def test_static_files(launch):
+    """Guards the ``runserver`` behind ours: static files are still served, WebSockets beside them."""
+    server = launch(BY_NAME["multithreaded"], settings={"DEBUG": True})
+    status, body = server.get("/static/live.txt")
+    assert (status, body) == (200, (ROOT / "tests/live/project/static/live.txt").read_bytes())
+
+
+def test_multithreaded_without_threading():
+    """Guards against two options that exclude each other."""
+    done = subprocess.run(
+        [sys.executable, "-m", "django", "runserver", "--multithreaded", "--nothreading", "--noreload", f"{HOST}:0"],
+        cwd=ROOT,
+        env={"DJANGO_SETTINGS_MODULE": "tests.live.project.settings"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "--multithreaded and --nothreading exclude each other" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# How much it takes
+
+
+@on_kinds(LEADING)
+def test_max_connections(launch, kind):
+    """Guards ``WEBSOCKET_MAX_CONNECTIONS``: one more gets 503, and finds room when another has left."""
+    server = launch(kind, settings={"WEBSOCKET_MAX_CONNECTIONS": 2})
+    with ExitStack() as stack:
+        first, second = open_many(stack, server, 2)
+        with Raw(server) as third:
+            third.send(handshake(server, "/echo/"))
+            status, headers, body = third.response()
+            assert (status, headers["retry-after"]) == (503, "5")
+            assert body
+            third.over()
+        assert server.get("/ready/")[0] == 200
+
+        def room():
+            with Raw(server) as client:
+                client.send(handshake(server, "/echo/"))
+                return client.until(b"\r\n").startswith(b"HTTP/1.1 101 ")
+
+        first.end()
+        eventually(room)
+        second.end()
+    server.check()
+
+
+@on_kinds(LEADING)
+def test_refusals_take_no_room(launch, kind):
+    """Guards the count of connections: what was refused, or has failed, is not counted for ever."""
+    server = launch(kind, settings={"WEBSOCKET_MAX_CONNECTIONS": 1})
+    for path, status in (("/forbid/x/", 403), ("/redirect/x/", 302), ("/nowhere/", 404), ("/plain/", 400)):
+        for _ in range(3):
+            with Raw(server) as client:
+                client.send(handshake(server, path))
+                assert client.response()[0] == status
+    server.idle()
+    with Raw(server) as client:
+        client.open("/echo/")
+        client.end()
+    server.check()
+
+
+@on_kinds(LEADING)
+def test_many_descriptors(launch, kind):
+    """Guards against ``select()``, which cannot look at descriptors over 1023: waits of all kinds work above them."""
+    server = launch(kind)
+    with ExitStack() as stack:
+        idle = open_many(stack, server, 1100)
+        assert server.usage()[0] > 1100
+        with Raw(server) as client:
+            client.open("/patient/x/")
+            assert [client.message(), client.message()] == ["nothing yet", "nothing yet"]
+            client.send_frame("at last")
+            assert client.message() == "at last"
+            client.answer_close()
+        # A send that waits, in the view's own thread and in another.
+        for path in ("/flood/x/", "/two_senders/threads/x/"):
+            with Raw(server) as client:
+                client.open(path)
+                assert server.ended(path)["code"] == 1006
+        for client in idle:
+            client.send_frame("still here")
+        for client in idle:
+            assert client.message() == "still here"
+    server.check()

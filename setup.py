@@ -20,12 +20,14 @@ def version() -> str:
 # What the test suite imports, and setuptools because it builds a wheel to look inside.
 TEST = [
     "coverage>=7.10",
+    "gevent>=24.10",
     "hypothesis>=6.100",
     "pytest>=8.4",
     "pytest-cov>=6",
     "pytest-django>=4.11",
     "pytest-randomly>=3.16",
     "pytest-timeout>=2.3",
+    "pytest-xdist>=3.6",
     "selenium>=4.30",
     "setuptools>=77",
     "websocket-client>=1.8",

@@ -1,0 +1,47 @@
+"""Configuration of Sphinx: ``sphinx-build -W -b html docs docs/_build/html``."""
+
+import sys
+from pathlib import Path
+
+import django
+from django.conf import settings
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import django_websocket
+
+settings.configure(INSTALLED_APPS=["django_websocket"])
+django.setup()
+
+project = "django-websocket"
+author = "the django-websocket contributors"
+copyright = f"2026, {author}"
+version = release = django_websocket.__version__
+
+extensions = ["sphinx.ext.autodoc"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_preserve_defaults = True
+python_maximum_signature_line_length = 88
+add_module_names = False
+
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"django-websocket {release}"
+html_copy_source = False
+
+# Their constructors are not for users.
+_WITHOUT_CONSTRUCTOR = {
+    "django_websocket.WebSocket",
+    "django_websocket.middleware.WebSocketMiddleware",
+    "django_websocket.testing.WebSocketClient",
+    "django_websocket.testing.WebSocketSession",
+}
+
+
+def hide_constructor(_app, _what, name, *_rest):
+    return ("", None) if name in _WITHOUT_CONSTRUCTOR else None
+
+
+def setup(app):
+    app.connect("autodoc-process-signature", hide_constructor)

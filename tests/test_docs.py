@@ -1,0 +1,177 @@
+"""The documentation is true: its code runs, and its lists are complete."""
+
+import ast
+import re
+import textwrap
+import types
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from django.test import SimpleTestCase, override_settings
+from django.urls import path
+
+from django_websocket import checks
+from django_websocket.conf import Conf, Options, Setting
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
+
+
+class Block(NamedTuple):
+    """A code block. It is executed unless it has the option ``:class: fragment``; then it only has to compile."""
+
+    page: str
+    line: int
+    source: str
+    fragment: bool
+
+
+def code_blocks(page: str, text: str, language: str = "python") -> Iterator[Block]:
+    lines = text.splitlines()
+    for number, line in enumerate(lines):
+        directive = re.fullmatch(rf"( *)\.\. code-block:: {language}", line)
+        if directive is None:
+            continue
+        body = []
+        for follower in lines[number + 1 :]:
+            if follower.strip() and not follower.startswith(directive[1] + " "):
+                break
+            body.append(follower)
+        content = textwrap.dedent("\n".join(body)).split("\n")
+        options = []
+        while content and content[0].startswith(":"):
+            options.append(content.pop(0))
+        # The blank lines make the numbers in a traceback those of the page.
+        source = "\n" * (number + 1 + len(options)) + "\n".join(content)
+        yield Block(page, number + 1, source, ":class: fragment" in options)
+
+
+BLOCKS = [
+    pytest.param(
+        block,
+        id=f"{block.page}:{block.line}",
+        marks=[pytest.mark.django_db(transaction=True)] if "TestCase" in block.source else [],
+    )
+    for page in PAGES
+    for block in code_blocks(page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8"))
+]
+
+
+def run(block: Block) -> dict[str, Any]:
+    """Give the names that a block defines."""
+    names = {"__name__": "documented"}
+    code = compile(block.source, str(ROOT / block.page), "exec")
+    if not block.fragment:
+        exec(code, names)
+    return names
+
+
+def is_test_case(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, SimpleTestCase) and value.__module__ == "documented"
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_code_runs(block):
+    """Classes of tests are run too, against the views of the other blocks."""
+    for test_case in filter(is_test_case, run(block).values()):
+        with override_settings(ROOT_URLCONF=documented_urls()):
+            result = unittest.TestResult()
+            unittest.defaultTestLoader.loadTestsFromTestCase(test_case).run(result)
+        assert result.testsRun
+        assert [text for _, text in result.errors + result.failures] == []
+
+
+def documented_urls() -> types.ModuleType:
+    """Give a URLconf with the documented views, each under its name."""
+    views = {}
+    for parameter in BLOCKS:
+        (block,) = parameter.values
+        if "_websocket" in block.source:
+            views.update(run(block))
+    urls = types.ModuleType("documented_urls")
+    urls.urlpatterns = [
+        path("lower_case/", views["lower_case"]),
+        path("room/<str:name>/", views["room"]),
+    ]
+    return urls
+
+
+def test_code_blocks():
+    text = textwrap.dedent(
+        """
+        .. code-block:: python
+
+            one = 1
+
+            two = 2
+
+        Text.
+
+        .. code-block:: bash
+
+            not python
+
+        * item
+
+          .. code-block:: python
+              :caption: A title
+              :class: fragment
+
+              three
+        """
+    )
+    first, second = code_blocks("page", text)
+    assert (first.line, first.source.strip(), first.fragment) == (2, "one = 1\n\ntwo = 2", False)
+    assert (second.line, second.source.strip(), second.fragment) == (16, "three", True)
+    assert text.splitlines()[second.source.count("\n", 0, second.source.index("three"))].strip() == "three"
+
+
+def commands(marker: str) -> list[str]:
+    """Give the lines of the bash block behind the comment ``marker`` of README.rst."""
+    text = (ROOT / "README.rst").read_text(encoding="utf-8")
+    _, found, rest = text.partition(f"\n.. {marker}\n")
+    assert found
+    return next(code_blocks("README.rst", rest, "bash")).source.strip().splitlines()
+
+
+def test_there_is_one_command_to_run_it_and_one_to_test_it():
+    (run,) = commands("run-command")
+    (test,) = commands("test-command")
+    assert run.endswith("example_project/manage.py runserver --multithreaded")
+    assert test.endswith("tox")
+
+
+def documented_settings() -> dict[str, str]:
+    text = (ROOT / "docs" / "settings.rst").read_text(encoding="utf-8")
+    return dict(re.findall(r"^    \* - ``(WEBSOCKET_\w+)``\n      - (.+)$", text, re.MULTILINE))
+
+
+def test_every_setting_is_documented_with_its_default():
+    settings = {setting.name: setting for setting in vars(Conf).values() if isinstance(setting, Setting)}
+    documented = documented_settings()
+    assert documented.keys() == settings.keys()
+    assert documented.pop("WEBSOCKET_PROTOCOLS") == "all three"
+    for name, default in documented.items():
+        assert ast.literal_eval(default.strip("`")) == settings[name].default
+
+
+def test_every_option_is_documented():
+    text = (ROOT / "docs" / "views.rst").read_text(encoding="utf-8")
+    section = text.partition("\nOptions\n=======\n")[2].partition("\n====")[0]
+    assert set(Options.__dataclass_fields__) <= set(re.findall(r"``(\w+)``", section))
+
+
+def test_every_check_is_documented():
+    source = Path(checks.__file__).read_text(encoding="utf-8")
+    table = set(re.findall(r"^([EWI]\d{3})  ", checks.__doc__, re.MULTILINE))
+    assert table
+    assert table == set(re.findall(r"""["'.]([EWI]\d{3})["']""", source.replace(checks.__doc__, "")))
+
+
+def test_every_page_is_in_the_contents():
+    index = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8")
+    pages = {page.stem for page in PAGES if page.parent.name == "docs"}
+    assert pages - {"index"} <= set(re.findall(r"^    (\w+)$", index, re.MULTILINE))

@@ -1,4 +1,4 @@
-"""The WebSocket of a view: messages, time, and the closing of the connection."""
+"""The WebSocket of a view: messages, and the closing of the connection."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from types import EllipsisType
 from typing import Any, Final
 
 from .connection import Connection
+from .exceptions import ConnectionClosed
 from .protocols.base import CloseCode, Message, State, check_close
+from .registry import registry
 from .transports import Transport
 
 #: How often in a row :meth:`WebSocket.wait` says that the connection is closed before it raises.
 MAX_NONES: Final = 100
 #: Seconds after which :meth:`WebSocket.send` looks for what has come in.
 LOOK_INTERVAL: Final = 1.0
+#: Seconds that the end of a view waits for each of other threads that still send or read, after they were woken.
+LEAVING_TIME: Final = 1.0
 
 
 class WebSocket(Connection):
@@ -237,3 +241,69 @@ class WebSocket(Connection):
         self._start_closing(code, reason)
         if transport.current() == self._owner:
             self._finish_closing(transport)
+
+    def _start_closing(self, code: int, reason: str) -> None:
+        if not self._writing.acquire(timeout=self._close_timeout):
+            self._lose("the client does not read")
+            return
+        try:
+            with self._mutex:
+                self._begin_close(code, reason)
+            self._write()
+        except ConnectionClosed:
+            pass
+        finally:
+            self._writing.release()
+
+    def _finish_closing(self, transport: Transport) -> None:
+        """Read until the peer's Close, or until it has had its time."""
+        if not self._reading.acquire(timeout=self._close_timeout):
+            return  # another thread reads, and has not seen it
+        try:
+            kept = len(self._messages)
+            while self._protocol.state is not State.CLOSED:
+                self._receive(transport, None)
+                while len(self._messages) > kept:
+                    self._messages.pop()
+        finally:
+            self._reading.release()
+
+    def _drain(self, transport: Transport) -> None:
+        """Read a failed connection to its end: closing on unread bytes would reset it, and the peer lose our Close."""
+        deadline = self._clock() + self._close_timeout
+        if not self._reading.acquire(timeout=self._close_timeout):
+            return
+        try:
+            while (left := deadline - self._clock()) > 0 and transport.receive(left):
+                pass
+        except TimeoutError:
+            pass
+        finally:
+            self._reading.release()
+
+    def end(self, code: int = CloseCode.NORMAL_CLOSURE, *, wait: bool = True) -> None:
+        """End the connection with its view: close, shut the socket down, and let go of it. For the middleware.
+
+        ``wait=False`` does not wait for the peer: the process, or the greenlet, is being stopped.
+        """
+        transport = self._transport
+        if transport is None:
+            self._protocol.lose()
+            return
+        try:
+            if not wait:
+                self.request_close(code)
+                return
+            self._start_closing(code, "")
+            self._finish_closing(transport)
+            if self._protocol.error is not None:
+                self._drain(transport)
+        finally:
+            with self._mutex:
+                self._protocol.lose()
+            transport.shutdown()
+            registry.discard(self)
+            # Threads that still send or read have been woken; once they are out, the server may close the socket.
+            for lock in (self._writing, self._reading):
+                if lock.acquire(timeout=LEAVING_TIME):
+                    lock.release()

@@ -21,7 +21,7 @@ from collections import deque
 
 import pytest
 
-from django_websocket.connection import LEAVING_TIME, MAX_WAIT
+from django_websocket.connection import MAX_WAIT
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.protocols.base import MAX_CLOSE_REASON, State
 from django_websocket.protocols.frames import Opcode
@@ -31,7 +31,7 @@ from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.registry import registry
 from django_websocket.transports import READ_SIZE, Transport
-from django_websocket.websocket import LOOK_INTERVAL, MAX_NONES, WebSocket
+from django_websocket.websocket import LEAVING_TIME, LOOK_INTERVAL, MAX_NONES, WebSocket
 
 LOGGER = "django_websocket.connection"
 #: Seconds that a test waits for what has to happen; nothing takes that long unless it is broken.
@@ -1752,7 +1752,7 @@ def test_end_while_another_thread_waits(live):
 
 
 def test_end_gives_up_on_a_thread_that_does_not_wake(monkeypatch):
-    monkeypatch.setattr("django_websocket.connection.LEAVING_TIME", 0.01)
+    monkeypatch.setattr("django_websocket.websocket.LEAVING_TIME", 0.01)
     ws, line = connect()
     ws.close()
     with ws._writing:

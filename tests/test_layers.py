@@ -69,7 +69,7 @@ LAYERS = {
     "transports": Layer(SYSTEM, NO_DJANGO, late={"green"}),
     "green": Layer(SYSTEM | {"transports"}, NO_DJANGO),
     "connection": Layer(SYSTEM | {"transports", "registry"}, NO_DJANGO),
-    "websocket": Layer(SYSTEM | {"transports", "connection"}, NO_DJANGO),
+    "websocket": Layer(SYSTEM | {"transports", "connection", "registry"}, NO_DJANGO),
     "servers": Layer(SYSTEM, NO_DJANGO),
     "registry": Layer(SYSTEM, NO_DJANGO, late={"connection", "green"}),
     # Django.

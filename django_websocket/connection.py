@@ -6,19 +6,18 @@ import json
 import logging
 import os
 import socket
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from .exceptions import ConnectionClosed
-from .protocols.base import Message, Protocol, State
+from .protocols.base import CloseCode, Message, Protocol, State
 from .registry import registry
 from .transports import READ_SIZE, Lock, Transport, open_transport
 
 logger = logging.getLogger("django_websocket.connection")
 
-#: Seconds of one wait at most: poll() takes no more than 24 days.
-MAX_WAIT: Final = 86400.0
 #: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
 MAX_PATIENCE: Final = 20.0
 
@@ -63,6 +62,8 @@ class Connection:
         self._name = name
         self._subprotocol = next((name for name in subprotocols if name in protocol.offered_subprotocols), None)
 
+        #: Held once the handshake is being sent.
+        self._opening = allocate_lock()
         self._transport: Transport | None = None
         self._messages: deque[Message] = deque()
         #: Held around calls of the protocol, which take no time; never while reading or writing.
@@ -98,9 +99,16 @@ class Connection:
     def _connect(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> Transport:
         """Send the handshake; the connection is open then, or closed if the client is gone."""
         protocol = self._protocol
-        if protocol.state is not State.CONNECTING:
+        if protocol.state is State.CLOSED:
             raise protocol.closed_error()
-        protocol.accept(subprotocol, headers)
+        # Never waited for: the thread that holds it may wait for the client.
+        if not self._opening.acquire(blocking=False):
+            raise RuntimeError("another thread is sending the handshake: accept() before others use the WebSocket")
+        try:
+            protocol.accept(subprotocol, headers)
+        except BaseException:
+            self._opening.release()
+            raise
         sock, received = self._take_over()
         transport = open_transport(sock, min(self._ping_interval or MAX_PATIENCE, MAX_PATIENCE))
         self._clock = transport.clock
@@ -157,7 +165,9 @@ class Connection:
             self._looked = self._clock()
             if self._backlog < READ_SIZE and self._protocol.state is not State.CLOSED:
                 data = transport.receive_now()
-                if data is not None:
+                if data is None:
+                    self._keep_time(wait=False)
+                else:
                     self._feed(data, wait=False)
         finally:
             self._reading.release()
@@ -173,7 +183,7 @@ class Connection:
             messages = protocol.receive(data)
         if messages:
             self._messages.extend(messages)
-        if protocol.outgoing or protocol.eof_to_send or self._requested is not None:
+        if self._has_unsent:
             (self._flush if wait else self._flush_now)()
         if protocol.pong is not None:
             self._note_pong()
@@ -197,11 +207,11 @@ class Connection:
             limit = self._heard + self._ping_interval
         if limit is None or (deadline is not None and deadline < limit):
             limit = deadline
-        return None if limit is None else min(max(0.0, limit - now), MAX_WAIT)
+        return None if limit is None else min(max(0.0, limit - now), MAX_PATIENCE)
 
-    def _keep_time(self) -> None:
+    def _keep_time(self, *, wait: bool = True) -> None:
         """Do what is due: a ping, or giving up on a peer that gives no sign of life or does not answer Close."""
-        self._flush_late()
+        self._flush_late(wait=wait)
         now = self._clock()
         if self._protocol.state is State.CLOSING:
             if self._close_deadline is not None and now >= self._close_deadline:
@@ -217,7 +227,7 @@ class Connection:
                 self._protocol.ping(data)
             self._pinged = now
             self._last_ping = data, now
-            self._flush()
+            (self._flush if wait else self._flush_now)()
 
     def _note_pong(self) -> None:
         pong, self._protocol.pong = self._protocol.pong, None
@@ -228,12 +238,22 @@ class Connection:
     # Sending
 
     def _transmit(self, call: Callable[[Any], None], argument: object) -> None:
-        with self._writing:
-            with self._mutex:
-                call(argument)
-            self._write()
-        if self._protocol.outgoing or self._requested is not None:
-            self._flush()
+        try:
+            with self._writing:
+                with self._mutex:
+                    call(argument)
+                self._write()
+        finally:
+            # What other threads have left to this one.
+            if self._has_unsent:
+                self._flush()
+
+    @property
+    def _has_unsent(self) -> bool:
+        protocol = self._protocol
+        if protocol.outgoing or self._requested is not None:
+            return True
+        return protocol.eof_to_send and not self._eof_sent
 
     def _write(self) -> None:
         """Send what the protocol has ready; the caller holds the lock for writing.
@@ -261,12 +281,11 @@ class Connection:
                 self._eof_sent = True
                 self._transport.shutdown(socket.SHUT_WR)
             return
-        raise self._protocol.closed_error()
+        raise ConnectionClosed(self._protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self._protocol.close_reason)
 
     def _flush(self) -> None:
         """Send what the protocol says by itself. A thread that is sending does it, when it is done, if there is one."""
-        protocol = self._protocol
-        while protocol.outgoing or self._requested is not None or (protocol.eof_to_send and not self._eof_sent):
+        while self._has_unsent:
             if not self._writing.acquire(blocking=False):
                 return
             try:
@@ -278,10 +297,10 @@ class Connection:
             finally:
                 self._writing.release()
 
-    def _flush_late(self) -> None:
+    def _flush_late(self, *, wait: bool = True) -> None:
         """Send what could not be sent at its time; a Close among it gets its answer's time from now on."""
-        if self._protocol.outgoing or self._requested is not None:
-            self._flush()
+        if self._has_unsent:
+            (self._flush if wait else self._flush_now)()
             self._close_deadline = self._clock() + self._close_timeout
 
     def _flush_now(self) -> None:
@@ -299,11 +318,14 @@ class Connection:
                 data = self._protocol.data_to_send()
             finally:
                 self._mutex.release()
-            if data and self._transport is not None:
-                rest = data[self._transport.send_now(data) :]
-                if rest:
-                    # Before what others have queued meanwhile.
-                    self._protocol.outgoing.insert(0, rest)
+            assert self._transport is not None
+            rest = data[self._transport.send_now(data) :] if data else b""
+            if rest:
+                # Before what others have queued meanwhile.
+                self._protocol.outgoing.insert(0, rest)
+            elif self._protocol.eof_to_send and not self._eof_sent:
+                self._eof_sent = True
+                self._transport.shutdown(socket.SHUT_WR)
         finally:
             self._writing.release()
 

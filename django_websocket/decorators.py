@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
-from .middleware import MARKS, OPTIONS, ended, handle, is_handled
+from .middleware import MARKS, OPTIONS, ended, handle, is_handled, note_exception, refuse_plain
 from .websocket import WebSocket
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -63,8 +63,16 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
 
     def call_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
         websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
+        if websocket is None and mark == "require_websocket":
+            return refuse_plain(request)
         call = view if websocket else _atomic(view, set(non_atomic))
-        response: Any = call(request, *args, **kwargs)
+        try:
+            response: Any = call(request, *args, **kwargs)
+        except Exception as exception:
+            # Before any other middleware sees it: to them a client that has left is no error either.
+            response = note_exception(request, exception)
+            if response is None:
+                raise
         if iscoroutine(response):
             # A wrapper around an async view looks synchronous until it is called.
             response.close()

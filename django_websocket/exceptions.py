@@ -57,7 +57,8 @@ class ConnectionClosed(WebSocketError):
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"the WebSocket is closed ({code}{', ' + reason if reason else ''})")
+        # The reason is the peer's: escaped, as this text goes into logs.
+        super().__init__(f"the WebSocket is closed ({int(code)}{', ' + ascii(reason) if reason else ''})")
         self.code = code
         self.reason = reason
 

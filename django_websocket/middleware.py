@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -29,6 +30,7 @@ MARKS: Final = ("accept_websocket", "require_websocket")
 OPTIONS: Final = "websocket_options"
 #: Seconds after which a client that found no room may come again.
 RETRY_AFTER: Final = 5
+NOT_PLAIN: Final = "this address takes WebSockets only"
 BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
 _KEY: Final = "django_websocket.attempt"
@@ -60,7 +62,17 @@ class WebSocketMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Note an exception of a view whose handshake was sent; Django answers and logs it as any other's."""
-        return Attempt.of(request).fail(request, exception)
+        return note_exception(request, exception)
+
+
+def note_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+    """Note an exception of a view; gives a response where it is none of Django's business."""
+    return Attempt.of(request).fail(request, exception)
+
+
+def refuse_plain(request: HttpRequest) -> HttpResponseBase:
+    """Give the answer for a plain HTTP request where only WebSockets are taken."""
+    return _refuse(request, HandshakeError(NOT_PLAIN))
 
 
 def is_handled(request: HttpRequest) -> bool:
@@ -78,7 +90,10 @@ def handle(marked: Any, call_view: Any, request: HttpRequest, args: Any, kwargs:
         try:
             response: HttpResponseBase = call_view(request, *args, **kwargs)
         except Exception as exception:
-            if request.websocket is None:  # type: ignore[attr-defined]
+            websocket = _websocket(request)
+            if websocket is not None and not websocket.handshake_sent:
+                _close_with(request)
+            if websocket is None or not websocket.handshake_sent:
                 raise
             # Answered here and not further out, as the connection ends here.
             return middleware.process_exception(request, exception) or response_for_exception(request, exception)
@@ -86,6 +101,18 @@ def handle(marked: Any, call_view: Any, request: HttpRequest, args: Any, kwargs:
 
     middleware = WebSocketMiddleware(get_response)
     return middleware(request)
+
+
+def _close_with(request: HttpRequest) -> None:
+    """Have the connection of a refused attempt closed with its request, whatever Django answers to an exception."""
+    close, link = request.close, Attempt.of(request).link
+
+    def close_both() -> None:
+        close()
+        if link is not None:
+            link.refuse()
+
+    request.close = close_both  # type: ignore[method-assign]
 
 
 class EndedResponse(HttpResponse):
@@ -181,11 +208,13 @@ class Attempt:
 
     def enter(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
         """Check a request against its view (in the order of the documentation) and give the view its WebSocket."""
+        while isinstance(view, partial):
+            view = view.func
         try:
             if self.protocol is not None:
                 request.websocket = self._admit(request, view, self.protocol)  # type: ignore[attr-defined]
             elif getattr(view, "require_websocket", False):
-                raise HandshakeError("this address takes WebSockets only")
+                return refuse_plain(request)
         except HandshakeError as error:
             self.refused = True
             return _refuse(request, error)

@@ -93,7 +93,10 @@ def _development(environ: Mapping[str, Any]) -> Link | None:
     if not str(environ.get("SERVER_SOFTWARE", "")).startswith("WSGIServer/"):
         return None
     stream = environ.get("wsgi.input")
-    # Django wraps the stream to end where the request's body does.
+    # Django wraps the stream to end where the request's body does, and reads it to that end before it closes the
+    # response. A body that is announced and does not come would keep a refused connection open.
+    if stream is not None and hasattr(stream, "limit"):
+        stream.limit = 0
     reader = getattr(getattr(stream, "_read", None), "__self__", stream)
     sock = getattr(getattr(reader, "raw", None), "_sock", None)
     return None if sock is None else Link(sock, lambda: _drain(sock, reader))

@@ -84,7 +84,10 @@ class Transport(ABC):
 
     @abstractmethod
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
-        """End the connection, or one direction of it; wakes whoever waits. Never fails."""
+        """End the connection, or one direction of it; wakes whoever waits. Never fails.
+
+        To end the writing direction, ``SHUT_WR``, is safe in a signal handler.
+        """
 
     def mutex(self) -> Lock:
         """Make a lock that is never held over a wait."""
@@ -279,15 +282,15 @@ class NonBlockingTransport(_SocketTransport):
             self._guard.release()
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
-        with self._guard:
-            if how == socket.SHUT_RDWR:
+        if how == socket.SHUT_RDWR:
+            with self._guard:
                 self._over = True
                 if self._is_tls:
                     try:
                         self._socket.unwrap()  # sends close_notify; it does not wait for the peer's
                     except (OSError, ValueError):
                         pass
-            super().shutdown(how)
+        super().shutdown(how)
 
 
 def open_transport(sock: Any, patience: float | None) -> Transport:

@@ -203,7 +203,10 @@ class WebSocket(Connection):
         if self._clock() - self._looked > LOOK_INTERVAL:
             self._look(transport)
         if not isinstance(message, (str, bytes, bytearray, memoryview)):
-            message = str(message)
+            try:
+                message = memoryview(message)  # type: ignore[arg-type]
+            except TypeError:
+                message = str(message)
         self._transmit(self._protocol.send, message)
 
     def send_json(self, obj: object) -> None:

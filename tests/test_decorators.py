@@ -785,3 +785,36 @@ class TestReturning:
         with client.websocket("/closing/") as websocket:
             assert websocket.wait() is None
         assert (websocket.close_code, websocket.close_reason) == (4001, "enough")
+
+
+# Errors before the handshake, without the middleware
+
+
+@route("save/outer-atomic/")
+@transaction.atomic
+@require_websocket
+def save_outer_atomic(request):
+    Group.objects.create(name="lost")
+    raise ValueError("before the handshake")
+
+
+@route("hidden-mark/")
+def hidden_mark(request):
+    return require_websocket(lambda request: pytest.fail("it takes WebSockets only"))(request)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("ours", [True, False])
+def test_an_outer_transaction_sees_what_is_raised_before_the_handshake(settings, ours):
+    if not ours:
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "WebSocketMiddleware" not in name]
+    with pytest.raises(ValueError, match="before the handshake"), WebSocketClient().websocket("/save/outer-atomic/"):
+        pass
+    assert not Group.objects.exists()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_view_whose_mark_is_hidden_takes_no_plain_request(client, settings, ours):
+    if not ours:
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "WebSocketMiddleware" not in name]
+    assert client.get("/hidden-mark/").status_code == 400

@@ -148,7 +148,7 @@ def test_the_error_of_a_closed_connection():
     assert (error.code, error.reason, str(error)) == (1005, "", "the WebSocket is closed (1005)")
     server.receive(test_rfc6455.make_close(3000, b"bye"))
     error = server.closed_error()
-    assert (error.code, error.reason, str(error)) == (3000, "bye", "the WebSocket is closed (3000, bye)")
+    assert (error.code, error.reason, str(error)) == (3000, "bye", "the WebSocket is closed (3000, 'bye')")
 
 
 # What waits to be sent

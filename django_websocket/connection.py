@@ -184,7 +184,7 @@ class Connection:
         if messages:
             self._messages.extend(messages)
         if self._has_unsent:
-            (self._flush if wait else self._flush_now)()
+            self._flush(wait=wait)
         if protocol.pong is not None:
             self._note_pong()
         if protocol.error is not None:
@@ -227,7 +227,7 @@ class Connection:
                 self._protocol.ping(data)
             self._pinged = now
             self._last_ping = data, now
-            (self._flush if wait else self._flush_now)()
+            self._flush(wait=wait)
 
     def _note_pong(self) -> None:
         pong, self._protocol.pong = self._protocol.pong, None
@@ -283,8 +283,11 @@ class Connection:
             return
         raise ConnectionClosed(self._protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self._protocol.close_reason)
 
-    def _flush(self) -> None:
+    def _flush(self, *, wait: bool = True) -> None:
         """Send what the protocol says by itself. A thread that is sending does it, when it is done, if there is one."""
+        if not wait:
+            self._flush_now()
+            return
         while self._has_unsent:
             if not self._writing.acquire(blocking=False):
                 return
@@ -300,7 +303,7 @@ class Connection:
     def _flush_late(self, *, wait: bool = True) -> None:
         """Send what could not be sent at its time; a Close among it gets its answer's time from now on."""
         if self._has_unsent:
-            (self._flush if wait else self._flush_now)()
+            self._flush(wait=wait)
             self._close_deadline = self._clock() + self._close_timeout
 
     def _flush_now(self) -> None:

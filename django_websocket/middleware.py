@@ -17,10 +17,12 @@ from django.utils.log import log_response
 from . import protocols, servers
 from .conf import conf
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
+from .lifetime import close_on_exit
 from .origins import check_origin
 from .protocols.base import CloseCode, Protocol
-from .registry import close_on_exit, registry
+from .registry import registry
 from .websocket import WebSocket
+from .workers import meet_worker
 
 logger = logging.getLogger("django_websocket.handshake")
 
@@ -51,6 +53,7 @@ class WebSocketMiddleware:
         self.get_response = get_response
         if conf.close_on_sigterm:
             close_on_exit()
+        meet_worker()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """Serve a request."""
@@ -126,7 +129,7 @@ class EndedResponse(HttpResponse):
         if self.link is not None:
             # Some servers find the socket shut down and never call close(): request_finished would not be sent.
             self.close()
-            self.link.answered()
+            self.link.finish()
         return iter(())
 
     def close(self) -> None:
@@ -253,6 +256,7 @@ class Attempt:
             require=options.require_origin,
         )
         self.link = servers.find(request.META)
+        meet_worker()
         if registry.draining:
             raise _unavailable("the server is restarting")
         self.counted = registry.enter(conf.max_connections)
@@ -288,6 +292,7 @@ class Attempt:
             link = self.link or servers.find(request.META)
         except SocketNotFound:
             return response
+        link.refusing()
         response._resource_closers.append(link.refuse)  # type: ignore[attr-defined]  # noqa: SLF001 - runs in close()
         return response
 

@@ -1,28 +1,18 @@
-"""The process's WebSockets: how many there are, and closing them all when the process is asked to end."""
+"""The process's WebSockets: how many there are, and closing them all at once."""
 
 from __future__ import annotations
 
-import _thread
-import atexit
 import os
-import signal
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from .native import pause
 from .protocols.base import CloseCode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import FrameType
-
     from .connection import Connection
 
-#: Seconds that views and their peers get, at most, to say goodbye before a process that would die at once goes on
-#: dying. Without it a frame may be cut in two, and an answer may meet a closed port: the reset that follows can
-#: overtake our Close.
-GRACE: Final = 0.5
 _LOOK: Final = 0.01
 
 
@@ -80,82 +70,13 @@ class Registry:
         """Wait until every connection has ended, ``timeout`` seconds at most."""
         deadline = time.monotonic() + timeout
         while self.busy and time.monotonic() < deadline:
-            _pause(_LOOK)
+            pause(_LOOK)
 
     def forget(self) -> None:
         """Start anew, in a forked child: its parent's connections are none of its own."""
         self.__init__()  # type: ignore[misc]
 
 
-def _die(signum: int) -> None:
-    registry.wait_empty(GRACE)
-    os.kill(os.getpid(), signum)
-
-
-def _start_native_thread(function: Callable[..., object], *args: object) -> None:
-    """Start a thread of the system, also where threads are patched to be greenlets."""
-    if "eventlet" in sys.modules or "gevent" in sys.modules:
-        from .green import start_native_thread
-
-        start_native_thread(function, args)
-    else:
-        _thread.start_new_thread(function, args)
-
-
-def _pause(seconds: float) -> None:
-    """Sleep, natively where the system can: a patched ``time.sleep()`` cannot be called from an event hub."""
-    if hasattr(signal, "sigtimedwait"):
-        signal.sigtimedwait((), seconds)
-    else:
-        time.sleep(seconds)
-
-
 registry: Final = Registry()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=registry.forget)
-
-_watched: set[int] = set()
-
-
-def close_on_exit() -> None:
-    """Close all WebSockets with 1012 when the process is asked to end, by SIGTERM, SIGINT or its interpreter's exit.
-
-    Called when a middleware is constructed: that is in the main thread under nearly every server, and after the
-    server has set its own handlers, which are called after ours. In another thread only the interpreter's exit is left.
-    """
-    if not _watched:
-        _watched.add(0)
-        atexit.register(_close_at_exit)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if number not in _watched:
-            _chain(number)
-
-
-def _close_at_exit() -> None:
-    if registry.busy:
-        registry.close_all()
-        registry.wait_empty(GRACE)
-
-
-def _chain(number: signal.Signals) -> None:
-    """Put our handler before the process's own."""
-    previous = signal.getsignal(number)
-    # None is a handler that Python does not know; a process that ignores the signal is not asked to end by it.
-    if previous is None or previous == signal.SIG_IGN:
-        return
-
-    def handle(signum: int, frame: FrameType | None) -> None:
-        registry.close_all()
-        if callable(previous):
-            previous(signum, frame)
-            return
-        # The default is to die at once. Views that are sending are to finish their frame: with greenlets, and in a
-        # server of one thread, in the very thread that has been interrupted here.
-        signal.signal(signum, signal.SIG_DFL)
-        _start_native_thread(_die, signum)
-
-    try:
-        signal.signal(number, handle)
-    except ValueError:
-        return  # not the main thread
-    _watched.add(number)

@@ -8,17 +8,21 @@ its function here.
 from __future__ import annotations
 
 import _socket
-import ssl
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .exceptions import SocketNotFound
+from .lifetime import find_worker
 
 #: The key under which an application may put a connection of its own, as the test client does.
 ENVIRON_KEY: Final = "django_websocket.link"
 
-_WORKING: Final = "manage.py runserver, wsgiref and eventlet.wsgi"
+_WORKING: Final = (
+    "gunicorn (gthread, gevent, django_websocket.gunicorn.EventletWorker), eventlet.wsgi, gevent.pywsgi, cheroot, "
+    "waitress, Werkzeug and manage.py runserver do"
+)
 
 
 def _nothing() -> None:
@@ -34,12 +38,26 @@ class Link:
     #: Gives the bytes that the server has read behind the request, and those that have come since, or ``b""``; never
     #: waits.
     read_ahead: Callable[[], bytes]
-    #: Tells the server that the request is answered, just before it looks at the empty response.
+    #: Tells the server that the request is answered.
     answered: Callable[[], None] = _nothing
+    #: Prepares a refusal, before it is written.
+    refusing: Callable[[], object] = _nothing
+    #: Ends the connection of a refused request, where the server has not sent its answer when it closes the response.
+    refused: Callable[[], None] | None = None
 
     def take_over(self) -> tuple[Any, bytes]:
         """Give the socket, and what the server has read behind the request."""
         return self.sock, self.read_ahead()
+
+    def finish(self) -> None:
+        """Let the server find that its client is gone, just before it looks at the empty response of a WebSocket."""
+        if hasattr(self.sock, "do_handshake"):
+            # Without the TLS layer: a write to one that is shut down is an error that servers do not expect.
+            try:
+                self.sock.shutdown(_socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.answered()
 
     def refuse(self) -> None:
         """End the connection once a refusal is written.
@@ -48,7 +66,12 @@ class Link:
         later, so that the server finds nothing it could take for a next request. Servers keep a refused connection open
         otherwise, and a proxy may believe it to be a WebSocket and let anything through.
         """
-        plain = getattr(self.sock, "fd", None) or getattr(self.sock, "_sock", None) or self.sock
+        if self.refused is not None:
+            self.refused()
+            return
+        plain = self.sock
+        while (below := getattr(plain, "fd", None) or getattr(plain, "_sock", None)) is not None:
+            plain = below
         try:
             _socket.socket.shutdown(plain, _socket.SHUT_RDWR)
         except OSError:
@@ -65,11 +88,21 @@ def find(environ: Mapping[str, Any]) -> Link:
     if ENVIRON_KEY in environ:
         link: Link = environ[ENVIRON_KEY]
         return link
-    for adapter in (_eventlet, _development):
+    for adapter in _ADAPTERS:
         found = adapter(environ)
         if found is not None:
             return found
-    raise SocketNotFound(f"this server gives no access to its sockets; {_WORKING} do")
+    raise SocketNotFound(f"{_name(environ)} gives no access to its sockets; {_WORKING}")
+
+
+def _name(environ: Mapping[str, Any]) -> str:
+    """Give the name of a server without sockets, as far as it can be told."""
+    if "wsgi.version" not in environ:
+        return "an ASGI server"
+    for key, name in (("mod_wsgi.version", "mod_wsgi"), ("uwsgi.version", "uWSGI")):
+        if key in environ:
+            return name
+    return "granian" if _software(environ).lower() == "granian" else "this server"
 
 
 def _eventlet(environ: Mapping[str, Any]) -> Link | None:
@@ -88,33 +121,167 @@ def _eventlet(environ: Mapping[str, Any]) -> Link | None:
     return Link(sock, lambda: _drain(sock, stream.rfile), answered)
 
 
+def _gunicorn(environ: Mapping[str, Any]) -> Link | None:
+    """Gunicorn's workers that parse requests by its own parser: sync, gthread, gevent and eventlet ones."""
+    sock = environ.get("gunicorn.socket")
+    if sock is None:
+        return None
+    if "gunicorn.http2.send_trailers" in environ or str(environ.get("SERVER_PROTOCOL")).startswith("HTTP/2"):
+        raise SocketNotFound("an HTTP/2 connection carries no WebSockets here; HTTP/1.1 does")
+    worker = find_worker()
+    if worker is not None and getattr(worker.cfg, "protocol", "http") != "http":
+        raise SocketNotFound("gunicorn is spoken to by the uwsgi protocol, which carries no WebSockets; HTTP does")
+    reader = getattr(environ.get("wsgi.input"), "reader", None)
+    # A chunked body's reader knows its request instead.
+    unreader = getattr(reader, "unreader", None) or getattr(getattr(reader, "req", None), "unreader", None)
+
+    def read_ahead() -> bytes:
+        held = b""
+        if unreader is not None:
+            # By hand, as take_buffered() is not in the versions before 27.
+            held, unreader.buf = unreader.buf.getvalue(), io.BytesIO()
+        return held or _receive_now(sock)
+
+    return Link(sock, read_ahead)
+
+
+def _werkzeug(environ: Mapping[str, Any]) -> Link | None:
+    """Werkzeug's server, and what builds on it: the ``runserver_plus`` of django-extensions."""
+    sock = environ.get("werkzeug.socket")
+    if sock is None:
+        return None
+    reader: Any = environ.get("wsgi.input")
+    # A chunked body's stream is wrapped.
+    reader = getattr(reader, "_rfile", reader)
+
+    def read_ahead() -> bytes:
+        held = _drain(sock, reader)
+        # Behind its answer it reads what has come to the end of the stream: that is here.
+        reader.raw._sock = _Ended(sock)  # noqa: SLF001
+        return held or _receive_now(sock)
+
+    return Link(sock, read_ahead, refusing=read_ahead)
+
+
+class _Ended:
+    """A socket to a reader that is to read no more."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+
+    def recv_into(self, _buffer: object) -> int:
+        return 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+def _waitress(environ: Mapping[str, Any]) -> Link | None:
+    """waitress, best effort: it means to keep its sockets to itself.
+
+    Its main loop leaves a connection alone while a request of it is served.
+    """
+    channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
+    sock = getattr(channel, "socket", None)
+    if channel is None or sock is None:
+        return None
+
+    def read_ahead() -> bytes:
+        # A body has been read already; some clients announce hixie-76's eight bytes as one.
+        held = environ["wsgi.input"].read()
+        # Even if it is configured to look ahead.
+        channel.readable = lambda: False
+        with channel.requests_lock:
+            parser, channel.request = channel.request, None
+            # Requests behind this one are parsed already.
+            del channel.requests[1:]
+        if parser is not None:
+            held += parser.header_plus
+        return held or _receive_now(sock)
+
+    def answered() -> None:
+        channel.write_soon = len
+        channel.close_when_flushed = True
+
+    def refused() -> None:
+        # Its answer stands in a buffer yet, from where the main loop will send it.
+        read_ahead()
+        channel.close_when_flushed = True
+
+    return Link(sock, read_ahead, answered, refused=refused)
+
+
+def _gevent(environ: Mapping[str, Any]) -> Link | None:
+    """``gevent.pywsgi``, under gunicorn too."""
+    if not _software(environ).startswith("gevent/"):
+        return None
+    stream: Any = environ.get("wsgi.input")
+    # The stream of a request that is no upgrade is wrapped.
+    return _buffered(stream if hasattr(stream, "raw") else getattr(stream, "rfile", None))
+
+
+def _cheroot(environ: Mapping[str, Any]) -> Link | None:
+    """cheroot, CherryPy's server."""
+    if not _software(environ).startswith("Cheroot/"):
+        return None
+    stream: Any = environ.get("wsgi.input")
+    if hasattr(stream, "remaining"):
+        # It waits for the rest of a body before it answers.
+        stream.remaining = 0
+    while hasattr(stream, "rfile"):
+        stream = stream.rfile
+    return _buffered(stream)
+
+
 def _development(environ: Mapping[str, Any]) -> Link | None:
     """wsgiref, and what builds on it: Django's ``runserver`` and ``LiveServerTestCase``."""
-    if not str(environ.get("SERVER_SOFTWARE", "")).startswith("WSGIServer/"):
+    if not _software(environ).startswith("WSGIServer/"):
         return None
-    stream = environ.get("wsgi.input")
+    stream: Any = environ.get("wsgi.input")
     # Django wraps the stream to end where the request's body does, and reads it to that end before it closes the
     # response. A body that is announced and does not come would keep a refused connection open.
     if stream is not None and hasattr(stream, "limit"):
         stream.limit = 0
-    reader = getattr(getattr(stream, "_read", None), "__self__", stream)
+    return _buffered(getattr(getattr(stream, "_read", None), "__self__", stream))
+
+
+_ADAPTERS: Final = (_eventlet, _gunicorn, _werkzeug, _waitress, _gevent, _cheroot, _development)
+
+
+def _software(environ: Mapping[str, Any]) -> str:
+    return str(environ.get("SERVER_SOFTWARE", ""))
+
+
+def _buffered(reader: Any) -> Link | None:
+    """Give the connection of a server that reads it through a buffered reader of the standard library."""
     sock = getattr(getattr(reader, "raw", None), "_sock", None)
     return None if sock is None else Link(sock, lambda: _drain(sock, reader))
 
 
 def _drain(sock: Any, reader: Any) -> bytes:
     """Give what a buffered reader over ``sock`` holds, or what one read gives where it holds nothing."""
+
+    def read() -> bytes:
+        # All that is buffered; an empty buffer does one read, which must not wait.
+        held = reader.peek(1)
+        return bytes(reader.read(len(held))) if held else b""
+
+    return _not_waiting(sock, read)
+
+
+def _receive_now(sock: Any) -> bytes:
+    """Give what has come for ``sock``, as far as one read gives it."""
+    return _not_waiting(sock, lambda: sock.recv(65536))
+
+
+def _not_waiting(sock: Any, read: Callable[[], bytes]) -> bytes:
+    """Call ``read`` while ``sock`` does not block; ``b""`` where there is nothing, for whatever reason."""
     timeout = sock.gettimeout()
     try:
         sock.setblocking(False)
-        try:
-            # All that is buffered; an empty buffer does one read, which must not wait.
-            held = reader.peek(1)
-        except ssl.SSLWantReadError:
-            held = b""
-        return bytes(reader.read(len(held))) if held else b""
+        return read()
     except (OSError, ValueError):
-        return b""  # the client is gone, or the server has closed it already
+        return b""  # nothing has come, or the client is gone, or the server has closed it already
     finally:
         try:
             # For eventlet's TLS sockets, settimeout() alone does not undo setblocking(False).

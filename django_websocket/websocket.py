@@ -10,6 +10,7 @@ from typing import Any, Final
 from .connection import Connection
 from .exceptions import ConnectionClosed
 from .protocols.base import CloseCode, Message, State, check_close
+from .reaper import reaper
 from .registry import registry
 from .transports import Transport
 
@@ -244,6 +245,8 @@ class WebSocket(Connection):
         self._start_closing(code, reason)
         if transport.current() == self._owner:
             self._finish_closing(transport)
+        else:
+            reaper.add(self)
 
     def _start_closing(self, code: int, reason: str) -> None:
         if not self._writing.acquire(timeout=self._close_timeout):

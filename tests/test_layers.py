@@ -25,6 +25,8 @@ ANYTHING: set[str] = set()
 # Never imported when a module is, only where they are in use already, or inside a function that needs them: a worker
 # must be able to monkey-patch first, and nobody has to install them all.
 LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
+# What the worker itself is made of: gunicorn imports it, and it patches.
+EAGER = {"eventlet_worker"}
 
 
 class Layer(NamedTuple):
@@ -48,6 +50,8 @@ BELOW_MIDDLEWARE = {
     "websocket",
     "servers",
     "registry",
+    "lifetime",
+    "workers",
     "conf",
     "origins",
 }
@@ -68,13 +72,17 @@ LAYERS = {
     # The system. A WebSocket knows no server, and a server no WebSocket.
     "transports": Layer(SYSTEM, NO_DJANGO, late={"green"}),
     "green": Layer(SYSTEM | {"transports"}, NO_DJANGO),
-    "connection": Layer(SYSTEM | {"transports", "registry"}, NO_DJANGO),
-    "websocket": Layer(SYSTEM | {"transports", "connection", "registry"}, NO_DJANGO),
-    "servers": Layer(SYSTEM, NO_DJANGO),
-    "registry": Layer(SYSTEM, NO_DJANGO, late={"connection", "green"}),
+    "native": Layer(set(), NO_DJANGO, late={"green"}),
+    "registry": Layer(SYSTEM | {"native"}, NO_DJANGO, late={"connection"}),
+    "reaper": Layer({"native"}, NO_DJANGO, late={"connection"}),
+    "connection": Layer(SYSTEM | {"transports", "reaper", "registry"}, NO_DJANGO),
+    "websocket": Layer(SYSTEM | {"transports", "connection", "reaper", "registry"}, NO_DJANGO),
+    "lifetime": Layer({"native", "registry"}, NO_DJANGO),
+    "servers": Layer(SYSTEM | {"lifetime"}, NO_DJANGO),
     # Django.
     "origins": Layer(ERRORS, ANYTHING),
     "conf": Layer(DJANGO | {"origins"}, ANYTHING),
+    "workers": Layer({"conf", "lifetime"}, ANYTHING),
     # Where all of it meets.
     "middleware": Layer(BELOW_MIDDLEWARE, ANYTHING),
     # What stands on top.
@@ -83,6 +91,9 @@ LAYERS = {
     "apps": Layer(TOP | {"checks"}, ANYTHING),
     "memory": Layer(SYSTEM | {"transports"}, ANYTHING),
     "testing": Layer(TOP | {"memory"}, ANYTHING),
+    # What gunicorn imports, before it has patched anything.
+    "gunicorn": Layer(set(), NO_DJANGO, late={"eventlet_worker", "workers"}),
+    "eventlet_worker": Layer(set(), NO_DJANGO),
     "management": Layer(set(), ANYTHING),
     "management.commands": Layer(set(), ANYTHING),
     "management.commands.runserver": Layer(TOP, ANYTHING),
@@ -153,7 +164,7 @@ def violations(source: str, module: str, *, package: bool = False) -> list[str]:
             found.append(f"{module}:{line} must not know {PACKAGE}.{target}")
         elif not own and top in layer.banned:
             found.append(f"{module}:{line} must not know {target}")
-        elif not own and top in LAZY and now:
+        elif not own and top in LAZY and now and module not in EAGER:
             found.append(f"{module}:{line} must not import {target} before it is used")
     return found
 

@@ -21,7 +21,7 @@ from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.urls import path, re_path
 from django.utils.translation import get_language
 
-from django_websocket import accept_websocket, middleware, require_websocket
+from django_websocket import accept_websocket, middleware, require_websocket, servers
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
@@ -392,7 +392,7 @@ FAULTS = {
     "host": Fault("the Host header is missing, malformed or not allowed", changes={"HTTP_HOST": None}),
     "origin": Fault("the Origin is not allowed", 403, changes={"HTTP_ORIGIN": "https://evil.example"}),
     "no socket": Fault(
-        "this server gives no access to its sockets; manage.py runserver, wsgiref and eventlet.wsgi do",
+        f"this server gives no access to its sockets; {servers._WORKING}",
         link=False,
         level=logging.ERROR,
     ),
@@ -630,9 +630,9 @@ class TestNoSocket:
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
 
-    def check(self, response, caplog):
+    def check(self, response, caplog, server="this server"):
         assert response.status_code == 400
-        assert response.content.decode() == FAULTS["no socket"].text + "\n"
+        assert response.content.decode() == FAULTS["no socket"].text.replace("this server", server) + "\n"
         (record,) = records(caplog)
         assert record.levelno == logging.ERROR
 
@@ -640,10 +640,12 @@ class TestNoSocket:
         self.check(Client().get("/unreachable/", headers={"Host": "testserver", **self.HEADERS}), caplog)
 
     def test_asgi(self, client, caplog):
-        self.check(async_to_sync(AsyncClient().get)("/unreachable/", headers=self.HEADERS), caplog)
+        self.check(async_to_sync(AsyncClient().get)("/unreachable/", headers=self.HEADERS), caplog, "an ASGI server")
 
     def test_asgi_request(self, caplog):
-        self.check(unreachable(AsyncRequestFactory().get("/unreachable/", headers=self.HEADERS)), caplog)
+        self.check(
+            unreachable(AsyncRequestFactory().get("/unreachable/", headers=self.HEADERS)), caplog, "an ASGI server"
+        )
 
     def test_plain_requests_over_asgi(self, client):
         assert async_to_sync(AsyncClient().get)("/echo/").content == b"HTTP"

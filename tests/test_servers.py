@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import io
 import shutil
 import socket
@@ -85,10 +86,25 @@ def receive(sock, size):
     ],
 )
 def test_a_server_that_nobody_knows(environ):
-    with pytest.raises(SocketNotFound) as caught:
-        find(environ)
-    for name in ("runserver", "eventlet.wsgi", "wsgiref"):
+    with pytest.raises(SocketNotFound, match=r"^this server gives no access") as caught:
+        find({"wsgi.version": (1, 0), **environ})
+    for name in ("runserver", "eventlet.wsgi", "gunicorn", "gthread"):
         assert name in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({}, "an ASGI server"),
+        ({"mod_wsgi.version": (5, 0, 2)}, "mod_wsgi"),
+        ({"uwsgi.version": b"2.0.31"}, "uWSGI"),
+        ({"SERVER_SOFTWARE": "Granian"}, "granian"),
+    ],
+)
+def test_servers_without_sockets(environ, name):
+    environ = {**({"wsgi.version": (1, 0)} if environ else {}), "wsgi.input": io.BytesIO(), **environ}
+    with pytest.raises(SocketNotFound, match=f"^{name} gives no access to its sockets; gunicorn"):
+        find(environ)
 
 
 def test_an_applications_own_connection():
@@ -227,6 +243,196 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
         assert not local.already_handled
         link.answered()
         assert local.already_handled
+
+
+# gunicorn
+
+
+def gunicorn_environ(sock, **settings):
+    """Give the environ of the request that has come for ``sock``, by gunicorn's own code."""
+    http = pytest.importorskip("gunicorn.http")
+    from gunicorn.config import Config
+    from gunicorn.http import wsgi
+
+    cfg = Config()
+    for name, value in settings.items():
+        cfg.set(name, value)
+    address = ("127.0.0.1", 1234)
+    request = next(http.get_parser(cfg, sock, address))
+    return wsgi.create(request, sock, address, ("127.0.0.1", 8000), cfg)[1]
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
+
+
+@pytest.mark.parametrize("headers", [b"", b"Content-Length: 8\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_gunicorn(pair, headers):
+    ours, theirs = pair
+    theirs.sendall(HEAD % headers + b"behind it")
+    link = find(gunicorn_environ(ours))
+    sock, received = link.take_over()
+    assert sock is ours
+    received += receive(ours, 9 - len(received))
+    assert received == b"behind it"
+    theirs.sendall(b"later")
+    arrived(ours)
+    # A first look at TLS may find nothing but what that says to itself.
+    received = link.read_ahead()
+    assert received + receive(ours, 5 - len(received)) == b"later"
+    assert link.read_ahead() == b""
+
+
+def test_gunicorn_with_a_stream_that_nobody_knows(pair):
+    ours, theirs = pair
+    theirs.sendall(b"here")
+    arrived(ours)
+    received = find({"gunicorn.socket": ours, "wsgi.input": io.BytesIO()}).read_ahead()
+    assert received + receive(ours, 4 - len(received)) == b"here"
+
+
+@pytest.mark.parametrize("environ", [{"SERVER_PROTOCOL": "HTTP/2.0"}, {"gunicorn.http2.send_trailers": print}])
+def test_gunicorn_and_http2(environ):
+    with pytest.raises(SocketNotFound, match=r"^an HTTP/2 connection"):
+        find({"gunicorn.socket": object(), **environ})
+
+
+@pytest.mark.parametrize("protocol", ["uwsgi", "http"])
+def test_gunicorn_and_the_uwsgi_protocol(monkeypatch, protocol):
+    monkeypatch.setattr(servers, "find_worker", lambda: SimpleNamespace(cfg=SimpleNamespace(protocol=protocol)))
+    environ = {"gunicorn.socket": object()}
+    if protocol == "http":
+        assert find(environ).sock is environ["gunicorn.socket"]
+    else:
+        with pytest.raises(SocketNotFound, match="the uwsgi protocol"):
+            find(environ)
+
+
+# Others
+
+
+def buffered_environ(server, reader, sock):
+    """Give what a server makes of a request that it reads through ``reader``."""
+    return {
+        "werkzeug": {"werkzeug.socket": sock, "wsgi.input": reader},
+        "werkzeug chunked": {"werkzeug.socket": sock, "wsgi.input": SimpleNamespace(_rfile=reader)},
+        "gevent": {"SERVER_SOFTWARE": "gevent/20.0 Python/3.12", "wsgi.input": reader},
+        "gevent wrapped": {"SERVER_SOFTWARE": "gevent/20.0", "wsgi.input": SimpleNamespace(rfile=reader)},
+        "gunicorn pywsgi": {"SERVER_SOFTWARE": "gevent/1 gunicorn/2", "gunicorn.sock": sock, "wsgi.input": reader},
+        "cheroot": {
+            "SERVER_SOFTWARE": "Cheroot/11.1.2 Server",
+            "wsgi.input": SimpleNamespace(rfile=SimpleNamespace(rfile=reader), remaining=5),
+        },
+    }[server]
+
+
+@pytest.mark.parametrize(
+    "server", ["werkzeug", "werkzeug chunked", "gevent", "gevent wrapped", "gunicorn pywsgi", "cheroot"]
+)
+def test_servers_with_a_buffered_reader(pair, server):
+    ours, theirs = pair
+    theirs.sendall(b"head\r\nbehind it")
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        environ = buffered_environ(server, reader, ours)
+        link = find(environ)
+        sock, received = link.take_over()
+        assert (sock, received) == (ours, b"behind it")
+        theirs.sendall(b"later")
+        assert receive(ours, 5) == b"later"
+        if server == "cheroot":
+            assert environ["wsgi.input"].remaining == 0
+
+
+def test_werkzeug_reads_no_more_when_it_has_refused(pair):
+    """It would read to the end of the stream, for as long as a client keeps that open."""
+    ours, theirs = pair
+    theirs.sendall(b"head\r\nbehind it")
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        link = find({"werkzeug.socket": ours, "wsgi.input": reader})
+        link.refusing()
+        theirs.sendall(b"GET / HTTP/1.1")
+        arrived(ours)
+        assert reader.read(10_000) == b""
+        ours.sendall(b"no")
+        link.refuse()
+        assert receive(theirs, 2) == b"no"
+
+
+class Channel:
+    """waitress's, as far as it is known."""
+
+    def __init__(self, sock, header_plus=b"", requests=1):
+        self.socket = sock
+        self.requests_lock = threading.Lock()
+        self.requests = list(range(requests))
+        self.request = SimpleNamespace(header_plus=header_plus) if header_plus else None
+        self.close_when_flushed = False
+
+    def readable(self):
+        return True
+
+    def write_soon(self, data):
+        raise AssertionError(f"{data!r} would be sent")
+
+    def check_client_disconnected(self):
+        return False
+
+
+@pytest.mark.parametrize("body", [b"", b"12345678"])
+@pytest.mark.parametrize("behind", [b"", b"behind it"])
+def test_waitress(pair, body, behind):
+    ours, theirs = pair
+    channel = Channel(ours, behind)
+    link = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO(body)})
+    sock, received = link.take_over()
+    assert (sock, received) == (ours, body + behind)
+    assert not channel.readable()
+    theirs.sendall(b"later")
+    assert receive(ours, 5) == b"later"
+    assert not channel.close_when_flushed
+    link.finish()
+    assert channel.write_soon(b"12345") == 5
+    assert channel.close_when_flushed
+
+
+def test_waitress_refuses(pair):
+    """The answer is sent from a buffer, by another thread; the requests behind are known already."""
+    ours, theirs = pair
+    channel = Channel(ours, b"GET ", requests=3)
+    link = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO()})
+    link.refuse()
+    assert channel.requests == [0]
+    assert channel.close_when_flushed
+    assert not channel.readable()
+    ours.sendall(b"no")
+    assert receive(theirs, 2) == b"no"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"waitress.client_disconnected": None},
+        {"waitress.client_disconnected": SimpleNamespace(__self__=SimpleNamespace())},
+        {"SERVER_SOFTWARE": "gevent/20.0", "wsgi.input": io.BytesIO()},
+        {"SERVER_SOFTWARE": "Cheroot/11", "wsgi.input": io.BytesIO()},
+    ],
+)
+def test_servers_that_have_changed(environ):
+    with pytest.raises(SocketNotFound):
+        find({"wsgi.version": (1, 0), **environ})
+
+
+def test_the_end_of_a_websocket_over_tls(certificate):
+    """The server's own write fails as it does on a socket whose client has hung up."""
+    ours, theirs = tls_pair(certificate)
+    with ours, theirs:
+        link = Link(ours, lambda: b"")
+        _socket.socket.shutdown(ours, socket.SHUT_RDWR)
+        link.finish()
+        with pytest.raises(BrokenPipeError):
+            ours.sendall(b"HTTP")
+    link.finish()
 
 
 # What the server has read already

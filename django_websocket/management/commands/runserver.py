@@ -17,7 +17,7 @@ from django.core.management.commands.runserver import Command as DjangoCommand
 from django.utils import autoreload
 
 from ...conf import conf
-from ...registry import close_on_exit
+from ...lifetime import close_on_exit
 
 #: Seconds that the reloader's child gets to end by itself, as it may have been asked along with its parent; and seconds
 #: after it has been asked alone.

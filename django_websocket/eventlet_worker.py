@@ -1,0 +1,113 @@
+"""gunicorn's worker on eventlet; see :mod:`django_websocket.gunicorn`.
+
+Nothing here imports Django, before the standard library is patched.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from types import FrameType
+from typing import Any, Final
+
+import eventlet
+from eventlet import hubs
+from eventlet.greenio import GreenSocket
+from eventlet.semaphore import Semaphore
+from gunicorn.sock import ssl_wrap_socket
+from gunicorn.workers.base_async import AsyncWorker
+
+#: Seconds between two looks at whether the worker is to end, and two signs of life to gunicorn.
+_LOOK: Final = 0.25
+#: Seconds without accepting when the process has no descriptors left.
+_BREATH: Final = 0.5
+#: Seconds that a TLS handshake may take.
+_TLS_TIMEOUT: Final = 10
+
+
+class EventletWorker(AsyncWorker):  # type: ignore[misc]
+    """Serves each connection in a greenlet of eventlet, ``worker_connections`` of them at the most.
+
+    One more waits in the system's queue until another one ends. The standard library is patched before the application
+    is imported; with ``--preload``, after.
+    """
+
+    def init_process(self) -> None:
+        """Prepare the process, and serve."""
+        hubs.use_hub()
+        eventlet.monkey_patch()
+        super().init_process()
+
+    # What may wait runs in a greenlet, not in a signal's handler, where the hub may be what was interrupted.
+
+    def handle_quit(self, sig: int, frame: FrameType | None) -> None:
+        """End at once."""
+        eventlet.spawn_n(super().handle_quit, sig, frame)
+
+    def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
+        """Open the log files anew."""
+        eventlet.spawn_n(super().handle_usr1, sig, frame)
+
+    def timeout_ctx(self) -> Any:
+        """Give the limit for the next request of a connection."""
+        return eventlet.Timeout(self.cfg.keepalive or None, False)
+
+    def run(self) -> None:
+        """Serve until the worker is to end; then until its connections have ended, or their time is over."""
+        pool = eventlet.GreenPool(self.worker_connections)
+        # The pool lets nobody wait for room without a connection in hand.
+        room = Semaphore(self.worker_connections)
+        # Without Python's own object between: that would accept green sockets, now that it is patched.
+        listeners = [GreenSocket(listener.FAMILY, fileno=listener.sock.detach()) for listener in self.sockets]
+        acceptors = [eventlet.spawn(self._accept, listener, pool, room) for listener in listeners]
+        while self.alive:
+            self._show_life()
+            eventlet.sleep(_LOOK)
+        for acceptor in acceptors:
+            acceptor.kill()
+        for listener in listeners:
+            listener.close()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while pool.running() and time.monotonic() < deadline:
+            self._show_life()
+            eventlet.sleep(_LOOK)
+        if pool.running():
+            self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+
+    def _show_life(self) -> None:
+        self.notify()
+        if self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+
+    def _accept(self, listener: GreenSocket, pool: eventlet.GreenPool, room: Semaphore) -> None:
+        """Accept connections while there is room for them."""
+        while True:
+            room.acquire()
+            try:
+                sock, address = listener.accept()
+            except OSError as error:
+                room.release()
+                if error.errno == errno.ECONNABORTED:
+                    continue
+                self.log.warning("Cannot accept a connection: %s", error)
+                eventlet.sleep(_BREATH)
+            else:
+                pool.spawn_n(self._serve, listener, sock, address, room)
+
+    def _serve(self, listener: GreenSocket, sock: Any, address: Any, room: Semaphore) -> None:
+        """Serve a connection to its end."""
+        try:
+            if self.cfg.is_ssl:
+                try:
+                    with eventlet.Timeout(_TLS_TIMEOUT, TimeoutError()):
+                        sock = ssl_wrap_socket(sock, self.cfg)
+                        sock.do_handshake()
+                except OSError as error:
+                    self.log.debug("TLS handshake failed: %s", error)
+                    sock.close()
+                    return
+            self.handle(listener, sock, address)
+        finally:
+            room.release()

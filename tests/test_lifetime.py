@@ -1,0 +1,380 @@
+"""The end of a process. What a signal does is seen in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from django_websocket import lifetime as module
+from django_websocket import native
+from django_websocket.lifetime import GRACE, find_worker, follow_worker
+from django_websocket.registry import Registry
+
+#: Seconds for what has to happen, and takes no time unless it is broken.
+PATIENCE = 20
+
+unix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has other signals")
+
+
+class Fake:
+    """A connection that takes note of its closing."""
+
+    def __init__(self):
+        self.codes = []
+
+    def request_close(self, code):
+        self.codes.append(code)
+
+
+def test_a_pause_where_the_system_has_no_sigtimedwait(monkeypatch):
+    monkeypatch.delattr(signal, "sigtimedwait", raising=False)
+    began = time.monotonic()
+    native.pause(0.01)
+    assert 0.01 <= time.monotonic() - began < PATIENCE
+
+
+@unix
+def test_a_native_thread_takes_no_signals():
+    """Python handles them in the main thread, which would sleep on."""
+    seen, over = [], threading.Event()
+    native.start_thread(lambda *names: (seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())), over.set()), 1)
+    assert over.wait(PATIENCE)
+    assert seen[0] >= {signal.SIGTERM, signal.SIGINT}
+
+
+def test_a_native_thread_where_there_are_no_masks(monkeypatch):
+    monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
+    over = threading.Event()
+    native.start_thread(over.set)
+    assert over.wait(PATIENCE)
+
+
+def test_not_in_the_main_thread(monkeypatch):
+    """Only the interpreter's exit is left, once."""
+    registered, before = [], (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
+    monkeypatch.setattr(module, "_lifetime", module._Lifetime())
+    monkeypatch.setattr(module.atexit, "register", registered.append)
+    thread = threading.Thread(target=lambda: (module.close_on_exit(), module.close_on_exit()))
+    thread.start()
+    thread.join(PATIENCE)
+    assert registered == [module._close_at_exit]
+    assert module._lifetime.at_exit
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_exit_of_a_process_without_connections(monkeypatch):
+    registry = Registry()
+    monkeypatch.setattr(module, "registry", registry)
+    module._close_at_exit()
+    assert not registry.draining
+    one = Fake()
+    registry.add(one)
+    began = time.monotonic()
+    module._close_at_exit()
+    assert one.codes == [1012]
+    assert GRACE <= time.monotonic() - began < PATIENCE
+
+
+@pytest.fixture
+def handlers(monkeypatch):
+    """Let a test have the process's signals, and our handlers a registry of its own."""
+    monkeypatch.setattr(module, "_lifetime", SimpleNamespace(at_exit=True, worker=None))
+    monkeypatch.setattr(module, "registry", Registry())
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_handlers_are_chained_once(handlers):
+    called, one = [], Fake()
+    module.registry.add(one)
+    signal.signal(signal.SIGTERM, lambda number, frame: called.append((number, one.codes[:])))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    module.close_on_exit()
+    ours = signal.getsignal(signal.SIGTERM)
+    module.close_on_exit()
+    assert signal.getsignal(signal.SIGTERM) is ours
+    assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    signal.raise_signal(signal.SIGTERM)
+    assert called == [(signal.SIGTERM, [1012])]
+    assert module.registry.draining
+
+
+def test_a_handler_that_python_does_not_know(handlers, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(signal, "getsignal", lambda number: None)
+        patch.setattr(signal, "signal", None)
+        module.close_on_exit()
+
+
+def test_the_default_is_restored_and_obeyed(handlers, monkeypatch):
+    killed, over = [], threading.Event()
+
+    def kill(pid, number):
+        killed.append((pid, number, signal.getsignal(number)))
+        over.set()
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    module.close_on_exit()
+    one = Fake()
+    module.registry.add(one)
+    monkeypatch.setattr(os, "kill", kill)
+    began = time.monotonic()
+    signal.raise_signal(signal.SIGTERM)
+    assert killed == [], "the thread that was interrupted goes on"
+    assert over.wait(30)
+    assert time.monotonic() - began >= GRACE
+    assert one.codes == [1012]
+    assert killed == [(os.getpid(), signal.SIGTERM, signal.SIG_DFL)]
+
+
+def test_quitting_is_for_a_core_dump_unless_the_server_knows_better(handlers):
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    module.close_on_exit()
+    assert signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL
+    called, one = [], Fake()
+    signal.signal(signal.SIGQUIT, lambda number, frame: called.append(one.codes[:]))
+    module.close_on_exit()
+    module.registry.add(one)
+    signal.raise_signal(signal.SIGQUIT)
+    assert called == [[1012]]
+
+
+# gunicorn's workers
+
+
+class Worker:
+    """What is known of one."""
+
+    def __init__(self):
+        self.alive = True
+        self.cfg = SimpleNamespace()
+
+    def handle_exit(self, number, frame):
+        self.alive = False
+
+
+def test_there_is_no_worker(handlers):
+    for handler in (signal.SIG_DFL, lambda number, frame: None, Fake().request_close):
+        signal.signal(signal.SIGTERM, handler)
+        assert find_worker() is None
+        assert follow_worker(close=True) is None
+
+
+def test_a_worker_is_found_by_its_handler(handlers):
+    worker = Worker()
+    signal.signal(signal.SIGTERM, worker.handle_exit)
+    assert find_worker() is worker
+    module.close_on_exit()
+    assert signal.getsignal(signal.SIGTERM) != worker.handle_exit
+    assert find_worker() is worker, "behind our own handler"
+    assert follow_worker(close=False) is worker
+    assert follow_worker(close=False) is None, "only the first time"
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert find_worker() is worker
+
+
+def test_a_worker_that_makes_itself_known(handlers):
+    worker = Worker()
+    assert follow_worker(worker, close=False) is worker
+    assert find_worker() is worker
+    module._forget()
+    assert find_worker() is None, "a forked child is another"
+
+
+def test_the_end_of_a_worker_without_a_signal(handlers):
+    worker, one = Worker(), Fake()
+    module.registry.add(one)
+    registry = module.registry
+    follow_worker(worker, close=True)
+    time.sleep(3 * module._LOOK)
+    assert one.codes == []
+    worker.alive = False
+    deadline = time.monotonic() + PATIENCE
+    while not one.codes and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert one.codes == [1012]
+    assert registry.draining
+
+
+# In processes of their own
+
+BEGINNING = """
+import os, signal, socket, sys, threading
+{first}
+if "COVERAGE_PROCESS_START" in os.environ:
+    import coverage
+    coverage.process_startup()
+from django_websocket.lifetime import close_on_exit
+from django_websocket.registry import registry
+
+class Fake:
+    def request_close(self, code):
+        print(f"closed {{code:d}}", flush=True)
+
+fake = Fake()
+
+def kill(number):
+    '''Let the process be killed from outside, while it waits as a server does.'''
+    command = f"import os; os.kill({{os.getpid()}}, {{int(number)}})"
+    os.posix_spawn(sys.executable, [sys.executable, "-c", command], os.environ)
+    left, right = socket.socketpair()
+    left.settimeout(10)
+    left.recv(1)
+"""
+
+PATCHES = {
+    "threads": "",
+    "eventlet": "import warnings; warnings.simplefilter('ignore'); import eventlet; eventlet.monkey_patch()",
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+}
+
+
+def run(body, *, code=0, world="threads"):
+    """Run a program, and give the lines it prints; ``code`` is what it has to end with."""
+    if world != "threads":
+        pytest.importorskip(world)
+    result = subprocess.run(
+        [sys.executable, "-c", BEGINNING.format(first=PATCHES[world]) + textwrap.dedent(body)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=Path(__file__).parent.parent,
+    )
+    assert result.returncode == code, result.stderr
+    return result.stdout.splitlines()
+
+
+@unix
+@pytest.mark.parametrize("world", PATCHES)
+def test_the_default_is_to_die_of_it(world):
+    output = run(
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        close_on_exit()
+        registry.add(fake)
+        kill(signal.SIGTERM)
+        print("survived")
+        """,
+        code=-signal.SIGTERM,
+        world=world,
+    )
+    assert output == ["closed 1012"]
+
+
+@unix
+def test_dying_takes_no_time_without_connections():
+    program = """
+    from django_websocket import lifetime as module
+
+    module.GRACE = 3600
+    close_on_exit()
+    kill(signal.SIGTERM)
+    """
+    assert run(program, code=-signal.SIGTERM) == []
+
+
+@unix
+@pytest.mark.parametrize("world", PATCHES)
+def test_a_handler_of_the_servers_own(world):
+    output = run(
+        """
+        def handle(number, frame):
+            print("asked", number, flush=True)
+            registry.discard(fake)
+            raise SystemExit(3)
+
+        signal.signal(signal.SIGTERM, handle)
+        close_on_exit()
+        close_on_exit()
+        registry.add(fake)
+        kill(signal.SIGTERM)
+        """,
+        code=3,
+        world=world,
+    )
+    assert output == ["closed 1012", f"asked {signal.SIGTERM:d}"]
+
+
+@unix
+def test_the_handler_of_ctrl_c():
+    output = run(
+        """
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        close_on_exit()
+        registry.add(fake)
+        try:
+            kill(signal.SIGINT)
+        except KeyboardInterrupt:
+            print("interrupted")
+            registry.discard(fake)
+        """
+    )
+    assert output == ["closed 1012", "interrupted"]
+
+
+@unix
+def test_ignored_signals_stay_ignored():
+    output = run(
+        """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        close_on_exit()
+        registry.add(fake)
+        os.kill(os.getpid(), signal.SIGTERM)
+        print(signal.getsignal(signal.SIGTERM) is signal.SIG_IGN, registry.draining)
+        registry.discard(fake)
+        """
+    )
+    assert output == ["True False"]
+
+
+@unix
+def test_not_in_the_main_thread_of_a_process():
+    """The signals stay as they are, but the end of the interpreter is seen."""
+    output = run(
+        """
+        before = signal.getsignal(signal.SIGTERM)
+        thread = threading.Thread(target=close_on_exit)
+        thread.start()
+        thread.join()
+        print(signal.getsignal(signal.SIGTERM) is before, flush=True)
+        registry.add(fake)
+        """
+    )
+    assert output == ["True", "closed 1012"]
+
+
+@unix
+@pytest.mark.parametrize("world", PATCHES)
+def test_the_end_of_the_interpreter(world):
+    assert run("close_on_exit(); registry.add(fake); sys.exit(4)", code=4, world=world) == ["closed 1012"]
+
+
+@unix
+def test_a_forked_child_starts_empty():
+    output = run("""
+        registry.add(fake)
+        registry.enter(None)
+        registry._lock.acquire()
+        child = os.fork()
+        if not child:
+            print("child", len(registry), registry.enter(1), flush=True)
+            registry.close_all()
+            os._exit(0)
+        os.waitpid(child, 0)
+        print("parent", len(registry), registry._views, flush=True)
+        registry.discard(fake)
+    """)
+    assert output == ["child 0 True", "parent 1 1"]

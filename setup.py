@@ -19,9 +19,14 @@ def version() -> str:
 
 # What the test suite imports, and setuptools because it builds a wheel to look inside.
 TEST = [
+    "cheroot>=10.0",
     "coverage>=7.10",
+    "django-extensions>=4.1",
     "gevent>=24.10",
+    "gunicorn>=26",
     "hypothesis>=6.100",
+    # gunicorn's worker on gevent imports it, and does not ask for it.
+    "packaging",
     "pytest>=8.4",
     "pytest-cov>=6",
     "pytest-django>=4.11",
@@ -30,8 +35,10 @@ TEST = [
     "pytest-xdist>=3.6",
     "selenium>=4.30",
     "setuptools>=77",
+    "waitress>=3.0",
     "websocket-client>=1.8",
     "websockets>=15",
+    "werkzeug>=3.0",
     "wsproto>=1.2",
 ]
 DOCS = ["furo", "sphinx>=8.1"]

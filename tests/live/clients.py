@@ -110,6 +110,10 @@ class Raw:
         """Give the number of bytes that have arrived and were not read."""
         return struct.unpack("i", fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)))[0]
 
+    def half_close(self) -> None:
+        """Say that nothing more is sent, below TLS where there is any."""
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)
+
     def reset(self) -> None:
         """Vanish as a crashed machine's system says it: with RST."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import http.client
 import json
 import os
+import re
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
+from . import needs
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).parents[2]
@@ -48,14 +56,27 @@ class Kind:
     settings: dict[str, Any] = field(default_factory=dict)
     #: Whether it serves more than one connection at a time.
     concurrent: bool = True
-    #: Whether greenlets serve them.
-    green: bool = False
+    #: Whose greenlets serve them, if it has any.
+    green: str = ""
     #: Whether it stands for its world, where one server of each will do.
     lead: bool = False
-    #: What it exits with after SIGTERM: the negative number of the signal where it died of that.
-    after_sigterm: int = -signal.SIGTERM
+    #: Whether it speaks TLS.
+    tls: bool = False
+    #: Whether a child of the process serves.
+    forks: bool = False
+    #: How many threads its pool may have, which stay; 0 where threads end with their connections.
+    pool: int = 0
+    #: What it exits with after SIGTERM: the negative number of the signal where it died of that; ``None`` where it
+    #: kills the process that serves.
+    after_sigterm: int | None = -signal.SIGTERM
     #: What it exits with after SIGINT.
     after_sigint: int = 0
+    #: Whether a view that raises SystemExit takes the process with it.
+    leaves: bool = False
+    #: Whether it keeps a connection for another request.
+    keeps: bool = True
+    #: Whether it reads a request's body before it calls anybody.
+    reads_body: bool = False
 
     def __str__(self) -> str:
         return self.name
@@ -69,30 +90,83 @@ def _serve(name: str, *arguments: str, **more: Any) -> Kind:
     return Kind(name, ("-m", "tests.live.project.serve", *arguments, "{port}"), **more)
 
 
+def _gunicorn(name: str, worker: str, *options: str, **more: Any) -> Kind:
+    arguments = ("-m", "gunicorn", "--no-control-socket", "--bind", f"{HOST}:{{port}}", "--worker-class", worker)
+    return Kind(
+        name,
+        (*arguments, *options, "tests.live.project.wsgi:application"),
+        **{"forks": True, "after_sigterm": 0, **more},
+    )
+
+
+#: What tells gunicorn of the certificate.
+_TLS = ("--certfile", "{certificate}", "--keyfile", "{certificate}")
+EVENTLET_WORKER = "django_websocket.gunicorn.EventletWorker"
+
 KINDS = [
     _runserver("stock", settings={"INSTALLED_APPS": []}),
     _runserver("multithreaded", "--multithreaded", lead=True),
     _runserver("nothreading", "--nothreading", concurrent=False),
     _serve("wsgiref", "wsgiref", concurrent=False),
-    _serve("eventlet", "eventlet", green=True, lead=True),
-    _serve("eventlet_patched", "eventlet_patched", green=True),
+    _serve("eventlet", "eventlet", green="eventlet", lead=True, leaves=True),
+    _serve("eventlet_patched", "eventlet_patched", green="eventlet", leaves=True),
     # Interrupted, this hub says "Already running!".
-    _serve("eventlet_asyncio", "eventlet", environment={"EVENTLET_HUB": "asyncio"}, green=True, after_sigint=1),
+    _serve(
+        "eventlet_asyncio",
+        "eventlet",
+        environment={"EVENTLET_HUB": "asyncio"},
+        green="eventlet",
+        after_sigint=1,
+        leaves=True,
+    ),
+    _gunicorn("gunicorn_sync", "sync", "--timeout", "0", concurrent=False),
+    _gunicorn("gunicorn_gthread", "gthread", "--threads", "128", pool=128, lead=True),
+    _gunicorn("gunicorn_gevent", "gevent", "--worker-connections", "4096", green="gevent", lead=True),
+    _gunicorn("gunicorn_pywsgi", "gevent_pywsgi", green="gevent"),
+    _gunicorn("gunicorn_eventlet", EVENTLET_WORKER, "--worker-connections", "4096", green="eventlet", lead=True),
+    _serve("gevent", "gevent", green="gevent", leaves=True, after_sigint=-signal.SIGINT),
+    _serve("gevent_patched", "gevent_patched", green="gevent", leaves=True, after_sigint=-signal.SIGINT),
+    _serve("werkzeug", "werkzeug", keeps=False),
+    Kind(
+        "runserver_plus",
+        ("-m", "django", "runserver_plus", "--nopin", f"{HOST}:{{port}}"),
+        settings={"INSTALLED_APPS": ["django_websocket", "django_extensions"]},
+        forks=True,
+        keeps=False,
+        after_sigterm=None,
+    ),
+    _serve("cheroot", "cheroot", pool=128, after_sigint=-signal.SIGINT),
+    _serve("waitress", "waitress", pool=128, reads_body=True),
 ]
-BY_NAME = {kind.name: kind for kind in KINDS}
+#: The same over TLS, of the servers that have it.
+TLS_KINDS = [
+    _serve("eventlet_tls", "eventlet", "{certificate}", green="eventlet", tls=True, leaves=True),
+    _gunicorn("gunicorn_gthread_tls", "gthread", "--threads", "128", *_TLS, pool=128, tls=True),
+    _gunicorn("gunicorn_gevent_tls", "gevent", *_TLS, green="gevent", tls=True),
+    _gunicorn("gunicorn_eventlet_tls", EVENTLET_WORKER, *_TLS, green="eventlet", tls=True),
+    _serve("gevent_tls", "gevent", "{certificate}", green="gevent", tls=True, leaves=True),
+    _serve("werkzeug_tls", "werkzeug", "{certificate}", tls=True),
+    _serve("cheroot_tls", "cheroot", "{certificate}", pool=128, tls=True),
+]
+BY_NAME = {kind.name: kind for kind in [*KINDS, *TLS_KINDS]}
 
 
 def param(kind: Kind, middleware: bool, *more: Any, **settings: Any) -> Any:
     """Give the parameters of one run on a kind, with the middleware or (``False``) with the decorators alone."""
     name = "-".join([kind.name, *([] if middleware else ["bare"]), *map(str, more)])
-    return pytest.param((kind, middleware, settings), *more, id=name)
+    return pytest.param((kind, middleware, settings), *more, id=name, marks=pytest.mark.xdist_group(kind.name))
 
 
-def on(choose: Callable[[Kind], bool] = lambda _: True, middleware: tuple[bool, ...] = (True,), **settings: Any) -> Any:
-    """Run a test on the chosen kinds; without the middleware on the leading ones only."""
+def on(
+    choose: Callable[[Kind], bool] = lambda _: True,
+    middleware: tuple[bool, ...] = (True,),
+    tls: bool = False,
+    **settings: Any,
+) -> Any:
+    """Run a test on the chosen kinds, those of TLS too if ``tls`` is; without the middleware on the leading ones."""
     runs = [
         param(kind, with_it, **settings)
-        for kind in KINDS
+        for kind in (*KINDS, *(TLS_KINDS if tls else ()))
         if choose(kind)
         for with_it in middleware
         if with_it or kind.lead
@@ -126,6 +200,7 @@ class Server:
         self._mark = 0
         self._expected: list[str] = []
         self._tolerated: tuple[str, ...] = ()
+        self._own = ""
         self._usage: tuple[int, int] | None = None
         self._start()
 
@@ -157,12 +232,13 @@ class Server:
         }
         environment.pop("PYTHONWARNINGS", None)
         command = [sys.executable, *self._options, *self._arguments]
+        certificate = str(make_certificate()) if self.kind.tls else ""
         # A child inherits that its parent ignores Ctrl-C, as one in a shell's background does.
         previous = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with self.log.open("wb") as log:
                 self.process = subprocess.Popen(
-                    [argument.format(port=self.port) for argument in command],
+                    [argument.format(port=self.port, certificate=certificate) for argument in command],
                     cwd=ROOT,
                     env=environment,
                     stdin=subprocess.DEVNULL,
@@ -189,15 +265,27 @@ class Server:
         """Wait until all its threads wait for something: nothing is half done then."""
 
         def states() -> set[str]:
-            stats = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/stat")]
+            try:
+                stats = [path.read_text() for path in Path(f"/proc/{self.pid}/task").glob("*/stat")]
+            except OSError:
+                return {"a thread has just ended"}
             return {stat.rpartition(")")[2].split()[0] for stat in stats}
 
         eventually(states, lambda states: states == {"S"})
 
-    def child(self) -> int:
-        """Give the process that the reloader has started."""
-        (child,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return int(child)
+    def children(self) -> list[int]:
+        """Give the processes that the first one has started: what a reloader restarts, or gunicorn's workers."""
+        return [
+            int(pid) for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        ]
+
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        if not self.kind.forks:
+            return self.process.pid
+        (pid,) = self.children()
+        return pid
 
     def stop(self) -> None:
         for number, timeout in ((signal.SIGTERM, 5), (signal.SIGKILL, PATIENCE)):
@@ -215,14 +303,19 @@ class Server:
         """Give a connected socket."""
         sock = socket.create_connection((HOST, self.port), timeout=timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock
+        return sock if self.tls is None else self.tls.wrap_socket(sock)
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What a client needs that speaks TLS to it."""
+        return insecure() if self.kind.tls else None
 
     def url(self, path: str) -> str:
-        return f"ws://{HOST}:{self.port}{path}"
+        return f"ws{'s' * self.kind.tls}://{HOST}:{self.port}{path}"
 
     @property
     def origin(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return f"http{'s' * self.kind.tls}://{HOST}:{self.port}"
 
     @property
     def host(self) -> str:
@@ -273,18 +366,20 @@ class Server:
 
     def usage(self) -> tuple[int, int]:
         """Give how many descriptors are open, and how many threads run."""
-        proc = Path(f"/proc/{self.process.pid}")
+        proc = Path(f"/proc/{self.pid}")
         return len(list((proc / "fd").iterdir())), len(list((proc / "task").iterdir()))
 
     def idle(self) -> None:
         """Wait until all connections are closed and all threads that served them are gone."""
-        limit = self._usage
-        assert limit is not None
-        eventually(self.usage, lambda usage: usage[0] <= limit[0] and usage[1] <= limit[1])
+        assert self._usage is not None
+        descriptors, threads = self._usage
+        # The server's own pool, and a few.
+        threads = max(threads, self.kind.pool + 6 if self.kind.pool else 0)
+        eventually(self.usage, lambda usage: usage[0] <= descriptors and usage[1] <= threads)
 
     def memory(self) -> int:
         """Give the resident memory in bytes."""
-        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
     # Around a test
@@ -292,7 +387,7 @@ class Server:
     def begin(self) -> None:
         """Note how things are before a test."""
         self._mark = self.log.stat().st_size
-        self._expected, self._tolerated = [], ()
+        self._expected, self._tolerated, self._own = [], (), ""
         usage = self.usage()
         self._usage = usage if self._usage is None else (min(usage[0], self._usage[0]), min(usage[1], self._usage[1]))
 
@@ -304,6 +399,10 @@ class Server:
         """Say that errors, as their ``repr()`` begins, may be logged, as often as they like."""
         self._tolerated = errors
 
+    def tolerate_tracebacks(self, module: str) -> None:
+        """Say that a module of the server may log its own, of which Django sees nothing."""
+        self._own = module
+
     def check(self) -> None:
         """See that a test has left nothing open, and that nothing went wrong unnoticed."""
         assert self.process.poll() is None, f"the server is gone: {self.text}"
@@ -312,6 +411,11 @@ class Server:
 
     def check_log(self) -> None:
         text = self.text
+        if self._own:
+            tracebacks = re.findall(r"^Traceback.*\n(?: +.*\n)*", text, re.MULTILINE)
+            for traceback in tracebacks:
+                if self._own in traceback and "/django" not in traceback:
+                    text = text.replace(traceback, "")
         for accident in ACCIDENTS:
             assert accident not in text, text
         errors = [record["error"] for record in self.records() if record["error"]]
@@ -320,6 +424,28 @@ class Server:
             assert found is not None, f"{expected} was not logged: {text}"
             errors.remove(found)
         assert all(error.startswith(self._tolerated) for error in errors), text
+
+
+@cache
+def make_certificate() -> Path:
+    """Make a certificate that signs itself, and its key, in one file that lives as long as the tests."""
+    directory = Path(tempfile.mkdtemp(prefix="certificate"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    path, certificate = directory / "server.pem", directory / "certificate.pem"
+    command = [needs.program("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"]
+    command += ["-addext", f"subjectAltName=DNS:localhost,IP:{HOST}", "-keyout", str(path), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    path.write_text(path.read_text() + certificate.read_text())
+    return path
+
+
+@cache
+def insecure() -> ssl.SSLContext:
+    """Give a client's context that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _free_port() -> int:

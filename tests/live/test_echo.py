@@ -55,7 +55,7 @@ def by_bytes(server, data):
 
 
 def by_websockets(server, data):
-    with connect_sync(server.url("/echo/"), proxy=None, max_size=None, origin=server.origin) as client:
+    with connect_sync(server.url("/echo/"), proxy=None, max_size=None, origin=server.origin, ssl=server.tls) as client:
         client.send(data)
         assert client.recv(timeout=10) == data
         start = time.monotonic()
@@ -65,7 +65,9 @@ def by_websockets(server, data):
 
 
 def by_websocket_client(server, data):
-    client = websocket_client.create_connection(server.url("/echo/"), timeout=10)
+    client = websocket_client.create_connection(
+        server.url("/echo/"), timeout=10, sslopt={"context": server.tls} if server.tls else {}
+    )
     try:
         if isinstance(data, str):
             client.send(data)
@@ -110,7 +112,7 @@ def by_wsproto(server, data):
 CLIENTS = [by_bytes, by_websockets, by_websocket_client, by_wsproto]
 
 
-@on(middleware=(True, False))
+@on(middleware=(True, False), tls=True)
 def test_one_after_the_other(server):
     """Guards every frame form with every client, the end of each connection, and what is left behind after 200."""
     number = 200 if server.middleware else 50
@@ -118,13 +120,15 @@ def test_one_after_the_other(server):
         CLIENTS[count % len(CLIENTS)](server, message(count // len(CLIENTS)))
 
 
-@on(lambda kind: kind.concurrent)
+@on(lambda kind: kind.concurrent, tls=True)
 def test_at_once(server):
     """Guards against connections that mix or starve each other: 100 are open together, and each has its echo."""
     together = 100
 
     async def client(number, all_open, opened):
-        async with connect_async(server.url("/echo/"), proxy=None, max_size=None, open_timeout=60) as connection:
+        async with connect_async(
+            server.url("/echo/"), proxy=None, max_size=None, open_timeout=60, ssl=server.tls
+        ) as connection:
             opened.append(number)
             if len(opened) == together:
                 all_open.set()
@@ -189,7 +193,7 @@ def test_subprotocol(server):
             assert client.answer_close() == (1000, "")
 
 
-@on(middleware=(True, False))
+@on(middleware=(True, False), tls=True)
 def test_request_finished(server):
     """Guards ``request_finished``, which gives databases back: once for each WebSocket, however it ends."""
     path = f"/echo/finished-{server.middleware}/"

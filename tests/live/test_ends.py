@@ -1,22 +1,24 @@
 """How a WebSocket ends: by either side's Close, by an exception, or because somebody is gone."""
 
 import socket
+import ssl
+from contextlib import suppress
 
 import pytest
 from websockets.frames import Opcode
 
 from .clients import Raw, close_frame, frame, handshake
-from .servers import KINDS, PATIENCE, eventually, on
+from .servers import KINDS, PATIENCE, TLS_KINDS, eventually, on
 
 pytestmark = pytest.mark.live
 
-both = on(middleware=(True, False))
+both = on(middleware=(True, False), tls=True)
 
 
 # Close
 
 
-@on()
+@on(tls=True)
 @pytest.mark.parametrize(
     ("code", "reason"), [(1000, ""), (1001, "going ☃"), (3000, ""), (4999, "x" * 123), (None, "")], ids=str
 )
@@ -30,7 +32,7 @@ def test_client_closes(server, code, reason):
     assert (end["code"], end["reason"]) == (code or 1005, reason)
 
 
-@on()
+@on(tls=True)
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1013, "later ☃"), (4999, "y" * 123)], ids=str)
 def test_view_closes(server, code, reason):
     """Guards the view's Close: the client sees code and reason, and the view the client's answer."""
@@ -43,7 +45,7 @@ def test_view_closes(server, code, reason):
     assert (end["code"], end["reason"], end["left"]) == (code, "", [])
 
 
-@on()
+@on(tls=True)
 def test_view_returns(server):
     """Guards the Close of a view that just returns, and that nobody sees the page that it returns."""
     with Raw(server) as client:
@@ -52,7 +54,7 @@ def test_view_returns(server):
         assert client.answer_close() == (1000, "")
 
 
-@on()
+@on(tls=True)
 def test_client_does_not_answer_close(server):
     """Guards the time that a client has for its answer: then it is cut."""
     path = "/close_fast/no-answer/"
@@ -64,7 +66,7 @@ def test_client_does_not_answer_close(server):
     assert server.ended(path)["code"] == 1006
 
 
-@on()
+@on(tls=True)
 def test_messages_before_the_clients_close(server):
     """Guards messages in flight in front of a Close: the view gets them all, and only then learns of the end."""
     path = "/collect/in-flight/"
@@ -79,7 +81,7 @@ def test_messages_before_the_clients_close(server):
     assert end["messages"] == texts
 
 
-@on()
+@on(tls=True)
 def test_messages_behind_the_views_close(server):
     """Guards messages in flight when the view closes: the Close reaches the client, who still sends; no reset."""
     path = "/close/pumping/"
@@ -119,7 +121,7 @@ def test_late_reader(server):
         assert client.answer_close() == (1000, "")
 
 
-@on()
+@on(tls=True)
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -141,7 +143,7 @@ def test_client_breaks_the_protocol(server, data, code):
         assert client.message() == "good"
         client.send(data + frame("late"))
         assert client.closing()[0] == code
-        client.sock.shutdown(socket.SHUT_WR)
+        client.half_close()
         client.over()
     assert server.ended(path)["code"] == code
 
@@ -185,7 +187,9 @@ def test_exception(server):
     }
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.xdist_group(kind.name)) for kind in (*KINDS, *TLS_KINDS)], ids=str
+)
 def test_system_exit(launch, kind):
     """Guards a view that ends by something that is no Exception: Close 1011, not a byte of HTTP.
 
@@ -197,8 +201,8 @@ def test_system_exit(launch, kind):
         client.send_frame("go")
         assert client.closing() == (1011, "")
         client.over()
-    if kind.green:
-        # A hub lets it end the process, whoever raises it.
+    if kind.leaves:
+        # Its hub lets it end the process, whoever raises it.
         server.process.wait(PATIENCE)
     else:
         assert server.get("/ready/") == (200, b"ready")
@@ -213,8 +217,10 @@ def vanish(client, how):
     elif how == "close":
         client.sock.close()
     else:
-        client.sock.shutdown(socket.SHUT_WR)
-        assert client.rest() == b""
+        client.half_close()
+        # OpenSSL has a word of its own for it.
+        with suppress(ssl.SSLError):
+            assert client.rest() == b""
 
 
 @both
@@ -240,10 +246,11 @@ def test_client_vanishes_while_the_view_sends(server, how):
         client.open(path)
         assert client.message() == b"x" * 65536
         if how == "half-close":
-            client.sock.shutdown(socket.SHUT_WR)
+            client.half_close()
             # It is noticed within a second, by a view that only sends.
-            while client.sock.recv(1 << 20):
-                pass
+            with suppress(ssl.SSLError):
+                while client.sock.recv(1 << 20):
+                    pass
         else:
             vanish(client, how)
     assert server.ended(path)["code"] == 1006

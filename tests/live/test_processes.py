@@ -16,12 +16,14 @@ from .servers import BY_NAME, HOST, KINDS, PATIENCE, ROOT, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
+TERMINABLE = [kind for kind in KINDS if kind.after_sigterm is not None]
 CONCURRENT = [kind for kind in KINDS if kind.concurrent]
 LEADING = [kind for kind in KINDS if kind.lead]
 
 
 def on_kinds(kinds):
-    return pytest.mark.parametrize("kind", kinds, ids=str)
+    runs = [pytest.param(kind, marks=pytest.mark.xdist_group(kind.name)) for kind in kinds]
+    return pytest.mark.parametrize("kind", runs, ids=str)
 
 
 def open_many(stack, server, number, path="/echo/"):
@@ -50,7 +52,7 @@ def see_restart(clients):
 # The end
 
 
-@on_kinds(KINDS)
+@on_kinds(TERMINABLE)
 def test_sigterm(launch, kind):
     """Guards the clients of a server that is told to end: each gets Close 1012, and it ends as it always did."""
     server = launch(kind, strict=False)
@@ -62,10 +64,10 @@ def test_sigterm(launch, kind):
     server.check_log()
 
 
-@on_kinds(KINDS)
+@on_kinds(TERMINABLE)
 def test_sigterm_while_the_client_does_not_answer(launch, kind):
     """Guards the end of a server against clients that do not answer: it waits for none of them."""
-    server = launch(kind, strict=False)
+    server = launch(kind, strict=False, settings={"WEBSOCKET_CLOSE_TIMEOUT": 0.5})
     with ExitStack() as stack:
         clients = open_many(stack, server, 3 if kind.concurrent else 1)
         server.signal(signal.SIGTERM)
@@ -75,10 +77,10 @@ def test_sigterm_while_the_client_does_not_answer(launch, kind):
     server.check_log()
 
 
-@on_kinds(KINDS)
+@on_kinds(TERMINABLE)
 def test_sigterm_while_views_send(launch, kind):
     """Guards clients whose views are busy: the signal may come in the midst of a frame; the Close comes behind it."""
-    server = launch(kind, strict=False)
+    server = launch(kind, strict=False, settings={"WEBSOCKET_CLOSE_TIMEOUT": 0.5})
 
     def read(client):
         try:
@@ -106,6 +108,8 @@ def test_ctrl_c(launch, kind):
     server = launch(kind, strict=False)
     with ExitStack() as stack:
         clients = open_many(stack, server, 5)
+        # Its workers on gevent and eventlet show how they leave.
+        server.tolerate_tracebacks("gunicorn/workers/base.py")
         server.signal(signal.SIGINT)
         see_restart(clients)
         assert server.process.wait(PATIENCE) == kind.after_sigint
@@ -123,7 +127,7 @@ def test_ctrl_c_of_a_server_without_threads(launch, kind):
         see_restart(clients)
 
 
-@on_kinds(LEADING)
+@on_kinds([kind for kind in LEADING if not kind.forks])
 def test_project_that_owns_its_signals(launch, kind):
     """Guards ``WEBSOCKET_CLOSE_ON_SIGTERM = False``: the process just dies."""
     server = launch(kind, settings={"WEBSOCKET_CLOSE_ON_SIGTERM": False})
@@ -139,32 +143,39 @@ def test_project_that_owns_its_signals(launch, kind):
 
 @pytest.fixture
 def reloading(launch, tmp_path):
-    """Give a server with Django's reloader, and a module of its project."""
+    """Start a server with a reloader, and a module of its project."""
     module = tmp_path / "live_extra.py"
     module.write_text("")
-    server = launch(
-        BY_NAME["multithreaded"],
-        strict=False,
-        arguments=("-m", "django", "runserver", "--multithreaded", f"{HOST}:{{port}}"),
-        environment={"LIVE_EXTRA_MODULE": module.stem, "PYTHONPATH": str(tmp_path)},
-    )
-    return server, module
+
+    def start(name="multithreaded"):
+        arguments = {"multithreaded": ("-m", "django", "runserver", "--multithreaded", f"{HOST}:{{port}}")}
+        server = launch(
+            BY_NAME[name],
+            strict=False,
+            arguments=arguments.get(name),
+            environment={"LIVE_EXTRA_MODULE": module.stem, "PYTHONPATH": str(tmp_path)},
+        )
+        return server, module
+
+    return start
 
 
-def test_reload(reloading):
+@pytest.mark.parametrize(
+    ("name", "word"), [("multithreaded", "changed, reloading"), ("runserver_plus", "Detected change in")]
+)
+def test_reload(reloading, name, word):
     """Guards the development loop: a changed file closes the WebSockets with 1012, and the server comes back."""
-    server, module = reloading
+    server, module = reloading(name)
     with ExitStack() as stack:
         clients = open_many(stack, server, 3)
 
         def change():
             # Again and again: a change before the reloader's first look, each second, is none to it.
             module.write_text(f"changed = {time.monotonic_ns()}")
-            return "changed, reloading" in server.text
+            return word in server.text
 
         eventually(change)
         see_restart(clients)
-    eventually(lambda: "Starting" in server.text)
 
     def comes_back():
         try:
@@ -184,14 +195,14 @@ def test_reload(reloading):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 def test_end_with_reloader(reloading, number):
     """Guards the end of a server with the reloader, which sets signal handlers of its own after ours."""
-    server, _ = reloading
+    server, _ = reloading()
     with ExitStack() as stack:
         clients = open_many(stack, server, 3)
         if number == signal.SIGINT:
             server.signal(number)
         else:
             # The reloader itself, told to end, kills the server that it has started.
-            os.kill(server.child(), number)
+            os.kill(server.children()[0], number)
         see_restart(clients)
         server.process.wait(PATIENCE)
     server.check_log()
@@ -267,7 +278,7 @@ def test_refusals_take_no_room(launch, kind):
     server.check()
 
 
-@on_kinds(LEADING)
+@on_kinds([kind for kind in LEADING if not kind.pool])
 def test_many_descriptors(launch, kind):
     """Guards against ``select()``, which cannot look at descriptors over 1023: waits of all kinds work above them."""
     server = launch(kind)

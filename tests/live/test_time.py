@@ -58,10 +58,10 @@ def test_two_threads_send(server):
     two_senders(server, "threads")
 
 
-@on(lambda kind: kind.green)
+@on(lambda kind: bool(kind.green))
 def test_two_greenlets_send(server):
     """Guards two greenlets of one hub in the same place: the one that waits must not stop the one that sends."""
-    two_senders(server, "greenlets")
+    two_senders(server, server.kind.green)
 
 
 @on()

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections import Counter
 from contextvars import ContextVar
+from importlib import import_module
 
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import HttpResponse, HttpResponseForbidden, HttpResponseRedirect, JsonResponse
@@ -217,11 +218,10 @@ def two_senders(request, how, key=""):
     """Send from two sides, until the connection is given up."""
     websocket = request.websocket
     websocket.accept()
-    if how == "greenlets":
-        import eventlet
-
-        tasks = [eventlet.spawn(sender, websocket, letter) for letter in "ab"]
-        join = [task.wait for task in tasks]
+    if how != "threads":
+        spawn = import_module(how).spawn
+        tasks = [spawn(sender, websocket, letter) for letter in "ab"]
+        join = [task.wait if how == "eventlet" else task.join for task in tasks]
     else:
         threads = [threading.Thread(target=sender, args=(websocket, letter)) for letter in "ab"]
         for thread in threads:

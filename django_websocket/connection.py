@@ -29,6 +29,9 @@ class Connection:
     Of the protocol's calls one runs at a time, under a mutex that is never held over a read or a write. One thread may
     read and one may write, each under a lock of its own. What the protocol says by itself, a pong or a Close, is sent
     by whoever has read its cause, or by the thread that is writing at the moment.
+
+    A peer that breaks the protocol is told so when the view asks for a message and none is left: what came ahead of the
+    mistake has been answered then. It may take the close timeout until then, and nothing is read meanwhile.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Connection:
         All times are in seconds. ``name`` says in the log which connection it is.
         """
         self._protocol = protocol
+        protocol.holds_fault = True
         self._take_over = take_over
         self._ping_interval = ping_interval if protocol.can_ping else None
         self._ping_timeout = ping_timeout
@@ -83,6 +87,7 @@ class Connection:
         self._pinged: float | None = None
         self._last_ping: tuple[bytes, float] | None = None
         self._latency: float | None = None
+        #: When the peer's time to answer Close is over; or a view's, to answer what came ahead of a mistake.
         self._close_deadline: float | None = None
         self._requested: int | None = None
         self._eof_sent = False
@@ -143,6 +148,10 @@ class Connection:
 
         The caller holds the lock for reading.
         """
+        if self._protocol.fault is not None:
+            # Whoever waits has taken what came ahead of it.
+            self._fail()
+            return
         self._backlog = 0
         self._flush_late()
         try:
@@ -153,23 +162,26 @@ class Connection:
             pass
         self._keep_time()
 
-    def _look(self, transport: Transport) -> bool:
+    def _look(self, transport: Transport, *, asked: bool = False) -> bool:
         """Take what has come, without waiting, while less than one read's worth is queued.
 
-        Gives whether it could look: not while another thread reads.
+        ``asked`` tells that the view asks for messages. Gives whether it could look: not while another thread reads.
         """
         if not self._reading.acquire(blocking=False):
             return False
+        protocol = self._protocol
         try:
             if not self._messages:
                 self._backlog = 0
             self._looked = self._clock()
-            if self._backlog < READ_SIZE and self._protocol.state is not State.CLOSED:
+            if self._backlog < READ_SIZE and protocol.state is not State.CLOSED and protocol.fault is None:
                 data = transport.receive_now()
                 if data is None:
                     self._keep_time(wait=False)
                 else:
                     self._feed(data, wait=False)
+            if protocol.fault is not None and (self._is_late() or (asked and not self._messages)):
+                self._fail(wait=False)
         finally:
             self._reading.release()
         return True
@@ -188,8 +200,17 @@ class Connection:
             self._flush(wait=wait)
         if protocol.pong is not None:
             self._note_pong()
-        if protocol.error is not None:
+        if protocol.fault is not None:
+            self._close_deadline = self._clock() + self._close_timeout
+            self._log(logging.WARNING, f"failed with {protocol.fault.code}: {protocol.fault}")
+        elif protocol.error is not None:
             self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
+
+    def _fail(self, *, wait: bool = True) -> None:
+        """Tell the peer of its mistake."""
+        with self._mutex:
+            self._protocol.fail()
+        self._flush(wait=wait)
 
     # Time
 
@@ -215,7 +236,7 @@ class Connection:
         self._flush_late(wait=wait)
         now = self._clock()
         if self._protocol.state is State.CLOSING:
-            if self._close_deadline is not None and now >= self._close_deadline:
+            if self._is_late():
                 self._lose("the peer did not answer Close")
         elif self._pinged is not None:
             if self._ping_timeout is not None and now >= self._pinged + self._ping_timeout:
@@ -229,6 +250,10 @@ class Connection:
             self._pinged = now
             self._last_ping = data, now
             self._flush(wait=wait)
+
+    def _is_late(self) -> bool:
+        """Tell whether the time that a closing has is over."""
+        return self._close_deadline is not None and self._clock() >= self._close_deadline
 
     def _note_pong(self) -> None:
         pong, self._protocol.pong = self._protocol.pong, None
@@ -370,6 +395,8 @@ class Connection:
             self._requested = None
 
     def _begin_close(self, code: int, reason: str) -> None:
+        # The peer's own mistake comes first.
+        self._protocol.fail()
         if self._protocol.state is State.OPEN:
             self._close_deadline = self._clock() + self._close_timeout
             self._protocol.close(code, reason)

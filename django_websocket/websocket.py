@@ -162,12 +162,12 @@ class WebSocket(Connection):
         """Tell whether a complete message is waiting. Never waits after the handshake."""
         transport = self._open()
         if not self._messages:
-            self._look(transport)
+            self._look(transport, asked=True)
         return bool(self._messages)
 
     def count_messages(self) -> int:
         """Count the complete messages among what has come, up to one read's worth. Never waits after the handshake."""
-        self._look(self._open())
+        self._look(self._open(), asked=True)
         return len(self._messages)
 
     def wait_json(self, timeout: float | None = None) -> Any:

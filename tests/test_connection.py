@@ -1441,6 +1441,141 @@ def test_a_failed_connection():
     assert line.shut == [socket.SHUT_WR, socket.SHUT_RDWR]
 
 
+#: For each version what it does not allow, and the code that says so.
+FAULTS = {
+    RFC6455: (BAD_FRAME, 1007),
+    Hixie76: (b"\x80" * 12, 1002),
+    Hixie75: (b"\x80" * 12, 1002),
+}
+
+
+def faulty(kind=RFC6455, messages=("a", "b"), **options):
+    """Give a WebSocket to which messages and a mistake come at once, and its line."""
+    ws, line = connect(kind, **options)
+    line.answering = False
+    for message in messages:
+        line.peer.send(message)
+    line.feed(line.peer.data_to_send() + FAULTS[kind][0])
+    return ws, line
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("use", ["wait", "iteration", "read"])
+def test_what_came_ahead_of_a_mistake_is_answered(kind, use):
+    ws, line = faulty(kind)
+    taken = {"wait": iter(ws.wait, None), "iteration": iter(ws), "read": iter(ws.read, None)}[use]
+    for message in taken:
+        assert not ws.closed
+        assert ws.close_code is None
+        assert line.shut == []
+        ws.send(message.upper())
+        ws.send("more")
+    assert line.heard == ["A", "more", "B", "more"]
+    assert ws.closed
+    assert ws.close_code == FAULTS[kind][1]
+    assert ws.close_reason
+    # The oldest version says it by the end of the stream alone.
+    assert line.peer.state is (State.OPEN if kind is Hixie75 else State.CLOSED)
+    assert line.shut == [socket.SHUT_WR]
+    with pytest.raises(ConnectionClosed):
+        ws.send("late")
+
+
+def test_nothing_is_read_behind_a_mistake():
+    ws, line = faulty()
+    assert ws.wait() == "a"
+    line.say("behind")
+    reads = line.reads
+    line.now += LOOK_INTERVAL + 1
+    ws.send("A")
+    assert ws.count_messages() == 1
+    assert [ws.wait(), ws.wait()] == ["b", None]
+    assert line.reads == reads
+
+
+def test_a_mistake_that_a_view_finds_while_it_answers():
+    """It came in another segment than the message, which makes no difference."""
+    ws, line = connect()
+    line.answering = False
+    line.say("a")
+    assert ws.wait() == "a"
+    line.feed(BAD_FRAME)
+    line.now += LOOK_INTERVAL + 1
+    ws.send("A")
+    ws.send("more")
+    assert line.heard == ["A", "more"]
+    assert not ws.has_messages()
+    assert ws.close_code == 1007
+
+
+def test_a_mistake_behind_no_message_is_answered_at_once():
+    ws, line = faulty(messages=())
+    assert not ws.has_messages()
+    assert [opcode for opcode, _ in line.frames] == [Opcode.CLOSE]
+    assert ws.close_code == 1007
+
+
+def test_a_mistake_waits_for_the_close_timeout_at_most(caplog):
+    """A view that sends, and does not take its messages, is not to keep the peer for ever."""
+    ws, line = faulty()
+    assert ws.has_messages()
+    began = line.now
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            ws.send("tick")
+            line.now += 0.25
+    assert began + CLOSE_TIMEOUT <= line.now <= began + CLOSE_TIMEOUT + LOOK_INTERVAL + 0.25
+    assert ws.close_code == line.peer.close_code == 1007
+    assert {opcode for opcode, _ in line.frames[:-1]} == {Opcode.TEXT}
+    assert line.frames[-1][0] == Opcode.CLOSE
+    assert list(ws) == ["a", "b"]
+    assert len(records(caplog)) == 1
+
+
+def test_a_peer_that_made_a_mistake_is_not_pinged():
+    ws, line = faulty(close_timeout=3 * PING_INTERVAL)
+    assert ws.count_messages() == 2
+    line.now += 2 * PING_INTERVAL
+    assert ws.count_messages() == 2
+    assert line.frames == []
+
+
+@pytest.mark.parametrize(
+    "close",
+    [
+        WebSocket.close,
+        lambda ws: ws.close(4000, "enough"),
+        lambda ws: Running(ws.close).result(),
+        lambda ws: ws.request_close(1012),
+        WebSocket.end,
+        lambda ws: ws.end(wait=False),
+    ],
+    ids=["close", "with a reason", "another thread", "signal", "end", "stop"],
+)
+def test_a_closing_tells_of_the_mistake(close):
+    ws, line = faulty()
+    assert ws.wait() == "a"
+    close(ws)
+    [(opcode, payload)] = line.frames
+    assert opcode == Opcode.CLOSE
+    assert payload[:2] == struct.pack("!H", 1007)
+    assert ws.close_code == 1007
+    assert line.shut[0] == socket.SHUT_WR
+    assert list(ws) == ["b"]
+
+
+def test_a_peer_that_goes_away_behind_its_mistake():
+    ws, line = faulty()
+    assert ws.wait() == "a"
+    line.shut.append(socket.SHUT_RDWR)
+    reads = line.reads
+    with pytest.raises(ConnectionClosed) as caught:
+        ws.send("A")
+    assert caught.value.code == ws.close_code == 1006
+    assert list(ws) == ["b"]
+    assert line.reads == reads
+
+
 def test_a_failed_connection_is_logged(caplog):
     ws, line = connect()
     line.feed(BAD_FRAME)

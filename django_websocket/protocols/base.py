@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Final, TypeAlias
 
-from ..exceptions import ConnectionClosed, HandshakeError, WebSocketError
+from ..exceptions import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
 from .http import MAX_HEAD_SIZE, Request, header_lines, parse_head
 
 #: A message as the application sees it: ``str`` for text, ``bytes`` for binary.
@@ -109,6 +109,10 @@ class Protocol(ABC):
         self.close_reason = ""
         #: Why the connection was failed, when it was.
         self.error: WebSocketError | None = None
+        #: Whether a peer's mistake waits for :meth:`fail`, so that the messages ahead of it can be answered.
+        self.holds_fault = False
+        #: The mistake that waits.
+        self.fault: ProtocolError | None = None
         #: The header fields of the server's answer, by lower-case name (client side).
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that came in.
@@ -170,7 +174,8 @@ class Protocol(ABC):
 
         Never raises for what a peer does: a peer that breaks the protocol finds :attr:`state` at ``CLOSED``
         and the reason in :attr:`error`, with a Close waiting in :attr:`outgoing` where the version has one;
-        messages that were complete before are given first.
+        messages that were complete before are given first. With :attr:`holds_fault`, where the state is ``OPEN`` it
+        stays so, and the reason is in :attr:`fault`, until :meth:`fail` is called; nothing more is taken meanwhile.
         """
 
     @abstractmethod
@@ -196,6 +201,11 @@ class Protocol(ABC):
 
         :raises ValueError: a code that may not be sent, or a reason over 123 bytes of UTF-8.
         """
+
+    def fail(self) -> None:
+        """Fail the connection for the :attr:`fault` that waits, if there is one (RFC 6455 section 7.1.7)."""
+        if self.fault is not None:
+            self._fail_now(self.fault)
 
     def data_to_send(self) -> bytes:
         """Give all bytes to send now, and forget them."""
@@ -223,10 +233,28 @@ class Protocol(ABC):
         if self.state is not State.OPEN:
             raise self.closed_error()
 
+    def _fail(self, error: ProtocolError) -> None:
+        """Fail the connection for a mistake of the peer's, or let it wait for :meth:`fail`."""
+        if self.holds_fault and self.state is State.OPEN:
+            self.fault = error.with_traceback(None)
+        else:
+            self._fail_now(error)
+
+    def _fail_now(self, error: ProtocolError) -> None:
+        if self.state is State.OPEN:
+            self._send_failure(error)
+        self.eof_to_send = True
+        self._finish(error.code, str(error), error)
+
+    @abstractmethod
+    def _send_failure(self, error: ProtocolError) -> None:
+        """Send the Close that tells the peer of its mistake, where the version has one."""
+
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         """Nothing more is taken from the peer."""
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
+        self.fault = None
         self._head.clear()
         if error is not None:
             # Kept for its text only: the frames it has come through hold what was received.

@@ -169,7 +169,7 @@ class Hixie75(Protocol):
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
         messages: list[Message] = []
-        if self.state is State.CLOSED:
+        if self.state is State.CLOSED or self.fault is not None:
             return messages
         if self.state is State.CONNECTING:
             rest = self._receive_handshake(data)
@@ -184,9 +184,7 @@ class Hixie75(Protocol):
             self._parse(data, messages)
         except ProtocolError as error:
             self._frame = None
-            self._send_closing_frame()
-            self.eof_to_send = True
-            self._finish(error.code, str(error), error)
+            self._fail(error)
         return messages
 
     def _parse(self, data: bytes, messages: list[Message]) -> None:
@@ -272,6 +270,10 @@ class Hixie75(Protocol):
             self.state = State.CLOSING
         elif self.state is State.CONNECTING:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
+
+    def _send_failure(self, error: ProtocolError) -> None:  # noqa: ARG002
+        """Send the closing frame, where there is one: it has no room for the reason."""
+        self._send_closing_frame()
 
     def _send_closing_frame(self) -> None:
         """Send the closing frame, where there is one, unless it is sent."""

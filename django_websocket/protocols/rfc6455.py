@@ -152,7 +152,7 @@ class RFC6455(Protocol):
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
         messages: list[Message] = []
-        if self.state is State.CLOSED:
+        if self.state is State.CLOSED or self.fault is not None:
             return messages
         if self.state is State.CONNECTING:
             rest = self._receive_head(data)
@@ -305,12 +305,9 @@ class RFC6455(Protocol):
                 self.outgoing.pop()
             self._queue(Opcode.PONG, payload)
 
-    def _fail(self, error: ProtocolError) -> None:
-        """Fail the connection (section 7.1.7): send Close, take nothing more."""
-        if self.state is State.OPEN:
-            self._queue(Opcode.CLOSE, error.code.to_bytes(2, "big") + str(error).encode())
-        self.eof_to_send = True
-        self._finish(error.code, str(error), error)
+    def _send_failure(self, error: ProtocolError) -> None:
+        """Send Close (section 7.1.7)."""
+        self._queue(Opcode.CLOSE, error.code.to_bytes(2, "big") + str(error).encode())
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         super()._finish(code, reason, error)

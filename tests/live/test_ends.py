@@ -7,7 +7,10 @@ from contextlib import suppress
 import pytest
 from websockets.frames import Opcode
 
-from .clients import Raw, close_frame, frame, handshake
+from django_websocket.protocols.hixie75 import Hixie75
+from django_websocket.protocols.hixie76 import Hixie76
+
+from .clients import Old, Raw, close_frame, frame, handshake
 from .servers import KINDS, PATIENCE, TLS_KINDS, eventually, on
 
 pytestmark = pytest.mark.live
@@ -146,6 +149,31 @@ def test_client_breaks_the_protocol(server, data, code):
         client.half_close()
         client.over()
     assert server.ended(path)["code"] == code
+
+
+@on()
+def test_client_breaks_the_protocol_behind_messages(server):
+    """Guards the answers to what came in the same segment as a malformed frame: all of them, and the Close last."""
+    path = "/echo/broken-behind/"
+    texts = [f"message {number}" for number in range(20)]
+    with Raw(server) as client:
+        client.open(path)
+        client.send(b"".join(map(frame, texts)) + b"\x83\x80abcd" + frame("late"))
+        assert [client.message() for _ in texts] == texts
+        assert client.closing()[0] == 1002
+        client.sock.shutdown(socket.SHUT_WR)
+        client.over()
+    assert server.ended(path)["code"] == 1002
+
+
+@on(lambda kind: kind.lead)
+@pytest.mark.parametrize(("protocol", "version"), [(Hixie76, 76), (Hixie75, 75)])
+def test_old_client_breaks_the_protocol_behind_messages(server, protocol, version):
+    """Guards the same over the drafts."""
+    with Old(server, "/echo/", protocol, version) as client:
+        client.sock.sendall(b"\x00a\xff\x00b\xff" + b"\x80" * 12)
+        assert [client.next(), client.next()] == ["a", "b"]
+        client.ended()
 
 
 @on()

@@ -151,6 +151,69 @@ def test_the_error_of_a_closed_connection():
     assert (error.code, error.reason, str(error)) == (3000, "bye", "the WebSocket is closed (3000, 'bye')")
 
 
+# A mistake of the peer's
+
+#: For each version a message and a mistake behind it, and the Close that answers that.
+MISTAKES = [
+    (test_rfc6455, test_rfc6455.make_frame(test_rfc6455.TEXT, b"a") + b"\xff\xff", b"\x88"),
+    (test_hixie76, b"\x00a\xff" + b"\x80" * 12, b"\xff\x00"),
+    (test_hixie75, b"\x00a\xff" + b"\x80" * 12, b""),
+]
+
+
+@pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
+def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version, data, close):
+    server = version.open_server()
+    server.holds_fault = True
+    assert server.receive(data) == ["a"]
+    fault = server.fault
+    assert isinstance(fault, ProtocolError)
+    assert fault.__traceback__ is None
+    assert (server.state, server.error, server.close_code) == (State.OPEN, None, None)
+    assert not server.outgoing
+    assert not server.eof_to_send
+    # Nothing more is taken, be it good or the end of the stream.
+    for more in (data, b""):
+        assert server.receive(more) == []
+    assert (server.state, server.fault) == (State.OPEN, fault)
+    server.send("A")
+    answer = server.data_to_send()
+    assert b"A" in answer
+    server.fail()
+    assert (server.state, server.error, server.fault) == (State.CLOSED, fault, None)
+    assert (server.close_code, server.close_reason) == (1002, str(fault))
+    assert server.eof_to_send
+    sent = server.data_to_send()
+    assert sent.startswith(close)
+    assert bool(sent) is bool(close)
+    server.fail()
+    assert not server.outgoing
+    with pytest.raises(ConnectionClosed):
+        server.send("late")
+
+
+@pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
+def test_a_mistake_does_not_wait_behind_our_close(version, data, close):
+    """There is nothing that could be answered."""
+    server = version.open_server()
+    server.holds_fault = True
+    server.close()
+    server.data_to_send()
+    assert server.receive(data) == ["a"]
+    assert (server.state, server.close_code, server.fault) == (State.CLOSED, 1002, None)
+    assert not server.outgoing
+
+
+def test_a_connection_may_be_lost_while_a_mistake_waits():
+    server = test_rfc6455.open_server()
+    server.holds_fault = True
+    server.receive(b"\xff\xff")
+    server.lose()
+    server.fail()
+    assert (server.state, server.close_code, server.error, server.fault) == (State.CLOSED, 1006, None, None)
+    assert not server.outgoing
+
+
 # What waits to be sent
 
 

@@ -5,7 +5,7 @@ import ssl
 from contextlib import suppress
 
 import pytest
-from websockets.frames import Opcode
+from websockets.frames import Frame, Opcode
 
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
@@ -174,6 +174,28 @@ def test_old_client_breaks_the_protocol_behind_messages(server, protocol, versio
         client.sock.sendall(b"\x00a\xff\x00b\xff" + b"\x80" * 12)
         assert [client.next(), client.next()] == ["a", "b"]
         client.ended()
+
+
+@on(lambda kind: kind.lead)
+@pytest.mark.parametrize(
+    ("size", "fragments", "code"),
+    [(1 << 20, 1, None), ((1 << 20) + 1, 1, 1009), (1024, 1024, None), (1, 1025, 1008)],
+    ids=["biggest", "too big", "most fragments", "too many"],
+)
+def test_default_limits(server, size, fragments, code):
+    """Guards the limits that a project has which sets none: 1 MiB, in 1024 fragments."""
+    opcodes = [Opcode.BINARY, *[Opcode.CONT] * (fragments - 1)]
+    frames = [Frame(opcode, b"x" * size, fin=number == fragments) for number, opcode in enumerate(opcodes, 1)]
+    with Raw(server) as client:
+        client.open("/echo/")
+        client.send(b"".join(piece.serialize(mask=True) for piece in frames))
+        if code is None:
+            assert client.message() == b"x" * size * fragments
+            client.end()
+        else:
+            assert client.closing()[0] == code
+            client.sock.shutdown(socket.SHUT_WR)
+            client.over()
 
 
 @on()

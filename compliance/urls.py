@@ -1,0 +1,19 @@
+"""The project under test: a view that echoes. The rest of it is the live tests' project."""
+
+from django.http import HttpResponse
+from django.urls import path
+
+from django_websocket import require_websocket
+
+
+def ready(request):
+    return HttpResponse("ready")
+
+
+@require_websocket
+def echo(request):
+    for message in request.websocket:
+        request.websocket.send(message)
+
+
+urlpatterns = [path("ready/", ready), path("echo/", echo)]

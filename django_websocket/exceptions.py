@@ -7,7 +7,7 @@
     ├── SocketNotFound                        the server gives no access to the client's socket
     ├── ConnectionClosed                      the connection is gone; carries the close code and reason
     ├── ProtocolError                         the peer broke the protocol; carries the code to close with (1002)
-    │   ├── InvalidData                       text that is not UTF-8 (1007)
+    │   ├── InvalidData                       text that is not UTF-8, compressed data that is none (1007)
     │   ├── MessageTooBig                     over ``max_message_size`` (1009)
     │   └── PolicyViolation                   over another limit, such as ``max_fragments`` (1008)
     └── UnsupportedFeature (also TypeError)   the connection's protocol version has no such thing
@@ -70,7 +70,7 @@ class ProtocolError(WebSocketError):
 
 
 class InvalidData(ProtocolError):
-    """A text message or close reason that is not UTF-8 (RFC 6455 section 8.1)."""
+    """Text or a close reason that is not UTF-8 (RFC 6455 section 8.1), or a compressed message that is not DEFLATE."""
 
     code = 1007
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
 from ..exceptions import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
@@ -59,6 +60,22 @@ class CloseCode(enum.IntEnum):
     TLS_HANDSHAKE = 1015
 
 
+@dataclass(frozen=True)
+class Compression:
+    """How messages are compressed, where the version can do it and the peer agrees."""
+
+    #: 1 is the fastest, 9 makes the smallest.
+    level: int = 6
+    #: How far back repetitions are found, as a power of two: 9 to 15. The peer is asked for the same.
+    window_bits: int = 12
+    #: 1 to 9.
+    memory_level: int = 5
+    #: Bytes; shorter messages are sent as they are.
+    threshold: int = 1024
+    #: Whether repetitions of earlier messages are found too, at the cost of memory for each connection.
+    context_takeover: bool = False
+
+
 class Protocol(ABC):
     """One connection of one protocol version, server or client side.
 
@@ -89,16 +106,19 @@ class Protocol(ABC):
         subprotocols: Sequence[str] = (),
         max_message_size: int | None = 1024 * 1024,
         max_fragments: int | None = 1024,
+        compression: Compression | None = None,
     ) -> None:
         """Begin a connection; ``version`` (``None``: the best) and ``subprotocols`` are what a client asks for.
 
         ``max_message_size`` (bytes) and ``max_fragments`` (frames of one message) bound what the peer may
-        send; ``None`` is no bound. Both may be changed until the handshake is complete.
+        send, after decompression; ``None`` is no bound. ``compression`` is offered by a client, and agreed to by a
+        server; ``None`` is none. The three may be changed until the handshake is complete.
         """
         self.request = request
         self.client = client
         self.max_message_size = max_message_size
         self.max_fragments = max_fragments
+        self.compression = compression
         self.state = State.CONNECTING
         self.version = version or self.versions[0]
         #: The negotiated subprotocol, or ``None``.
@@ -179,8 +199,11 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
         """Send a message, ``str`` as text and bytes as binary.
+
+        ``compress`` is for connections that have agreed on compression: ``False`` sends this message as it is, ``True``
+        does not ask for its length.
 
         :raises TypeError: neither ``str`` nor bytes-like.
         :raises ConnectionClosed: the state is not ``OPEN``.

@@ -27,6 +27,9 @@ class Opcode(enum.IntEnum):
 
 #: Bit of a frame's first byte.
 FIN: Final = 0x80
+#: Others of it: the reserved ones, and the first of them.
+RSV: Final = 0x70
+RSV1: Final = 0x40
 #: Bit of its second byte.
 MASKED: Final = 0x80
 DATA_OPCODES: Final = frozenset({Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY})

@@ -239,7 +239,12 @@ class Hixie75(Protocol):
 
     # Frames that go out
 
-    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+    def send(
+        self,
+        message: str | bytes | bytearray | memoryview,
+        *,
+        compress: bool | None = None,  # noqa: ARG002
+    ) -> None:
         """Send a text message.
 
         :raises UnsupportedFeature: ``message`` is not ``str``.

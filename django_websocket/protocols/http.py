@@ -124,6 +124,24 @@ def check_extensions(value: str) -> None:
         raise HandshakeError("the Sec-WebSocket-Extensions header is malformed")
 
 
+def parse_extensions(value: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
+    """Parse Sec-WebSocket-Extensions into names and their parameters, ``None`` for one without a value.
+
+    :raises HandshakeError: as :func:`check_extensions`, behind which everything splits where it looks as if it did.
+    """
+    check_extensions(value)
+    extensions = []
+    for item in filter(None, (part.strip(" \t") for part in value.split(","))):
+        name, *parameters = (part.strip(" \t") for part in item.split(";"))
+        extensions.append((name, [_parse_parameter(parameter) for parameter in parameters]))
+    return extensions
+
+
+def _parse_parameter(parameter: str) -> tuple[str, str | None]:
+    name, equals, value = parameter.partition("=")
+    return name.rstrip(" \t"), value.strip(' \t"') if equals else None
+
+
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:
     """Give the lines for ``(name, value)`` pairs that a handshake carries beside its own.
 

@@ -14,12 +14,15 @@ from typing import ClassVar, Final
 
 from ..exceptions import HandshakeError, InvalidData, MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
 from .base import CloseCode, Message, Protocol, State, check_close
+from .deflate import Deflate, check_answer, choose_offer, make_offer
 from .frames import (
     CONTROL_OPCODES,
     DATA_OPCODES,
     FIN,
     MASKED,
     MAX_CONTROL_SIZE,
+    RSV,
+    RSV1,
     Opcode,
     build_frame,
     extended_length,
@@ -77,6 +80,11 @@ class RFC6455(Protocol):
         """Accept the connection (section 4.2.2)."""
         lines = self._check_accept(subprotocol, headers)
         accept = _accept_value(self.request.header("sec-websocket-key").strip(" \t"))
+        if self.compression is not None:
+            agreed = choose_offer(self.request.header("sec-websocket-extensions"), self.compression)
+            if agreed is not None:
+                self._deflate = Deflate(agreed, self.compression, client=False)
+                lines = f"Sec-WebSocket-Extensions: {agreed}\r\n{lines}"
         if subprotocol is not None:
             lines = f"Sec-WebSocket-Protocol: {subprotocol}\r\n{lines}"
         self.outgoing.append(
@@ -107,6 +115,8 @@ class RFC6455(Protocol):
             headers["Sec-WebSocket-Protocol"] = ", ".join(self.offered_subprotocols)
             if parse_tokens(headers["Sec-WebSocket-Protocol"], "Sec-WebSocket-Protocol") != self.offered_subprotocols:
                 raise HandshakeError("the subprotocols to offer are malformed")
+        if self.compression is not None:
+            headers["Sec-WebSocket-Extensions"] = str(make_offer(self.compression))
         if self.version < 13 and "Origin" in extra:
             extra["Sec-WebSocket-Origin"] = extra.pop("Origin")
         headers |= extra
@@ -127,7 +137,10 @@ class RFC6455(Protocol):
         if not hmac.compare_digest(headers.get("sec-websocket-accept", "").encode(), expected.encode()):
             raise HandshakeError("the server's Sec-WebSocket-Accept is wrong")
         if "sec-websocket-extensions" in headers:
-            raise HandshakeError("the server uses an extension that was not offered")
+            if self.compression is None:
+                raise HandshakeError("the server uses an extension that was not offered")
+            agreed = check_answer(headers["sec-websocket-extensions"], make_offer(self.compression))
+            self._deflate = Deflate(agreed, self.compression, client=True)
         subprotocol = headers.get("sec-websocket-protocol")
         if subprotocol is not None and subprotocol not in self.offered_subprotocols:
             raise HandshakeError("the server uses a subprotocol that was not offered")
@@ -148,6 +161,9 @@ class RFC6455(Protocol):
     _payload: bytearray
     _fragments: int = 0
     _decoder: codecs.IncrementalDecoder
+    #: What compresses, and inflates, where it was agreed on (RFC 7692); whether the message being read is compressed.
+    _deflate: Deflate | None = None
+    _compressed: bool = False
 
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
@@ -222,8 +238,11 @@ class RFC6455(Protocol):
     def _check_header(self, first: int, second: int) -> None:
         """Check the first two bytes of a frame, before anything of its payload is kept (section 5.2)."""
         opcode = first & 0x0F
-        if first & 0x70:
-            raise ProtocolError("reserved bits are set")
+        if first & RSV:
+            # RFC 7692 section 6.1: RSV1 is for the first frame of a message.
+            if self._deflate is None or first & RSV != RSV1 or opcode not in (Opcode.TEXT, Opcode.BINARY):
+                raise ProtocolError("reserved bits are set")
+            self._compressed = True
         if opcode in CONTROL_OPCODES:
             if not first & FIN or second & 0x7F > MAX_CONTROL_SIZE:
                 raise ProtocolError("a control frame is fragmented or too long")
@@ -241,7 +260,8 @@ class RFC6455(Protocol):
             length += len(self._payload)
             if self.max_fragments is not None and self._fragments >= self.max_fragments:
                 raise PolicyViolation("a message has too many fragments")
-        if self.max_message_size is not None and length > self.max_message_size:
+        # How long a compressed message is shows when it is inflated.
+        if self.max_message_size is not None and length > self.max_message_size and not self._compressed:
             raise MessageTooBig("a message is too big")
 
     def _begin_frame(self, first: int, mask: bytes | None, payload: bytes | bytearray, missing: int) -> None:
@@ -267,11 +287,13 @@ class RFC6455(Protocol):
         return len(payload)
 
     def _extend(self, payload: bytes | bytearray) -> None:
-        """Unmask ``payload``, validate it where it is text (section 8.1), and keep it."""
+        """Unmask and inflate ``payload``, validate it where it is text (section 8.1), and keep it."""
         if self._mask is not None:
             turn = len(payload) % 4
             payload = apply_mask(payload, self._mask)
             self._mask = self._mask[turn:] + self._mask[:turn]
+        if self._compressed:
+            payload = self._inflate(payload)
         if self._opcode == Opcode.TEXT:
             self._decoder.decode(payload)
             # The one thing that is certain before Python's decoder says so: half a surrogate.
@@ -279,13 +301,22 @@ class RFC6455(Protocol):
             if len(pending) == 2 and pending[0] == 0xED and pending[1] >= 0xA0:
                 raise InvalidData("a text message is not UTF-8")
         self._payload += payload
+        # After what is within the limit was found good or bad, so that it is no matter in which pieces it came.
+        if self._compressed and self.max_message_size is not None and len(self._payload) > self.max_message_size:
+            raise MessageTooBig("a message is too big")
+
+    def _inflate(self, payload: bytes | bytearray) -> bytes:
+        """Inflate the payload of a compressed message, as far as the limit goes and one byte further."""
+        assert self._deflate is not None
+        room = None if self.max_message_size is None else self.max_message_size - len(self._payload)
+        return self._deflate.inflate(payload, room, final=self._final and not self._missing)
 
     def _end_frame(self, messages: list[Message]) -> None:
         """Finish a data frame, and its message if it was the last (section 5.4)."""
         if not self._final:
             return
         payload, opcode = self._payload, self._opcode
-        self._payload, self._opcode = bytearray(), None
+        self._payload, self._opcode, self._compressed = bytearray(), None, False
         messages.append(str(payload, "utf-8") if opcode == Opcode.TEXT else bytes(payload))
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
@@ -311,11 +342,11 @@ class RFC6455(Protocol):
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         super()._finish(code, reason, error)
-        self._rest, self._payload = b"", bytearray()
+        self._rest, self._payload, self._deflate = b"", bytearray(), None
 
     # Frames that go out
 
-    def send(self, message: str | bytes | bytearray | memoryview) -> None:
+    def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
         """Send a message in one frame."""
         if isinstance(message, str):
             opcode, payload = Opcode.TEXT, message.encode()
@@ -324,6 +355,11 @@ class RFC6455(Protocol):
         else:
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
         self._check_open()
+        if self._deflate is not None:
+            compressed = self._deflate.compress(payload, compress)
+            if compressed is not None:
+                self._queue(opcode | RSV1, compressed)
+                return
         self._queue(opcode, payload)
 
     def ping(self, data: bytes = b"") -> None:

@@ -16,6 +16,7 @@ from django_websocket.protocols.http import (
     check_extensions,
     check_upgrade,
     header_lines,
+    parse_extensions,
     parse_head,
     parse_tokens,
     reflectable,
@@ -295,15 +296,33 @@ def test_takes_well_formed_extensions(value):
 
 @pytest.mark.parametrize("value", MALFORMED_EXTENSIONS)
 def test_refuses_malformed_extensions(value):
-    with pytest.raises(HandshakeError, match="the Sec-WebSocket-Extensions header is malformed") as caught:
-        check_extensions(value)
-    assert caught.value.status == 400
+    for check in (check_extensions, parse_extensions):
+        with pytest.raises(HandshakeError, match="the Sec-WebSocket-Extensions header is malformed") as caught:
+            check(value)
+        assert caught.value.status == 400
 
 
 @pytest.mark.parametrize("value", ["a" * (MAX_LIST_SIZE + 1), "," * MAX_LIST_ITEMS, ",".join("a" * 33)])
 def test_refuses_too_many_extensions(value):
-    with pytest.raises(HandshakeError, match="too long"):
-        check_extensions(value)
+    for check in (check_extensions, parse_extensions):
+        with pytest.raises(HandshakeError, match="too long"):
+            check(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "extensions"),
+    [
+        ("", []),
+        (" ,\t,", []),
+        ("foo", [("foo", [])]),
+        ("foo, foo ,bar", [("foo", []), ("foo", []), ("bar", [])]),
+        ("foo; a; b=1 ;a = \t2", [("foo", [("a", None), ("b", "1"), ("a", "2")])]),
+        ('x;a="10",y;b', [("x", [("a", "10")]), ("y", [("b", None)])]),
+        ("Foo; A=B", [("Foo", [("A", "B")])]),
+    ],
+)
+def test_parses_extensions(value, extensions):
+    assert parse_extensions(value) == extensions
 
 
 PARAMETER = st.tuples(TOKENS, st.one_of(st.none(), TOKENS, TOKENS.map('"{}"'.format)))
@@ -317,7 +336,11 @@ def test_takes_extensions_with_any_parameters_and_spaces(extensions, before, aft
         f"{before};{after}".join([name] + [k if v is None else f"{k}{before}={after}{v}" for k, v in parameters])
         for name, parameters in extensions
     )
-    check_extensions(f"{before}{value}{after}")
+    value = f"{before}{value}{after}"
+    check_extensions(value)
+    assert parse_extensions(value) == [
+        (name, [(k, None if v is None else v.strip('"')) for k, v in parameters]) for name, parameters in extensions
+    ]
 
 
 #: What makes a pattern slow that can match in more than one way: a long run, and at its end what does not match.
@@ -357,7 +380,7 @@ def test_lists_are_checked_in_linear_time(monkeypatch, run, end):
     for start in ("", 'a;a="'):
         value = (start + run * size)[: size - len(end)] + end
         assert len(value) == size
-        for check in (check_extensions, lambda value: parse_tokens(value, "X")):
+        for check in (check_extensions, parse_extensions, lambda value: parse_tokens(value, "X")):
             try:
                 check(value)
             except HandshakeError as error:

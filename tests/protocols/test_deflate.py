@@ -1,0 +1,934 @@
+"""permessage-deflate: what a handshake agrees on, and what becomes of messages, on both sides."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import zlib
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from django_websocket.exceptions import HandshakeError, InvalidData, MessageTooBig, PolicyViolation
+from django_websocket.protocols import deflate
+from django_websocket.protocols.base import Compression, State
+from django_websocket.protocols.deflate import MAX_IDLE, MAX_STREAMS, TAIL, Deflate, Parameters
+from django_websocket.protocols.http import MAX_LIST_SIZE, Request
+from django_websocket.protocols.rfc6455 import RFC6455
+
+from .test_hixie75 import feed
+from .test_rfc6455 import (
+    BINARY,
+    CONTINUATION,
+    CONTROL,
+    INVALID_UTF_8,
+    MASK,
+    PING,
+    PONG,
+    SURROGATES,
+    TEXT,
+    assert_failed,
+    assert_refused,
+    make_answer,
+    make_client,
+    make_frame,
+    make_request,
+    measure,
+    outcome,
+    split_frames,
+    unhurried,
+)
+
+OFFER = "permessage-deflate; client_max_window_bits"
+BROAD = Compression(window_bits=15, context_takeover=True)
+#: Whatever its length.
+EAGER = Compression(threshold=0)
+RSV1 = 4
+
+
+def deflated(payload, *, bits=15, flush=zlib.Z_SYNC_FLUSH, level=6):
+    """Compress as section 7.2.1 says it."""
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -bits)
+    return (compressor.compress(payload) + compressor.flush(flush)).removesuffix(TAIL)
+
+
+def make_pair(compression=EAGER, offer=EAGER, **options):
+    """Make a server and a client, whose compressions are these, and let them agree."""
+    client = make_client(compression=offer)
+    head = client.data_to_send().decode().partition("\r\n\r\n")[0].split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head[1:])}
+    server = RFC6455(Request(headers, http_version=(1, 1)), compression=compression, **options)
+    server.accept()
+    assert client.receive(server.data_to_send()) == []
+    assert client.state is State.OPEN
+    return server, client
+
+
+def open_server(offer=OFFER, compression=BROAD, **options):
+    server = RFC6455(make_request({"sec-websocket-extensions": offer}), compression=compression, **options)
+    server.accept()
+    assert b"\r\nSec-WebSocket-Extensions: permessage-deflate" in server.data_to_send()
+    return server
+
+
+def open_client(answer="permessage-deflate", compression=BROAD, **options):
+    client = make_client(compression=compression, **options)
+    client.data_to_send()
+    assert client.receive(make_answer(client, {"Sec-WebSocket-Extensions": answer})) == []
+    assert client.state is State.OPEN
+    return client
+
+
+# The server's handshake (section 7.1)
+
+NONE = "server_no_context_takeover; client_no_context_takeover"
+AGREEMENTS = [
+    # The default lets nobody keep anything, and the peer's window be no greater than ours if it can do that.
+    ("", Compression(), f"{NONE}; server_max_window_bits=12"),
+    ("; client_max_window_bits", Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=12"),
+    ("; client_max_window_bits=15", Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=12"),
+    ("; client_max_window_bits=10", Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=10"),
+    ("; client_max_window_bits=8", Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=8"),
+    ("; server_max_window_bits=9", Compression(), f"{NONE}; server_max_window_bits=9"),
+    ("; server_max_window_bits=14", Compression(), f"{NONE}; server_max_window_bits=12"),
+    ("; server_no_context_takeover", Compression(), f"{NONE}; server_max_window_bits=12"),
+    ("; client_no_context_takeover", Compression(), f"{NONE}; server_max_window_bits=12"),
+    ("", Compression(window_bits=15), NONE),
+    ("; client_max_window_bits", Compression(window_bits=15), NONE),
+    # Takeover is for each side what both allow.
+    ("", BROAD, ""),
+    ("; client_max_window_bits", BROAD, ""),
+    ("; client_max_window_bits=11", BROAD, "client_max_window_bits=11"),
+    ("; server_max_window_bits=15", BROAD, "server_max_window_bits=15"),
+    ("; server_no_context_takeover", BROAD, "server_no_context_takeover"),
+    ("; client_no_context_takeover", BROAD, "client_no_context_takeover"),
+    ("", Compression(window_bits=9, context_takeover=True), "server_max_window_bits=9"),
+    # Spellings.
+    (';server_max_window_bits = "10" ;\tclient_no_context_takeover', BROAD, "#; server_max_window_bits=10"),
+    (
+        "; client_max_window_bits; server_max_window_bits=10; client_no_context_takeover; server_no_context_takeover",
+        BROAD,
+        f"{NONE}; server_max_window_bits=10",
+    ),
+]
+
+DECLINED = [
+    "foo",
+    "server_no_context_takeover=1",
+    'client_no_context_takeover="true"',
+    "server_max_window_bits",
+    "server_max_window_bits=7",
+    "server_max_window_bits=16",
+    "server_max_window_bits=010",
+    "server_max_window_bits=+10",
+    "server_max_window_bits=1",
+    "server_max_window_bits=151",
+    "server_max_window_bits=ten",
+    # zlib cannot.
+    "server_max_window_bits=8",
+    "client_max_window_bits=7",
+    "client_max_window_bits=16",
+    "client_max_window_bits=0",
+    "client_max_window_bits=08",
+    "client_max_window_bits; client_max_window_bits",
+    "client_max_window_bits=10; client_max_window_bits=10",
+    "server_max_window_bits=10; server_max_window_bits=11",
+    "server_no_context_takeover; server_no_context_takeover",
+    "client_no_context_takeover; client_no_context_takeover",
+    "server_no_context_takeover; foo=bar",
+    "SERVER_NO_CONTEXT_TAKEOVER",
+    "__class__",
+]
+
+
+def answer_of(offers, compression=BROAD, version="13"):
+    """Give the Sec-WebSocket-Extensions of a server's answer, ``None`` without."""
+    server = RFC6455(
+        make_request({"sec-websocket-extensions": offers, "sec-websocket-version": version}), compression=compression
+    )
+    server.accept()
+    assert server.state is State.OPEN
+    lines = server.data_to_send().decode().split("\r\n")
+    found = [line.partition(": ")[2] for line in lines if line.startswith("Sec-WebSocket-Extensions:")]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(("offer", "compression", "answer"), AGREEMENTS)
+@pytest.mark.parametrize("version", ["13", "8", "7"])
+def test_agrees_on_what_both_can_do(offer, compression, answer, version):
+    answer = answer.replace("#", "client_no_context_takeover")
+    expected = f"permessage-deflate; {answer}" if answer else "permessage-deflate"
+    assert answer_of(f"permessage-deflate{offer}", compression, version) == expected
+
+
+@pytest.mark.parametrize("parameters", DECLINED)
+def test_declines_what_it_does_not_understand(parameters):
+    offer = f"permessage-deflate; {parameters}"
+    assert answer_of(offer) is None
+    # The next, and the first that is good.
+    assert answer_of(f"{offer}, permessage-deflate; server_max_window_bits=10") == (
+        "permessage-deflate; server_max_window_bits=10"
+    )
+    assert answer_of(f"permessage-deflate, {offer}, permessage-deflate; server_max_window_bits=10") == (
+        "permessage-deflate"
+    )
+
+
+@pytest.mark.parametrize("offers", ["", ",", "x-webkit-deflate-frame", "Permessage-Deflate", "permessage-deflate2, a"])
+def test_other_extensions_are_not_used(offers):
+    assert answer_of(offers) is None
+    assert answer_of(f"{offers}, permessage-deflate") == "permessage-deflate"
+
+
+def test_without_compression_nothing_is_agreed_on():
+    assert answer_of(OFFER, None) is None
+
+
+@pytest.mark.parametrize("offers", ["permessage-deflate;", "permessage-deflate; a=", "a" * (MAX_LIST_SIZE + 1)])
+def test_a_malformed_header_is_refused_as_ever(offers):
+    with pytest.raises(HandshakeError, match="the Sec-WebSocket-Extensions header is"):
+        RFC6455(make_request({"sec-websocket-extensions": offers}), compression=BROAD)
+
+
+def test_answers_byte_for_byte():
+    server = RFC6455(
+        make_request({"sec-websocket-extensions": OFFER, "sec-websocket-protocol": "chat"}), compression=Compression()
+    )
+    server.accept("chat", [("X", "1")])
+    assert server.data_to_send() == (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\n"
+        b"Connection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
+        b"Sec-WebSocket-Protocol: chat\r\n"
+        b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+        b"server_max_window_bits=12; client_max_window_bits=12\r\n"
+        b"X: 1\r\n"
+        b"\r\n"
+    )
+
+
+def test_a_bad_handshake_agrees_on_nothing():
+    server = RFC6455(make_request({"sec-websocket-extensions": OFFER}), compression=BROAD)
+    with pytest.raises(ValueError, match="value"):
+        server.accept(headers=[("X", "\n")])
+    assert not server.outgoing
+    server.compression = None
+    server.accept()
+    assert b"Extensions" not in server.data_to_send()
+
+
+# The client's handshake
+
+
+@pytest.mark.parametrize(
+    ("compression", "offer"),
+    [
+        (Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=12"),
+        (Compression(window_bits=15), f"{NONE}; client_max_window_bits"),
+        (Compression(window_bits=9, context_takeover=True), "server_max_window_bits=9; client_max_window_bits=9"),
+        (BROAD, "client_max_window_bits"),
+    ],
+)
+def test_offers(compression, offer):
+    client = make_client(compression=compression)
+    assert f"\r\nSec-WebSocket-Extensions: permessage-deflate; {offer}\r\n" in client.data_to_send().decode()
+    assert client.request.headers["sec-websocket-extensions"] == f"permessage-deflate; {offer}"
+
+
+def test_offers_nothing_without_compression():
+    assert b"Extensions" not in make_client().data_to_send()
+
+
+GOOD_ANSWERS = [
+    (BROAD, ""),
+    (BROAD, "; server_no_context_takeover"),
+    (BROAD, "; client_no_context_takeover"),
+    (BROAD, "; server_max_window_bits=8"),
+    (BROAD, '; server_max_window_bits="15"'),
+    (BROAD, "; client_max_window_bits=8"),
+    (BROAD, "; client_max_window_bits=15"),
+    (Compression(window_bits=12, context_takeover=True), "; server_max_window_bits=12"),
+    (Compression(window_bits=12, context_takeover=True), "; server_max_window_bits=8; client_max_window_bits=12"),
+    (Compression(window_bits=15), "; server_no_context_takeover"),
+]
+
+
+@pytest.mark.parametrize(("compression", "answer"), GOOD_ANSWERS)
+def test_takes_a_good_answer(compression, answer):
+    client = open_client(f"permessage-deflate{answer}", compression)
+    assert client.receive(make_frame(TEXT, deflated(b"Hello", bits=9), rsv=RSV1, mask=None)) == ["Hello"]
+
+
+@pytest.mark.parametrize("compression", [None, BROAD])
+def test_a_server_may_decline(compression):
+    client = make_client(compression=compression)
+    client.data_to_send()
+    assert client.receive(make_answer(client)) == []
+    assert client.state is State.OPEN
+    client.send(bytes(5000))
+    assert split_frames(client.data_to_send()) == [(0x80 | BINARY, bytes(5000))]
+    client.receive(make_frame(TEXT, deflated(b"Hello"), rsv=RSV1, mask=None))
+    assert_failed(client, 1002)
+
+
+@pytest.mark.parametrize(
+    ("compression", "answer"),
+    [
+        *((BROAD, f"permessage-deflate; {parameters}") for parameters in DECLINED if "bits=8" not in parameters),
+        (BROAD, "permessage-deflate; client_max_window_bits"),
+        (BROAD, ""),
+        (BROAD, "permessage-deflate;"),
+        (BROAD, "permessage-deflate, permessage-deflate"),
+        (BROAD, "permessage-deflate, foo"),
+        (BROAD, "foo"),
+        (BROAD, "Permessage-deflate"),
+        # Not what was offered.
+        (Compression(), "permessage-deflate"),
+        (Compression(), "permessage-deflate; server_no_context_takeover"),
+        (Compression(), "permessage-deflate; server_max_window_bits=12"),
+        (Compression(), "permessage-deflate; server_no_context_takeover; server_max_window_bits=13"),
+        (
+            Compression(),
+            "permessage-deflate; server_no_context_takeover; server_max_window_bits=12; client_max_window_bits=13",
+        ),
+    ],
+)
+def test_refuses_another_answer(compression, answer):
+    client = make_client(compression=compression)
+    client.data_to_send()
+    client.receive(make_answer(client, {"Sec-WebSocket-Extensions": answer}))
+    assert "xtension" in str(client.error)
+    assert_refused(client)
+
+
+def test_a_client_keeps_to_its_bits_where_the_server_has_no_word_on_them():
+    """Section 7.1.2.2: what the offer says is a hint."""
+    narrow = Compression(window_bits=9, context_takeover=True)
+    client = open_client("permessage-deflate; server_max_window_bits=9", narrow)
+    noise = random.Random(1).randbytes(1000)
+    client.send(noise + noise)
+    ((first, payload),) = split_frames(client.data_to_send())
+    assert first == 0xC0 | BINARY
+    # The second is too far from the first.
+    assert len(payload) > 1900
+    assert zlib.decompressobj(-9).decompress(payload + TAIL) == noise + noise
+
+
+def test_a_client_that_is_held_to_eight_bits_does_not_compress():
+    client = open_client("permessage-deflate; client_max_window_bits=8")
+    client.send(bytes(5000))
+    assert split_frames(client.data_to_send()) == [(0x80 | BINARY, bytes(5000))]
+    assert client.receive(make_frame(TEXT, deflated(b"Hello"), rsv=RSV1, mask=None)) == ["Hello"]
+
+
+# The examples of section 7.2.3
+
+HELLO = bytes.fromhex("f2 48 cd c9 c9 07 00")
+EXAMPLES = {
+    "7.2.3.1 a message": (["c1 07 f2 48 cd c9 c9 07 00"], ["Hello"]),
+    "7.2.3.1 in two fragments": (["41 03 f2 48 cd", "80 04 c9 c9 07 00"], ["Hello"]),
+    "7.2.3.2 two without takeover": (["c1 07 f2 48 cd c9 c9 07 00", "c1 07 f2 48 cd c9 c9 07 00"], ["Hello"] * 2),
+    "7.2.3.2 and with": (["c1 07 f2 48 cd c9 c9 07 00", "c1 05 f2 00 11 00 00"], ["Hello"] * 2),
+    "7.2.3.3 a block without compression": (["c1 0b 00 05 00 fa ff 48 65 6c 6c 6f 00"], ["Hello"]),
+    "7.2.3.4 a final block": (["c1 08 f3 48 cd c9 c9 07 00 00"], ["Hello"]),
+    "7.2.3.5 two blocks": (["c1 0d f2 48 05 00 00 00 ff ff ca c9 c9 07 00"], ["Hello"]),
+    "7.2.3.6 an empty message": (["c1 01 00"], [""]),
+    "with a ping between": (["41 03 f2 48 cd", "89 01 61", "80 04 c9 c9 07 00"], ["Hello"]),
+    "with empty fragments": (["41 00", "00 03 f2 48 cd", "00 00", "00 04 c9 c9 07 00", "80 00"], ["Hello"]),
+    "two final blocks": (["c1 0f f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 00"], ["HelloHello"]),
+    "a final block and another": (["c1 0e f3 48 cd c9 c9 07 00 f2 48 cd c9 c9 07 00"], ["HelloHello"]),
+    "a final block in each fragment": (["41 07 f3 48 cd c9 c9 07 00", "80 08 f3 48 cd c9 c9 07 00 00"], ["HelloHello"]),
+    "a final block that ends the message": (
+        ["c1 07 f3 48 cd c9 c9 07 00", "c1 07 f2 48 cd c9 c9 07 00", "c1 05 f2 00 11 00 00"],
+        ["Hello"] * 3,
+    ),
+    "a final block that ends a fragment": (
+        ["41 07 f3 48 cd c9 c9 07 00", "80 00", "c1 07 f2 48 cd c9 c9 07 00"],
+        ["Hello"] * 2,
+    ),
+    "nothing at all, and on": (["c1 07 f2 48 cd c9 c9 07 00", "c1 00", "c1 05 f2 00 11 00 00"], ["Hello", "", "Hello"]),
+    "nothing at all in fragments": (["c1 07 f2 48 cd c9 c9 07 00", "41 00", "80 00", "c1 01 00"], ["Hello", "", ""]),
+    "compressed or not, in turn": (
+        ["81 05 48 65 6c 6c 6f", "c1 07 f2 48 cd c9 c9 07 00", "81 00", "82 01 61", "c2 05 f2 00 11 00 00"],
+        ["Hello", "Hello", "", b"a", b"Hello"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize("client", [False, True])
+def test_the_examples_of_the_rfc(name, client):
+    frames, messages = EXAMPLES[name]
+    data = b"".join(
+        make_frame(first & 0x0F, payload, fin=first >> 7, rsv=first >> 4 & 7, mask=None if client else MASK)
+        for first, payload in split_frames(b"".join(map(bytes.fromhex, frames)))
+    )
+    for cuts in [(), range(len(data)), range(0, len(data), 3)]:
+        receiver = open_client() if client else open_server()
+        assert feed(receiver, data, *cuts) == messages
+        assert receiver.state is State.OPEN
+
+
+def test_compresses_as_in_the_examples():
+    server = open_server(compression=Compression(threshold=0, window_bits=15, context_takeover=True))
+    for _ in range(2):
+        server.send("Hello")
+    server.send("Hello", compress=False)
+    server.send(b"Hello")
+    assert server.data_to_send() == bytes.fromhex(
+        "c1 07 f2 48 cd c9 c9 07 00  c1 05 f2 00 11 00 00  81 05 48 65 6c 6c 6f  c2 04 02 13 00 00"
+    )
+
+
+# Frames (section 6)
+
+
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("rsv", [1, 2, 3, 5, 6, 7])
+def test_the_other_bits_are_still_reserved(opcode, rsv):
+    server = open_server()
+    server.receive(make_frame(opcode, rsv=rsv, length=5)[:2])
+    assert_failed(server, 1002)
+
+
+@pytest.mark.parametrize("opcode", CONTROL)
+def test_control_frames_are_not_compressed(opcode):
+    server = open_server()
+    server.receive(make_frame(opcode, rsv=RSV1, length=5)[:2])
+    assert_failed(server, 1002)
+
+
+@pytest.mark.parametrize("rsv", [0, RSV1])
+def test_a_continuation_does_not_say_that_it_is_compressed(rsv):
+    server = open_server()
+    server.receive(make_frame(BINARY, HELLO[:3], fin=False, rsv=rsv))
+    assert server.state is State.OPEN
+    server.receive(make_frame(CONTINUATION, HELLO[3:], rsv=RSV1)[:2])
+    assert_failed(server, 1002)
+
+
+@pytest.mark.parametrize("rsv", [0, RSV1])
+def test_messages_do_not_interleave(rsv):
+    server = open_server()
+    server.receive(make_frame(TEXT, b"hi", fin=False))
+    server.receive(make_frame(TEXT, HELLO, rsv=rsv)[:2])
+    assert_failed(server, 1002)
+
+
+@pytest.mark.parametrize("offer", ["", "foo", "permessage-deflate; foo"])
+def test_without_an_agreement_nothing_is_compressed(offer):
+    server = RFC6455(make_request({"sec-websocket-extensions": offer}), compression=BROAD)
+    server.accept()
+    server.data_to_send()
+    server.send("a" * 5000, compress=True)
+    assert server.data_to_send() == make_frame(TEXT, b"a" * 5000, mask=None)
+    server.receive(make_frame(TEXT, HELLO, rsv=RSV1)[:2])
+    assert_failed(server, 1002)
+
+
+def test_messages_still_come_in_after_our_close():
+    server = open_server()
+    server.close()
+    assert server.receive(make_frame(TEXT, HELLO, rsv=RSV1)) == ["Hello"]
+
+
+# Data that is none
+
+
+MALFORMED = [
+    b"\x07",  # a block type that does not exist
+    b"\xff",
+    b"\x01\x05\x00\x00\x00",  # lengths that do not match
+    HELLO[:-1] + b"\x07",
+    bytes.fromhex("f2 00 11 00 00"),  # further back than there is anything
+]
+
+
+@pytest.mark.parametrize("data", MALFORMED)
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("dribbled", [False, True])
+def test_refuses_what_is_not_deflate(data, opcode, dribbled):
+    server = open_server(f"{OFFER}; client_no_context_takeover")
+    stream = make_frame(opcode, HELLO, rsv=RSV1) + make_frame(opcode, data, rsv=RSV1)
+    assert feed(server, stream, *range(len(stream)) if dribbled else ()) == ["Hello" if opcode == TEXT else b"Hello"]
+    assert_failed(server, 1007, InvalidData)
+
+
+def test_refuses_what_is_not_deflate_as_soon_as_it_shows():
+    server = open_server()
+    server.receive(make_frame(BINARY, b"\x07", rsv=RSV1, length=1000))
+    assert_failed(server, 1007, InvalidData)
+
+
+@pytest.mark.parametrize("data", [*(data for data, _ in INVALID_UTF_8), *SURROGATES])
+@pytest.mark.parametrize("dribbled", [False, True])
+def test_text_is_utf_8_when_it_is_inflated(data, dribbled):
+    for payload in (data, b"a" * 5000 + data, data + b"a" * 5000):
+        server = open_server()
+        stream = make_frame(TEXT, deflated(payload), rsv=RSV1)
+        assert feed(server, stream, *range(len(stream)) if dribbled else ()) == []
+        assert_failed(server, 1007, InvalidData)
+        assert server.close_reason == "a text message is not UTF-8"
+
+
+def test_refuses_text_as_soon_as_it_is_not_utf_8():
+    server = open_server()
+    payload = deflated(b"a\xff" + random.Random(1).randbytes(1000))
+    server.receive(make_frame(TEXT, payload, rsv=RSV1)[:200])
+    assert_failed(server, 1007, InvalidData)
+
+
+def test_a_truncated_message_is_what_there_is_of_it():
+    """Section 7.2.2 has no word on it, and others read it so."""
+    server = open_server(f"{OFFER}; client_no_context_takeover")
+    assert server.receive(make_frame(TEXT, HELLO[:5], rsv=RSV1) + make_frame(TEXT, HELLO, rsv=RSV1))[1] == "Hello"
+
+
+# Limits
+
+
+@pytest.mark.parametrize("dribbled", [False, True])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+@pytest.mark.parametrize("flush", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH])
+@pytest.mark.parametrize("limit", [0, 1, 2, 257, 258, 259, 5000, 65536])
+def test_the_limit_is_for_what_is_inflated(limit, flush, opcode, dribbled):
+    for size in (limit, limit + 1, limit + 2, 2 * limit + 5000):
+        server = open_server(max_message_size=limit)
+        payload = deflated(b"a" * size, flush=flush) or b"\0"
+        whole = make_frame(opcode, payload, rsv=RSV1)
+        first = make_frame(opcode, payload[:2], rsv=RSV1, fin=False)
+        for stream in (whole, first + make_frame(CONTINUATION, fin=False) + make_frame(CONTINUATION, payload[2:])):
+            messages = feed(server, stream, *range(len(stream)) if dribbled else ())
+            if size > limit:
+                assert messages == []
+                assert_failed(server, 1009, MessageTooBig)
+                break
+            assert messages == ["a" * size if opcode == TEXT else b"a" * size]
+
+
+def test_what_does_not_get_smaller_may_be_longer_on_the_wire():
+    payload = random.Random(1).randbytes(1000)
+    data = deflated(payload)
+    assert len(data) > 1000
+    server = open_server(max_message_size=1000)
+    assert server.receive(make_frame(BINARY, data, rsv=RSV1)) == [payload]
+    # While it is not compressed its header says it all.
+    server.receive(make_frame(BINARY, length=1001)[:4])
+    assert_failed(server, 1009, MessageTooBig)
+
+
+def test_the_limit_begins_anew_with_each_message():
+    server, client = make_pair(BROAD, BROAD, max_message_size=2000)
+    for _ in range(3):
+        client.send("a" * 2000)
+        assert server.receive(client.data_to_send()) == ["a" * 2000]
+    client.send("a" * 2001)
+    server.receive(client.data_to_send())
+    assert_failed(server, 1009, MessageTooBig)
+
+
+def test_fragments_are_counted():
+    server = open_server(max_fragments=2)
+    frames = [make_frame(TEXT, rsv=RSV1, fin=False), make_frame(CONTINUATION, fin=False), make_frame(CONTINUATION)]
+    assert server.receive(b"".join(frames[:2])) == []
+    server.receive(frames[2])
+    assert_failed(server, 1008, PolicyViolation)
+
+
+MEBI = 1 << 20
+BOMB = deflated(bytes(10 * MEBI), level=9)
+#: One behind a stream that ends just over the limit.
+FUSE = deflated(bytes(100_001), flush=zlib.Z_FINISH)
+
+
+@pytest.mark.parametrize("offer", [OFFER, f"{OFFER}; client_no_context_takeover"])
+@pytest.mark.parametrize("piece", [1, 100, 4096, 65536])
+@pytest.mark.parametrize("bomb", [BOMB, FUSE + BOMB])
+@pytest.mark.parametrize("opcode", [TEXT, BINARY])
+def test_a_bomb_does_not_go_off(offer, piece, bomb, opcode):
+    assert len(bomb) < 11_000
+    frame = make_frame(opcode, bomb, rsv=RSV1)
+
+    def explode(memory):
+        server = open_server(offer, max_message_size=100_000)
+        used = 0
+        while server.state is State.OPEN:
+            server.receive(frame[used : used + piece])
+            used += piece
+        return server, used, memory()[1]
+
+    server, used, peak = measure(explode)
+    assert_failed(server, 1009, MessageTooBig)
+    # A byte can be a thousand.
+    assert used < 200 + piece
+    assert peak < 700_000
+
+
+def test_an_uncompressed_message_after_the_bomb_that_fits():
+    server = open_server(max_message_size=10 * MEBI)
+    assert server.receive(make_frame(BINARY, BOMB, rsv=RSV1) + make_frame(BINARY, b"a")) == [bytes(10 * MEBI), b"a"]
+
+
+def test_no_limit():
+    server = open_server(max_message_size=None)
+    data = make_frame(BINARY, BOMB, rsv=RSV1)
+    assert feed(server, data, *range(0, len(data), 1000)) == [bytes(10 * MEBI)]
+    twice = deflated(bytes(5000), flush=zlib.Z_FINISH) * 2
+    assert server.receive(make_frame(BINARY, twice, rsv=RSV1)) == [bytes(10_000)]
+
+
+@pytest.mark.parametrize("fragmented", [False, True])
+def test_final_blocks_are_counted(fragmented):
+    final = bytes.fromhex("03 00")
+    server = open_server(max_fragments=None)
+
+    def make_message(count):
+        if not fragmented:
+            return make_frame(TEXT, final * count + b"\0", rsv=RSV1)
+        frames = [make_frame(CONTINUATION, final, fin=False) for _ in range(count)]
+        return make_frame(TEXT, rsv=RSV1, fin=False) + b"".join(frames) + make_frame(CONTINUATION, b"\0")
+
+    # In each message.
+    assert server.receive(make_message(MAX_STREAMS) * 2) == ["", ""]
+    assert server.receive(make_message(MAX_STREAMS + 1)) == []
+    assert_failed(server, 1008, PolicyViolation)
+
+
+# What goes out
+
+
+def test_short_messages_are_sent_as_they_are():
+    server, client = make_pair(Compression(threshold=100))
+    for message in ("a" * 99, b"a" * 99, "", "ä" * 49 + "a"):
+        server.send(message)
+        ((first, payload),) = split_frames(server.data_to_send())
+        assert not first & 0x40
+        assert payload == (message.encode() if isinstance(message, str) else message)
+    for message in ("a" * 100, b"a" * 100, "ä" * 50):
+        server.send(message)
+        data = server.data_to_send()
+        ((first, payload),) = split_frames(data)
+        assert first & 0x40
+        assert len(payload) < 20
+        assert client.receive(data) == [message]
+
+
+def test_the_caller_may_decide():
+    server, client = make_pair(Compression())
+    for message, compress, first in [
+        ("a" * 5000, False, 0x81),
+        ("a" * 5000, None, 0xC1),
+        ("a" * 5000, True, 0xC1),
+        ("a" * 500, True, 0xC1),
+        ("a" * 500, None, 0x81),
+        (b"a" * 500, True, 0xC2),
+    ]:
+        server.send(message, compress=compress)
+        data = server.data_to_send()
+        assert data[0] == first
+        assert client.receive(data) == [message]
+
+
+@pytest.mark.parametrize("compression", [EAGER, BROAD])
+def test_an_empty_message_needs_no_compression(compression):
+    server, client = make_pair(compression)
+    for _ in range(3):
+        server.send("", compress=True)
+        server.send(b"", compress=True)
+    data = server.data_to_send()
+    assert data == b"\x81\0\x82\0" * 3
+    assert client.receive(data) == ["", b""] * 3
+
+
+def test_what_would_not_get_smaller_is_sent_as_it_is():
+    payload = random.Random(1).randbytes(2000)
+    server, client = make_pair()
+    server.send(payload)
+    assert server.data_to_send() == make_frame(BINARY, payload, mask=None)
+    # Later messages refer to it where they may.
+    server, client = make_pair(BROAD, BROAD)
+    for size in (2005, 30):
+        server.send(payload)
+        data = server.data_to_send()
+        assert data[0] == 0xC2
+        assert len(data) <= size + 10
+        assert client.receive(data) == [payload]
+
+
+def test_the_level_and_the_memory_are_what_was_asked_for():
+    rng = random.Random(1)
+    payload = b" ".join(rng.choice([b"lorem", b"ipsum", b"dolor", b"sit", b"amet"]) for _ in range(5000))
+    sizes = []
+    for options in [{"level": 1}, {"level": 9}, {"memory_level": 1}, {"window_bits": 9}]:
+        server, client = make_pair(Compression(**{"level": 9, "memory_level": 9, "window_bits": 15} | options), BROAD)
+        server.send(payload)
+        data = server.data_to_send()
+        sizes.append(len(data))
+        assert client.receive(data) == [payload]
+    fast, best, little_memory, short = sizes
+    assert best < min(fast, little_memory, short)
+
+
+def test_a_message_that_cannot_be_sent_leaves_no_trace():
+    server, client = make_pair(BROAD, BROAD)
+    with pytest.raises(UnicodeEncodeError):
+        server.send("a" * 5000 + "\ud800")
+    with pytest.raises(TypeError):
+        server.send(5000)
+    assert not server.outgoing
+    server.send("a" * 5000)
+    assert client.receive(server.data_to_send()) == ["a" * 5000]
+
+
+class Interrupted:
+    """A compressor that is interrupted when it has taken the message."""
+
+    def compress(self, data):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("compression", [EAGER, BROAD])
+def test_an_interrupted_compressor_is_not_used_again(monkeypatch, compression):
+    monkeypatch.setattr(deflate, "_idle", {})
+    server, client = make_pair(compression, compression)
+    server.send("a" * 5000)
+    client.receive(server.data_to_send())
+    server._deflate._compressors[:] = [Interrupted()]
+    with pytest.raises(KeyboardInterrupt):
+        server.send("b" * 5000)
+    assert not server.outgoing
+    assert not server._deflate._compressors
+    server.send("a" * 5000)
+    assert client.receive(server.data_to_send()) == ["a" * 5000]
+
+
+def test_connections_share_compressors_and_no_word_of_what_they_say(monkeypatch):
+    monkeypatch.setattr(deflate, "_idle", {})
+    servers = [open_server(compression=EAGER) for _ in range(3)]
+    secret = random.Random(1).randbytes(3000).hex()
+    for server in servers * 2:
+        server.send(secret)
+        ((_, payload),) = split_frames(server.data_to_send())
+        # A reference to an earlier message would be an error here.
+        assert zlib.decompressobj(-15).decompress(payload + TAIL) == secret.encode()
+        # Nor is it any shorter.
+        assert len(payload) > 2900
+    ((idle),) = deflate._idle.values()
+    assert len(idle) == 1
+
+
+def test_compressors_are_of_a_kind(monkeypatch):
+    monkeypatch.setattr(deflate, "_idle", {})
+    for offer, compression in [(OFFER, EAGER), (f"{OFFER}; server_max_window_bits=9", EAGER), (OFFER, Compression(9))]:
+        server = open_server(offer, compression)
+        server.send(bytes(5000))
+    assert deflate._idle.keys() == {(6, 12, 5), (6, 9, 5), (9, 12, 5)}
+
+
+def test_threads_that_compress_at_once(monkeypatch):
+    monkeypatch.setattr(deflate, "_idle", {})
+    count = 2 * MAX_IDLE
+    start = threading.Barrier(count)
+    arrived = []
+
+    def talk(seed):
+        rng = random.Random(seed)
+        server, client = make_pair()
+        start.wait()
+        for _ in range(50):
+            message = bytes(rng.choices(b"abcd", k=rng.randrange(5000)))
+            server.send(message)
+            arrived.append(client.receive(server.data_to_send()) == [message])
+
+    threads = [threading.Thread(target=talk, args=(seed,)) for seed in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert arrived == [True] * 50 * count
+    (idle,) = deflate._idle.values()
+    assert 1 <= len(idle) <= MAX_IDLE
+
+
+def test_no_more_compressors_wait_than_are_useful(monkeypatch):
+    monkeypatch.setattr(deflate, "_idle", {})
+    server = open_server(compression=EAGER)
+    (idle,) = deflate._idle.values()
+    idle += [zlib.compressobj(6, zlib.DEFLATED, -12, 5) for _ in range(MAX_IDLE + 1)]
+    server.send(bytes(5000))
+    assert len(idle) == MAX_IDLE
+
+
+def test_nothing_is_kept_behind_the_end():
+    server, client = make_pair(BROAD, BROAD)
+    server.send("a" * 5000)
+    client.receive(server.data_to_send())
+    assert client._deflate._decompressor is not None
+    client.close()
+    server.receive(client.data_to_send())
+    client.receive(server.data_to_send())
+    assert server._deflate is client._deflate is None
+
+
+# Memory
+
+
+def test_an_idle_connection_costs_nothing():
+    message = random.Random(1).randbytes(2000).hex()
+
+    def connect(memory, compression):
+        servers = []
+        base = 0
+        for _ in range(21):
+            server = RFC6455(make_request({"sec-websocket-extensions": OFFER}), compression=compression)
+            server.accept()
+            payload = deflated(message.encode()) if compression else message.encode()
+            rsv = RSV1 if compression else 0
+            server.receive(make_frame(TEXT, payload[:50], rsv=rsv, fin=False) + make_frame(CONTINUATION, payload[50:]))
+            server.send(message)
+            server.data_to_send()
+            servers.append(server)
+            # The first brings what all share.
+            base = base or memory()[0]
+        return (memory()[0] - base) / 20
+
+    plain, default, takeover = [measure(connect, compression) for compression in (None, Compression(), BROAD)]
+    assert default < plain + 500
+    assert takeover > plain + 50_000
+
+
+# All of it
+
+COMPRESSIONS = st.builds(
+    Compression,
+    level=st.integers(1, 9),
+    window_bits=st.integers(9, 15),
+    memory_level=st.integers(1, 9),
+    threshold=st.sampled_from([0, 10, 1024]),
+    context_takeover=st.booleans(),
+)
+WORDS = st.lists(st.sampled_from(["lorem ", "ipsum ", "dolor ", "x", "é", "\U0001f603"]), max_size=200).map("".join)
+MESSAGES = st.one_of(
+    WORDS,
+    WORDS.map(str.encode),
+    st.binary(max_size=100),
+    st.integers(0, 2**32).map(lambda seed: random.Random(seed).randbytes(seed % 40_000)),
+    st.just("a" * 70_000),
+)
+
+
+@unhurried
+@given(
+    COMPRESSIONS,
+    COMPRESSIONS,
+    st.lists(st.tuples(MESSAGES, st.sampled_from([None, True, False])), max_size=5),
+    st.lists(st.integers(0, 3000), max_size=20),
+)
+def test_both_sides_understand_each_other(compression, offer, messages, cuts):
+    server, client = make_pair(compression, offer)
+    expected = [message for message, _ in messages]
+    for sender, receiver in ((server, client), (client, server)):
+        for message, compress in messages:
+            sender.send(message, compress=compress)
+        assert feed(receiver, sender.data_to_send(), *cuts) == expected
+        assert receiver.state is State.OPEN
+
+
+@unhurried
+@given(
+    st.builds(
+        Parameters,
+        st.booleans(),
+        st.booleans(),
+        st.one_of(st.none(), st.integers(8, 15)),
+        st.one_of(st.none(), st.integers(8, 15)),
+    ),
+    COMPRESSIONS,
+    st.lists(MESSAGES, max_size=4),
+)
+def test_every_agreement_works(offer, compression, messages):
+    agreed = deflate.choose_offer(str(offer), compression)
+    assert (agreed is None) is (offer.server_max_window_bits == 8)
+    assume(agreed)
+    client_bits = offer.client_max_window_bits
+    assert deflate.check_answer(str(agreed), offer) == agreed
+    server, client = (Deflate(agreed, compression, client=client) for client in (False, True))
+    for sender, receiver, bits in ((server, client, offer.server_max_window_bits), (client, server, client_bits)):
+        for message in messages:
+            payload = message.encode() if isinstance(message, str) else message
+            data = sender.compress(payload, True)
+            assert data is None or bits != 8
+            assert data is None or receiver.inflate(data, None, final=True) == payload
+
+
+@st.composite
+def compressed_messages(draw):
+    """Make messages as a peer without takeover might, in one frame or many, good or bad."""
+    payload = draw(st.one_of(WORDS.map(str.encode), st.binary(max_size=20), st.sampled_from(SURROGATES)))
+    kind = draw(st.sampled_from(["whole", "final", "blocks", "bad", "long"]))
+    if kind == "long":
+        payload += bytes(draw(st.sampled_from([90, 300, 100_000])))
+    data = deflated(payload, level=draw(st.sampled_from([0, 6])))
+    if kind == "final":
+        data = deflated(payload, flush=zlib.Z_FINISH) * 2 + draw(st.sampled_from([b"", b"\0"]))
+    elif kind == "blocks":
+        data += TAIL + data
+    elif kind == "bad":
+        data = data[: draw(st.integers(0, len(data)))] + draw(st.binary(max_size=5))
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
+    opcode, rsv = draw(st.sampled_from([TEXT, BINARY])), RSV1
+    frames = b""
+    for index, (start, stop) in enumerate(zip([0, *cuts], [*cuts, len(data)], strict=True)):
+        frames += make_frame(opcode, data[start:stop], fin=index == len(cuts), rsv=rsv)
+        opcode, rsv = CONTINUATION, 0
+        frames += draw(st.sampled_from([b"", make_frame(PING, b"1"), make_frame(PONG)]))
+    return frames
+
+
+@unhurried
+@given(
+    st.lists(compressed_messages(), max_size=4).map(b"".join),
+    st.lists(st.integers(0, 1000)),
+    st.sampled_from([None, 3, 100]),
+    st.booleans(),
+)
+def test_nothing_depends_on_how_bytes_arrive(data, cuts, limit, takeover):
+    offer = OFFER if takeover else f"{OFFER}; client_no_context_takeover"
+    servers = [open_server(offer, max_message_size=limit, max_fragments=3) for _ in range(3)]
+    received = [
+        feed(server, data, *pieces) for server, pieces in zip(servers, [(), cuts, range(len(data))], strict=True)
+    ]
+    assert received[0] == received[1] == received[2]
+    outcomes = [list(outcome(server)) for server in servers]
+    if servers[0].close_code == 1007:
+        # Whether text or compression was damaged first shows only where it comes slowly.
+        for values in outcomes:
+            del values[2:4]
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_any_cut_of_a_conversation():
+    _, client = make_pair(BROAD, BROAD)
+    messages = ["Hello" * 300, b"\0" * 5000, "", "Hello" * 300]
+    for message in messages:
+        client.send(message)
+    stream = client.data_to_send()
+    for first, second in itertools.combinations(range(0, len(stream), 5), 2):
+        receiver = open_server()
+        assert feed(receiver, stream, first, second) == messages
+
+
+def test_the_mask_is_not_compressed():
+    """Each frame of a client has its own, as ever (RFC 6455 section 5.3)."""
+    _, client = make_pair()
+    client.send("a" * 5000)
+    client.send("a" * 5000)
+    data = client.data_to_send()
+    assert data[1] & 0x80
+    (first, second) = split_frames(data)
+    assert first == second
+    assert data[: len(data) // 2] != data[len(data) // 2 :]
+    assert MASK not in data

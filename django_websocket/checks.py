@@ -16,6 +16,7 @@ E010  ``WEBSOCKET_CLOSE_TIMEOUT``: likewise
 E011  ``WEBSOCKET_HANDSHAKE_TIMEOUT``: likewise
 E012  ``WEBSOCKET_MAX_CONNECTIONS``: likewise
 E013  ``WEBSOCKET_CLOSE_ON_SIGTERM``: likewise
+E014  ``WEBSOCKET_COMPRESSION``: likewise, or an option of it
 E101  ``WEBSOCKET_ACCEPT_ALL`` together with ``ATOMIC_REQUESTS``
 W102  the middleware is not the first of ``MIDDLEWARE``
 W103  ``"django_websocket"`` stands after an application with a ``runserver`` of its own
@@ -62,6 +63,7 @@ _SETTING_IDS: Final = {
     "handshake_timeout": "E011",
     "max_connections": "E012",
     "close_on_sigterm": "E013",
+    "compression": "E014",
 }
 
 

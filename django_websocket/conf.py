@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from .exceptions import HandshakeError
 from .origins import parse_listed
-from .protocols.base import Protocol
+from .protocols.base import Compression, Protocol
 from .protocols.http import parse_tokens
 
 T = TypeVar("T")
@@ -97,6 +97,37 @@ def _subprotocols(value: object) -> tuple[str, ...]:
     return names
 
 
+# The options that are whole numbers, and which. zlib does not compress with fewer than nine window bits.
+_COMPRESSION_NUMBERS: Final = {
+    "level": range(1, 10),
+    "window_bits": range(9, 16),
+    "memory_level": range(1, 10),
+    "threshold": range(2**63),
+}
+
+
+def _compression(value: object) -> Compression | None:
+    if isinstance(value, bool):
+        return Compression() if value else None
+    if not isinstance(value, Mapping):
+        raise TypeError(f"must be True, False or a dict of options, not {value!r}")
+    for name, item in value.items():
+        if name == "context_takeover":
+            if not isinstance(item, bool):
+                raise TypeError(f"must be a dict in which {name!r} is True or False, not {item!r}")
+        elif name not in _COMPRESSION_NUMBERS:
+            known = ", ".join(_COMPRESSION_NUMBERS)
+            raise ValueError(f"must be a dict with the keys {known} and context_takeover, not {name!r}")
+        else:
+            numbers = _COMPRESSION_NUMBERS[name]
+            if isinstance(item, bool) or not isinstance(item, int):
+                raise TypeError(f"must be a dict in which {name!r} is a whole number, not {item!r}")
+            if item not in numbers:
+                upper = f" and at most {numbers[-1]}" if name != "threshold" else ""
+                raise ValueError(f"must be a dict in which {name!r} is at least {numbers[0]}{upper}, not {item!r}")
+    return Compression(**value)
+
+
 def _protocols(value: object) -> tuple[type[Protocol], ...]:
     paths = _strings(value, "a list of dotted paths")
     if not paths:
@@ -163,6 +194,8 @@ class Conf:
     max_message_size = Setting(1024 * 1024, _count_or_none)
     #: Frames a message may come in; ``None``: no limit.
     max_fragments = Setting(1024, _count_or_none)
+    #: How messages are compressed; ``None``: not.
+    compression = Setting(False, _compression)
     #: Seconds of silence before a ping; ``None``: no pings.
     ping_interval = Setting(20, _seconds_or_none)
     #: Seconds to wait for a sign of life after a ping; ``None``: for ever.
@@ -205,6 +238,7 @@ class Options:
     require_origin: bool
     max_message_size: int | None
     max_fragments: int | None
+    compression: Compression | None
     ping_interval: float | None
     ping_timeout: float | None
     send_timeout: float

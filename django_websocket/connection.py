@@ -71,7 +71,7 @@ class Connection:
         self._opening = allocate_lock()
         self._transport: Transport | None = None
         self._messages: deque[Message] = deque()
-        #: Held around calls of the protocol, which take no time; never while reading or writing.
+        #: Held around calls of the protocol, which wait for nothing; never while reading or writing.
         self._mutex: Lock
         #: Held while writing, so that frames leave whole and in order.
         self._writing: Lock

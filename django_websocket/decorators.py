@@ -26,8 +26,8 @@ def accept_websocket(view: Any = None, /, **options: Any) -> Any:
     """Let a view take WebSockets as well as plain HTTP requests; ``request.is_websocket()`` tells them apart.
 
     Bare or with options, which override the settings for this view: ``subprotocols``, ``allowed_origins``,
-    ``require_origin``, ``max_message_size``, ``max_fragments``, ``ping_interval``, ``ping_timeout``, ``send_timeout``,
-    ``close_timeout``. For a class, decorate ``as_view()``'s result or use
+    ``require_origin``, ``max_message_size``, ``max_fragments``, ``compression``, ``ping_interval``, ``ping_timeout``,
+    ``send_timeout``, ``close_timeout``. For a class, decorate ``as_view()``'s result or use
     ``method_decorator(accept_websocket, name="dispatch")``.
 
     :raises TypeError: an ``async def`` view, or an option that does not exist or has a value of the wrong type.

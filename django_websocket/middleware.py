@@ -264,6 +264,7 @@ class Attempt:
             raise _unavailable("the server has no room for more WebSockets")
         protocol.max_message_size = options.max_message_size
         protocol.max_fragments = options.max_fragments
+        protocol.compression = options.compression
         return WebSocket(
             protocol,
             self.link.take_over,

@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils.encoding import iri_to_uri
 from greenlet import GreenletExit, getcurrent
 
-from .conf import DEFAULT_PROTOCOLS, import_protocol
+from .conf import DEFAULT_PROTOCOLS, Conf, import_protocol
 from .exceptions import HandshakeError
 from .memory import MemoryTransport, stage
 from .protocols.base import CloseCode, Message, Protocol, State
@@ -51,11 +51,13 @@ class WebSocketClient(Client):
         headers: Mapping[str, str] | None = None,
         version: int = 13,
         secure: bool = False,
+        compression: bool | Mapping[str, object] = False,
         **extra: Any,
     ) -> WebSocketSession:
         """Make a WebSocket to ``path``, to be used in a ``with`` statement, which opens and closes it.
 
-        ``version`` is one of 13, 8, 7, 76 and 75; ``extra`` are more entries of the WSGI environ. Cookies, and with
+        ``version`` is one of 13, 8, 7, 76 and 75; ``compression`` is what the client offers, a value that
+        ``WEBSOCKET_COMPRESSION`` could have; ``extra`` are more entries of the WSGI environ. Cookies, and with
         them a login, are this client's.
         """
         protocols = map(import_protocol, DEFAULT_PROTOCOLS)
@@ -68,7 +70,13 @@ class WebSocketClient(Client):
         if "HTTP_ORIGIN" in environ:
             given.setdefault("origin", environ["HTTP_ORIGIN"])
         request = Request(target=iri_to_uri(path), host=host, secure=secure, headers=given)
-        protocol = protocol_class(request, client=True, version=version, subprotocols=subprotocols)
+        protocol = protocol_class(
+            request,
+            client=True,
+            version=version,
+            subprotocols=subprotocols,
+            compression=Conf.compression.validate(compression),
+        )
         return WebSocketSession(self, protocol, path, secure, extra)
 
 

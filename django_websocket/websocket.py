@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from types import EllipsisType
 from typing import Any, Final
 
@@ -192,8 +193,11 @@ class WebSocket(Connection):
 
     # Sending
 
-    def send(self, message: object) -> None:
+    def send(self, message: object, compress: bool | None = None) -> None:
         """Send a message: ``str`` as text, bytes-like as binary, anything else as ``str(message)``.
+
+        Where compression was agreed on, ``compress=False`` sends this message as it is, and ``True`` compresses it
+        whatever its length.
 
         Waits while the client does not read. Thread-safe.
 
@@ -208,14 +212,15 @@ class WebSocket(Connection):
                 message = memoryview(message)  # type: ignore[arg-type]
             except TypeError:
                 message = str(message)
-        self._transmit(self._protocol.send, message)
+        call = self._protocol.send
+        self._transmit(call if compress is None else partial(call, compress=compress), message)
 
-    def send_json(self, obj: object) -> None:
-        """Send ``obj`` as JSON text, with Django's encoder (dates, decimals, UUIDs); errors as :meth:`send`.
+    def send_json(self, obj: object, compress: bool | None = None) -> None:
+        """Send ``obj`` as JSON text, with Django's encoder (dates, decimals, UUIDs); the rest as :meth:`send`.
 
         :raises TypeError: ``obj`` is nothing that JSON can say.
         """
-        self.send(json.dumps(obj, cls=self._encoder))
+        self.send(json.dumps(obj, cls=self._encoder), compress)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping now, with up to 125 bytes; :attr:`latency` changes when its pong is read. Thread-safe.

@@ -69,6 +69,11 @@ class TestSettings:
         settings.WEBSOCKET_CLOSE_TIMEOUT = None
         assert ids() == ["E006", "E010"]
 
+    @pytest.mark.parametrize("value", [{"window_bits": 8}, {"levle": 6}, {"threshold": "1 KiB"}])
+    def test_bad_option_of_compression(self, settings, value):
+        settings.WEBSOCKET_COMPRESSION = value
+        assert ids() == ["E014"]
+
     def test_origin_without_scheme(self, settings):
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.com", "example.com"]
         assert ids() == ["E003"]

@@ -11,6 +11,7 @@ from django.test import override_settings
 
 from django_websocket.conf import DEFAULT_PROTOCOLS, MAX_SECONDS, Conf, Setting, check_options, conf
 from django_websocket.protocols import Protocol, http
+from django_websocket.protocols.base import Compression
 
 DEFAULTS = {
     "accept_all": False,
@@ -83,7 +84,7 @@ class TestSettings:
 
     def test_every_setting_is_tested(self):
         settings = {name for name, value in vars(Conf).items() if isinstance(value, Setting)}
-        assert settings == DEFAULTS.keys() | {"protocols"}
+        assert settings == DEFAULTS.keys() | {"protocols", "compression"}
         assert {name for name, _ in GOOD} == {name for name, _ in WRONG_TYPE} == DEFAULTS.keys()
         assert {name for name, _ in WRONG_VALUE} == DEFAULTS.keys() - FLAGS
 
@@ -163,12 +164,87 @@ class TestProtocols:
         assert str(caught.value).startswith(f"WEBSOCKET_PROTOCOLS {message}")
 
 
+class TestCompression:
+    KEYS = "level, window_bits, memory_level, threshold and context_takeover"
+    DEFAULT = Compression(level=6, window_bits=12, memory_level=5, threshold=1024, context_takeover=False)
+
+    @pytest.mark.parametrize(
+        ("value", "compression"),
+        [
+            (False, None),
+            (True, DEFAULT),
+            ({}, DEFAULT),
+            ({"level": 1}, dataclasses.replace(DEFAULT, level=1)),
+            ({"level": 9, "window_bits": 9, "memory_level": 1, "threshold": 0}, Compression(9, 9, 1, 0)),
+            (
+                {"window_bits": 15, "memory_level": 9, "threshold": 2**40, "context_takeover": True},
+                Compression(6, 15, 9, 2**40, True),
+            ),
+        ],
+    )
+    def test_good(self, settings, value, compression):
+        settings.WEBSOCKET_COMPRESSION = value
+        assert conf.compression == compression
+        assert conf.options({}).compression == compression
+        # A view stands over the settings, both ways.
+        settings.WEBSOCKET_COMPRESSION = not value
+        assert conf.options({"compression": value}).compression == compression
+
+    def test_is_off_by_default(self):
+        assert conf.compression is None
+
+    @pytest.mark.parametrize(
+        ("value", "error", "message"),
+        [
+            (None, TypeError, "must be True, False or a dict of options, not None"),
+            (1, TypeError, "must be True, False or a dict of options, not 1"),
+            ("deflate", TypeError, "must be True, False or a dict of options, not 'deflate'"),
+            (["level"], TypeError, "must be True, False or a dict of options, not ['level']"),
+            ({"wbits": 9}, ValueError, f"must be a dict with the keys {KEYS}, not 'wbits'"),
+            ({"level": 6, 1: 9}, ValueError, f"must be a dict with the keys {KEYS}, not 1"),
+            ({"level": "6"}, TypeError, "must be a dict in which 'level' is a whole number, not '6'"),
+            ({"level": True}, TypeError, "must be a dict in which 'level' is a whole number, not True"),
+            ({"threshold": 1.5}, TypeError, "must be a dict in which 'threshold' is a whole number, not 1.5"),
+            ({"memory_level": None}, TypeError, "must be a dict in which 'memory_level' is a whole number, not None"),
+            ({"level": 0}, ValueError, "must be a dict in which 'level' is at least 1 and at most 9, not 0"),
+            ({"level": 10}, ValueError, "must be a dict in which 'level' is at least 1 and at most 9, not 10"),
+            (
+                {"memory_level": 0},
+                ValueError,
+                "must be a dict in which 'memory_level' is at least 1 and at most 9, not",
+            ),
+            ({"memory_level": 10}, ValueError, "must be a dict in which 'memory_level' is at least 1 and at most 9,"),
+            ({"window_bits": 8}, ValueError, "must be a dict in which 'window_bits' is at least 9 and at most 15, not"),
+            (
+                {"window_bits": 16},
+                ValueError,
+                "must be a dict in which 'window_bits' is at least 9 and at most 15, not",
+            ),
+            ({"threshold": -1}, ValueError, "must be a dict in which 'threshold' is at least 0, not -1"),
+            (
+                {"level": 1, "context_takeover": 1},
+                TypeError,
+                "must be a dict in which 'context_takeover' is True or False, not 1",
+            ),
+        ],
+    )
+    def test_bad(self, settings, value, error, message):
+        with pytest.raises(error) as caught:
+            check_options({"compression": value})
+        assert type(caught.value) is error
+        assert str(caught.value).startswith(f"compression {message}")
+        settings.WEBSOCKET_COMPRESSION = value
+        with pytest.raises(ImproperlyConfigured) as caught:
+            _ = conf.compression
+        assert str(caught.value).startswith(f"WEBSOCKET_COMPRESSION {message}")
+
+
 class TestOptions:
     def test_defaults_are_the_settings(self, settings):
         settings.WEBSOCKET_CLOSE_TIMEOUT = 7
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["*"]
         expected = {name: DEFAULTS[name] for name in OPTIONS}
-        expected |= {"close_timeout": 7, "allowed_origins": ("*",), "subprotocols": ()}
+        expected |= {"close_timeout": 7, "allowed_origins": ("*",), "subprotocols": (), "compression": None}
         assert dataclasses.asdict(conf.options({})) == expected
 
     @pytest.mark.parametrize(("name", "value"), [case for case in GOOD if case[0] in OPTIONS])

@@ -146,6 +146,8 @@ class TestWrongUse:
             ({"max_message_size": -1}, ValueError, r"^max_message_size must be above 0"),
             ({"require_origin": 1}, TypeError, r"^require_origin must be True or False, not 1$"),
             ({"allowed_origins": ["example.com"]}, ValueError, r"^allowed_origins has an entry that is no origin"),
+            ({"compression": 6}, TypeError, r"^compression must be True, False or a dict of options, not 6$"),
+            ({"compression": {"window_bits": 8}}, ValueError, r"^compression must be a dict in which 'window_bits' is"),
         ],
     )
     def test_wrong_value(self, decorator, options, error, text):

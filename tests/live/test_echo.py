@@ -1,6 +1,7 @@
 """Many connections, every size of frame, and clients that nobody here wrote."""
 
 import asyncio
+import os
 import time
 
 import pytest
@@ -118,6 +119,20 @@ def test_one_after_the_other(server):
     number = 200 if server.middleware else 50
     for count in range(number):
         CLIENTS[count % len(CLIENTS)](server, message(count // len(CLIENTS)))
+
+
+@on()
+def test_compressed(server):
+    """Guards frames that are smaller than their messages, or greater, in both directions."""
+    with connect_sync(server.url("/compress/"), proxy=None, max_size=None, origin=server.origin) as client:
+        (extension,) = client.protocol.extensions
+        assert extension.remote_no_context_takeover
+        for number in range(2 * len(SIZES)):
+            for data in (message(number), os.urandom(SIZES[number % len(SIZES)])):
+                client.send(data)
+                assert client.recv(timeout=10) == data
+                assert client.recv(timeout=10) == data
+    assert client.close_code == 1000
 
 
 @on(lambda kind: kind.concurrent, tls=True)

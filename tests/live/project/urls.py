@@ -34,7 +34,7 @@ KEYED = [
 ]
 urlpatterns += [path(f"{view.__name__}/<key>/", view) for view in KEYED]
 
-BARE = [views.echo_once, views.lower_case, views.add_one, views.negotiate, views.version]
+BARE = [views.echo_once, views.lower_case, views.add_one, views.compress, views.negotiate, views.version]
 urlpatterns += [path(f"{view.__name__}/", view) for view in BARE]
 
 urlpatterns.append(path("two_senders/<how>/<key>/", views.two_senders))

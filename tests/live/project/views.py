@@ -103,6 +103,13 @@ def echo(request, key=""):
     ended(request)
 
 
+@require_websocket(compression=True)
+def compress(request):
+    for message in request.websocket:
+        request.websocket.send(message)
+        request.websocket.send(message, compress=False)
+
+
 @require_websocket(subprotocols=["chat.v2", "chat.v1"])
 def negotiate(request):
     request.websocket.send(str(request.websocket.subprotocol))

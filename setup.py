@@ -1,7 +1,7 @@
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
 
@@ -56,7 +56,11 @@ setup(
     license_expression="BSD-3-Clause",
     license_files=["LICENSE"],
     packages=find_packages(include=["django_websocket", "django_websocket.*"]),
-    package_data={"django_websocket": ["py.typed"]},
+    package_data={"django_websocket": ["py.typed"], "django_websocket.protocols": ["*.pyi"]},
+    # Without a compiler the package is installed all the same, and masks in Python.
+    ext_modules=[
+        Extension("django_websocket.protocols._masking", ["django_websocket/protocols/_masking.c"], optional=True)
+    ],
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[

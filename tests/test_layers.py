@@ -60,10 +60,11 @@ TOP = BELOW_MIDDLEWARE | {"middleware"}
 LAYERS = {
     "exceptions": Layer(set(), PURE),
     # Bytes. Siblings know only the contract, but for a version that extends another, and for parts of one.
-    "protocols": Layer(VERSION, PURE),
+    "protocols": Layer(VERSION | {"protocols.masking"}, PURE),
     "protocols.http": Layer(ERRORS, PURE),
     "protocols.base": Layer(ERRORS | {"protocols.http"}, PURE),
-    "protocols.masking": Layer(set(), PURE),
+    "protocols._masking": Layer(set(), PURE),  # in C
+    "protocols.masking": Layer({"protocols._masking"}, PURE),
     "protocols.deflate": Layer(VERSION, PURE),
     "protocols.frames": Layer(VERSION | {"protocols.masking"}, PURE),
     "protocols.rfc6455": Layer(VERSION | {"protocols.frames", "protocols.masking", "protocols.deflate"}, PURE),

@@ -2,15 +2,19 @@
 
 import email
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import pytest
 
 import django_websocket
+from django_websocket.protocols import MASKING
 
 ROOT = Path(__file__).parent.parent
 
@@ -40,27 +44,79 @@ def test_there_are_no_other_names():
         _ = django_websocket.accept_websockets
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    """Build a wheel, away from the working tree and from the network."""
+def build(kind, tree, **environment):
+    """Build a package of a ``kind`` in a copy of the sources, away from the working tree and from the network."""
     pytest.importorskip("setuptools", minversion="77")
-    tree = tmp_path_factory.mktemp("tree")
     for name in ("setup.py", "pyproject.toml", "README.rst", "LICENSE"):
         shutil.copy(ROOT / name, tree)
-    shutil.copytree(ROOT / "django_websocket", tree / "django_websocket", ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__", *(f"*{suffix}" for suffix in EXTENSION_SUFFIXES))
+    shutil.copytree(ROOT / "django_websocket", tree / "django_websocket", ignore=ignored)
     (tree / "tests").mkdir()
     (tree / "tests" / "__init__.py").touch()
-    build = "from setuptools import build_meta; build_meta.build_wheel('dist')"
-    subprocess.run([sys.executable, "-c", build], cwd=tree, capture_output=True, text=True, check=True)
+    code = f"from setuptools import build_meta; build_meta.build_{kind}('dist')"
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, cwd=tree, env=os.environ | environment, capture_output=True, text=True, check=True)
     (path,) = (tree / "dist").iterdir()
-    with zipfile.ZipFile(path) as archive:
+    return path
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    with zipfile.ZipFile(build("wheel", tmp_path_factory.mktemp("tree"))) as archive:
         yield archive
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+@pytest.fixture(scope="module")
+def wheel_without_compiler(tmp_path_factory):
+    with zipfile.ZipFile(build("wheel", tmp_path_factory.mktemp("tree"), CC="false")) as archive:
+        yield archive
+
+
+def sources():
+    found = {path for suffix in ("py", "pyi") for path in (ROOT / "django_websocket").rglob(f"*.{suffix}")}
+    return {path.relative_to(ROOT).as_posix() for path in found} | {"django_websocket/py.typed"}
+
+
+def contents(wheel):
+    """Give the names of the sources in a wheel, and those of the extensions."""
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "django_websocket").rglob("*.py")}
-    assert names == sources | {"django_websocket/py.typed"}
+    extensions = {name for name in names if name.endswith(tuple(EXTENSION_SUFFIXES))}
+    return names - extensions, extensions
+
+
+def masking_of(wheel, directory):
+    """Tell what a wheel masks with, and mask something."""
+    wheel.extractall(directory)
+    code = (
+        "from django_websocket.protocols import MASKING, masking;"
+        "print(MASKING, masking.apply_mask(bytes(6), b'mask').decode())"
+    )
+    # Without the installed packages, and so without the installed package.
+    command = [sys.executable, "-S", "-c", code]
+    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+    names, extensions = contents(wheel)
+    assert names == sources()
+    assert {name.partition(".")[0] for name in extensions} <= {"django_websocket/protocols/_masking"}
+
+
+def test_the_wheel_masks_in_c_where_there_is_a_compiler(wheel, tmp_path):
+    extensions = contents(wheel)[1]
+    assert extensions or MASKING == "python"
+    assert masking_of(wheel, tmp_path) == ["c" if extensions else "python", "maskma"]
+
+
+def test_without_a_compiler_the_wheel_masks_in_python(wheel_without_compiler, tmp_path):
+    assert contents(wheel_without_compiler) == (sources(), set())
+    assert masking_of(wheel_without_compiler, tmp_path) == ["python", "maskma"]
+
+
+def test_the_source_distribution_has_all_to_build_it(tmp_path):
+    with tarfile.open(build("sdist", tmp_path)) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert names >= sources() | {"django_websocket/protocols/_masking.c", "setup.py", "pyproject.toml"}
 
 
 def test_the_metadata_of_the_wheel(wheel):

@@ -42,7 +42,7 @@ def build_frame(opcode: int, payload: bytes, *, masked: bool) -> bytes:
     bit, mask = 0, b""
     if masked:
         bit, mask = MASKED, os.urandom(4)
-        payload = bytes(apply_mask(payload, mask))
+        payload = apply_mask(payload, mask)
     if size <= MAX_CONTROL_SIZE:
         return b"%c%c%b%b" % (FIN | opcode, bit | size, mask, payload)
     if size < 1 << 16:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 #: Up to here one XOR of two long integers is faster than four strided translations.
 _XOR_LIMIT: Final = 512
 
 
-def apply_mask(data: bytes | bytearray, mask: bytes) -> bytes | bytearray:
-    """Mask or unmask ``data`` with the four bytes of ``mask``; the type of the result is either."""
+def apply_mask_in_python(data: bytes | bytearray | memoryview, mask: bytes, /) -> bytes:
+    """Mask or unmask ``data`` with the four bytes of ``mask``.
+
+    :raises ValueError: a mask of another size.
+    """
+    if len(mask) != 4:
+        raise ValueError("a mask has 4 bytes")
+    if isinstance(data, memoryview):
+        data = bytes(data)
     size = len(data)
     if size <= _XOR_LIMIT:
         key = (mask * (size // 4 + 1))[:size]
@@ -18,10 +25,22 @@ def apply_mask(data: bytes | bytearray, mask: bytes) -> bytes | bytearray:
     masked = bytearray(data)
     for index in range(4):
         masked[index::4] = masked[index::4].translate(_table(mask[index]))
-    return masked
+    return bytes(masked)
 
 
 @lru_cache(maxsize=256)
 def _table(key: int) -> bytes:
     """Give the translation that XORs a byte with ``key``."""
     return bytes(byte ^ key for byte in range(256))
+
+
+try:
+    from ._masking import apply_mask
+except ImportError:
+    # There was no compiler when the package was installed.
+    apply_mask = apply_mask_in_python
+
+#: What masks here: ``"c"`` where the package was installed with a C compiler, else ``"python"``.
+MASKING: Final[Literal["c", "python"]] = "python" if apply_mask is apply_mask_in_python else "c"
+
+__all__ = ["MASKING", "apply_mask", "apply_mask_in_python"]

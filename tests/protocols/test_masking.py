@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from array import array
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_websocket.protocols.masking import _XOR_LIMIT, apply_mask
+from django_websocket import protocols
+from django_websocket.protocols import masking
+from django_websocket.protocols.masking import _XOR_LIMIT, MASKING, apply_mask_in_python
 
 from .test_rfc6455 import naive_mask, unhurried
 
@@ -14,33 +21,128 @@ MASKS = [b"\x37\xfa\x21\x3d", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x01", b
 #: No two neighbours alike, and no period that is one of the mask's.
 PATTERN = bytes(index * 7 % 251 for index in range(5000))
 
+IN_C = "django_websocket.protocols._masking"
 
+#: A test of C is skipped where that was not built; one of Python never is.
+everyhow = pytest.mark.parametrize(
+    "apply_mask",
+    [
+        pytest.param(apply_mask_in_python, id="python"),
+        pytest.param(
+            masking.apply_mask,
+            id="c",
+            marks=pytest.mark.skipif(MASKING != "c", reason="the package was installed without a C compiler"),
+        ),
+    ],
+)
+
+
+@everyhow
 @pytest.mark.parametrize("mask", MASKS)
-def test_is_the_loop_of_the_rfc_at_every_size(mask):
+def test_is_the_loop_of_the_rfc_at_every_size(apply_mask, mask):
     assert _XOR_LIMIT < 2000
     for size in range(2001):
         data = PATTERN[:size]
         assert apply_mask(data, mask) == naive_mask(data, mask)
 
 
+@everyhow
+@pytest.mark.parametrize("kind", [bytes, bytearray, lambda data: memoryview(bytearray(data)), memoryview])
 @pytest.mark.parametrize("size", [0, 1, 5, _XOR_LIMIT, _XOR_LIMIT + 1, 2000])
-def test_takes_a_bytearray_and_leaves_it_alone(size):
-    data = bytearray(PATTERN[:size])
-    assert apply_mask(data, MASKS[0]) == naive_mask(PATTERN[:size], MASKS[0])
+def test_takes_what_is_like_bytes_and_leaves_it_alone(apply_mask, kind, size):
+    data = kind(PATTERN[:size])
+    masked = apply_mask(data, bytearray(MASKS[0]))
+    assert type(masked) is bytes
+    assert masked == naive_mask(PATTERN[:size], MASKS[0])
     assert data == PATTERN[:size]
 
 
+@everyhow
+@pytest.mark.parametrize("size", [31, _XOR_LIMIT + 1])
+def test_takes_a_view_with_gaps(apply_mask, size):
+    view = memoryview(PATTERN)[3 * size :: -3]
+    assert not view.contiguous
+    assert apply_mask(view, MASKS[0]) == naive_mask(bytes(view), MASKS[0])
+
+
+@everyhow
+def test_masks_the_bytes_of_a_view_of_something_wider(apply_mask):
+    numbers = array("I", range(1000))
+    assert apply_mask(memoryview(numbers), MASKS[0]) == naive_mask(numbers.tobytes(), MASKS[0])
+
+
+@everyhow
+@pytest.mark.parametrize("mask", [b"", b"123", b"12345", b"12345678"])
+def test_a_mask_has_four_bytes(apply_mask, mask):
+    for data in (b"", PATTERN):
+        with pytest.raises(ValueError, match="a mask has 4 bytes"):
+            apply_mask(data, mask)
+
+
+@everyhow
+@pytest.mark.parametrize("arguments", [(), (b"data",), ("text", MASKS[0]), (None, MASKS[0]), (b"data", "mask")])
+def test_anything_else_is_a_type_error(apply_mask, arguments):
+    with pytest.raises(TypeError):
+        apply_mask(*arguments)
+
+
+@everyhow
+def test_masks_what_is_too_large_to_keep_other_threads_waiting(apply_mask):
+    data = bytes((1 << 24) + 7)
+    assert apply_mask(data, MASKS[0]) == (MASKS[0] * (len(data) // 4 + 1))[: len(data)]
+
+
+@everyhow
 @unhurried
 @given(st.integers(0, 4096), st.binary(min_size=4, max_size=4))
-def test_is_its_own_inverse(size, mask):
+def test_is_its_own_inverse(apply_mask, size, mask):
     data = PATTERN[:size]
     masked = apply_mask(data, mask)
     assert masked == naive_mask(data, mask)
     assert apply_mask(masked, mask) == data
 
 
+@everyhow
 @unhurried
 @given(st.binary(max_size=2 * _XOR_LIMIT), st.binary(min_size=4, max_size=4))
-def test_keeps_the_size(data, mask):
+def test_keeps_the_size(apply_mask, data, mask):
     assert len(apply_mask(data, mask)) == len(data)
     assert apply_mask(data, b"\0\0\0\0") == data
+
+
+@everyhow
+@unhurried
+@given(
+    st.sampled_from([bytes, bytearray]),
+    st.binary(max_size=2 * _XOR_LIMIT),
+    st.slices(2 * _XOR_LIMIT),
+    st.binary(min_size=4, max_size=4),
+)
+def test_is_the_same_at_any_address(apply_mask, kind, data, where, mask):
+    part = memoryview(kind(data))[where]
+    assert apply_mask(part, mask) == apply_mask_in_python(data[where], mask) == naive_mask(data[where], mask)
+
+
+def import_masking(monkeypatch, in_c):
+    """Give the module as it is when importing the one in C gives ``in_c``."""
+    monkeypatch.setitem(sys.modules, IN_C, in_c)
+    spec = importlib.util.spec_from_file_location(masking.__name__, masking.__file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_masks_in_c_where_that_was_built(monkeypatch):
+    in_c = SimpleNamespace(apply_mask=lambda data, mask: b"in C")
+    module = import_masking(monkeypatch, in_c)
+    assert (module.MASKING, module.apply_mask) == ("c", in_c.apply_mask)
+
+
+def test_masks_in_python_where_it_was_not(monkeypatch):
+    module = import_masking(monkeypatch, None)
+    assert (module.MASKING, module.apply_mask) == ("python", module.apply_mask_in_python)
+
+
+def test_tells_which_it_is():
+    assert protocols.MASKING == MASKING
+    assert (masking.apply_mask.__module__ == IN_C) is (MASKING == "c")

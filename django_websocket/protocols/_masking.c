@@ -1,0 +1,159 @@
+/* Masking (RFC 6455 section 5.3) for masking.py, which does it in Python where this was not built.
+
+   Not in the limited API: the buffer protocol is part of that from 3.11 only. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdint.h>
+#include <string.h>
+
+/* Bytes whose masking takes as long as a thread may keep the GIL anyway, some milliseconds. Whoever gives it up for less
+   waits a whole switch interval to have it back from a busy thread. */
+#define RELEASE_GIL_FROM (1 << 24)
+
+/* A copy of a fixed size is a single load or store to a compiler, and right for any alignment and type. */
+static inline uint64_t
+load(const unsigned char *from)
+{
+    uint64_t word;
+
+    memcpy(&word, from, 8);
+    return word;
+}
+
+static inline void
+store(unsigned char *to, uint64_t word)
+{
+    memcpy(to, &word, 8);
+}
+
+/* XOR `size` bytes of `from` into `to`, which may be the same. */
+static void
+xor_bytes(unsigned char *to, const unsigned char *from, Py_ssize_t size, const unsigned char mask[4])
+{
+    unsigned char twice[8];
+    uint64_t key, one, two, three, four;
+    Py_ssize_t index = 0;
+
+    memcpy(twice, mask, 4);
+    memcpy(twice + 4, mask, 4);
+    key = load(twice);
+    /* Four words read before any is written: vectors at -O2 already. */
+    for (; size - index >= 32; index += 32) {
+        one = load(from + index) ^ key;
+        two = load(from + index + 8) ^ key;
+        three = load(from + index + 16) ^ key;
+        four = load(from + index + 24) ^ key;
+        store(to + index, one);
+        store(to + index + 8, two);
+        store(to + index + 16, three);
+        store(to + index + 24, four);
+    }
+    for (; size - index >= 8; index += 8) {
+        store(to + index, load(from + index) ^ key);
+    }
+    for (; index < size; index++) {
+        to[index] = from[index] ^ mask[index & 3];
+    }
+}
+
+static int
+read_mask(PyObject *object, unsigned char mask[4])
+{
+    Py_buffer view;
+    Py_ssize_t size;
+
+    if (PyObject_GetBuffer(object, &view, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    size = view.len;
+    if (size == 4) {
+        memcpy(mask, view.buf, 4);
+    }
+    PyBuffer_Release(&view);
+    if (size != 4) {
+        PyErr_SetString(PyExc_ValueError, "a mask has 4 bytes");
+        return -1;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(apply_mask_doc,
+"apply_mask($module, data, mask, /)\n"
+"--\n"
+"\n"
+"Mask or unmask ``data`` with the four bytes of ``mask``.\n"
+"\n"
+":raises ValueError: a mask of another size.");
+
+static PyObject *
+apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    unsigned char mask[4];
+    unsigned char *to;
+    Py_buffer data;
+    PyObject *masked;
+
+    if (count != 2) {
+        PyErr_Format(PyExc_TypeError, "apply_mask() takes 2 arguments, not %zd", count);
+        return NULL;
+    }
+    if (read_mask(args[1], mask) < 0 || PyObject_GetBuffer(args[0], &data, PyBUF_FULL_RO) < 0) {
+        return NULL;
+    }
+    masked = PyBytes_FromStringAndSize(NULL, data.len);
+    if (masked == NULL) {
+        PyBuffer_Release(&data);
+        return NULL;
+    }
+    to = (unsigned char *)PyBytes_AS_STRING(masked);
+    if (!PyBuffer_IsContiguous(&data, 'C')) {
+        if (PyBuffer_ToContiguous(to, &data, data.len, 'C') < 0) {
+            Py_CLEAR(masked);
+        }
+        else {
+            xor_bytes(to, to, data.len, mask);
+        }
+    }
+    else if (data.len < RELEASE_GIL_FROM) {
+        xor_bytes(to, data.buf, data.len, mask);
+    }
+    else {
+        Py_BEGIN_ALLOW_THREADS
+        xor_bytes(to, data.buf, data.len, mask);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&data);
+    return masked;
+}
+
+static PyMethodDef methods[] = {
+    {"apply_mask", (PyCFunction)(void (*)(void))apply_mask, METH_FASTCALL, apply_mask_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+#ifdef Py_mod_multiple_interpreters
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#ifdef Py_mod_gil
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "django_websocket.protocols._masking",
+    .m_doc = PyDoc_STR("Masking (RFC 6455 section 5.3) in C."),
+    .m_size = 0,
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit__masking(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 GRACE: Final = 0.5
 #: Seconds between two looks at a worker of gunicorn.
 _LOOK: Final = 0.2
+#: Seconds after its end has begun in which a worker of gunicorn may still accept: those on greenlets look once a
+#: second. Who comes then would be turned away, though another worker is there already.
+_LINGERING: Final = 1.2
 _SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT")
 
 
@@ -75,7 +78,7 @@ def _chain(number: signal.Signals) -> None:
         return
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        registry.close_all()
+        registry.close_all(drain=_lifetime.worker is None)
         if callable(previous):
             previous(signum, frame)
             return
@@ -114,6 +117,8 @@ def follow_worker(worker: Any = None, *, close: bool) -> Any:
     With ``close``, all WebSockets are closed with 1012 from then on when it is to end, for whatever reason. A signal is
     one of them; the others are the number of requests that it has served, and a changed file. And a worker of a
     preloaded application has set its signals' handlers after the middleware was constructed.
+
+    Those that are made when it has begun to end are served, and closed when it accepts no more.
     """
     if _lifetime.worker is not None:
         return None
@@ -126,4 +131,6 @@ def follow_worker(worker: Any = None, *, close: bool) -> Any:
 def _follow(worker: Any) -> None:
     while worker.alive:
         pause(_LOOK)
+    registry.close_all(drain=False)
+    pause(_LINGERING)
     registry.close_all()

@@ -60,9 +60,9 @@ class Registry:
         """Whether there is a connection, or a view that may be making one at the moment."""
         return bool(self._open or self._views)
 
-    def close_all(self, code: int = CloseCode.SERVICE_RESTART) -> None:
-        """Send Close on every connection and take no more. Never waits: safe in a signal handler."""
-        self.draining = True
+    def close_all(self, code: int = CloseCode.SERVICE_RESTART, *, drain: bool = True) -> None:
+        """Send Close on every connection, and with ``drain`` take no more. Never waits: safe in a signal handler."""
+        self.draining |= drain
         for websocket in self._open.copy():
             websocket.request_close(code)
 

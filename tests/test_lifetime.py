@@ -205,7 +205,25 @@ def test_the_end_of_a_worker_without_a_signal(handlers):
     while not one.codes and time.monotonic() < deadline:
         time.sleep(0.01)
     assert one.codes == [1012]
+    # It may accept for a little longer, and who comes is served until then.
+    assert not registry.draining
+    assert registry.enter(None)
+    while not registry.draining and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert registry.draining
+    assert one.codes == [1012, 1012]
+
+
+def test_a_signal_to_a_worker(handlers):
+    worker, one = Worker(), Fake()
+    module.registry.add(one)
+    signal.signal(signal.SIGTERM, worker.handle_exit)
+    module.close_on_exit()
+    follow_worker(close=False)
+    signal.raise_signal(signal.SIGTERM)
+    assert one.codes == [1012]
+    assert not worker.alive
+    assert not module.registry.draining
 
 
 # In processes of their own

@@ -1,5 +1,6 @@
 """Fixtures: servers that live as long as the session, and servers that a test has for itself."""
 
+import os
 import resource
 import signal
 
@@ -8,8 +9,10 @@ import pytest
 from .clients import Raw
 from .servers import Server
 
+#: How many idle connections a worker on greenlets is to hold.
+IDLE = int(os.environ.get("IDLE_CONNECTIONS", "500"))
 #: What a test with more than 1024 connections needs, on both sides.
-DESCRIPTORS = 4096
+DESCRIPTORS = 4096 + IDLE
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -441,9 +441,10 @@ def make_certificate() -> Path:
 
 
 @cache
-def insecure() -> ssl.SSLContext:
+def insecure(maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> ssl.SSLContext:
     """Give a client's context that takes any certificate."""
     context = ssl.create_default_context()
+    context.maximum_version = maximum
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context
 

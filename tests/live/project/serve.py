@@ -52,7 +52,8 @@ def gevent(port, certificate=None):
 
     from .wsgi import application
 
-    options = {} if certificate is None else {"ssl_context": tls(certificate)}
+    # From its own names it makes a context of its own; one of the standard library would block the hub.
+    options = {} if certificate is None else {"certfile": certificate, "keyfile": certificate}
     WSGIServer((HOST, port), application, backlog=256, **options).serve_forever()
 
 

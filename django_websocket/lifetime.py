@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from .native import pause, start_thread
@@ -56,6 +57,10 @@ def close_on_exit() -> None:
     if not _lifetime.at_exit:
         _lifetime.at_exit = True
         atexit.register(_close_at_exit)
+    if "uwsgi" in sys.modules:
+        # It sets its handlers where Python does not see them. Ours, set by a decorator at a request, would replace them
+        # and not be called before the next request: the process would not end.
+        return
     for name in _SIGNALS:
         if hasattr(signal, name):
             _chain(getattr(signal, name))

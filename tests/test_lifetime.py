@@ -117,6 +117,14 @@ def test_a_handler_that_python_does_not_know(handlers, monkeypatch):
         module.close_on_exit()
 
 
+def test_uwsgi_keeps_its_signals(handlers, monkeypatch):
+    """Its handlers are not Python's: what Python believes to be set there is not what would be replaced."""
+    monkeypatch.setitem(sys.modules, "uwsgi", SimpleNamespace())
+    before = signal.getsignal(signal.SIGTERM)
+    module.close_on_exit()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_the_default_is_restored_and_obeyed(handlers, monkeypatch):
     killed, over = [], threading.Event()
 

@@ -292,6 +292,8 @@ class Attempt:
         try:
             link = self.link or servers.find(request.META)
         except SocketNotFound:
+            if servers.closes_when_told(request.META):
+                response.headers["Connection"] = "close"
             return response
         link.refusing()
         response._resource_closers.append(link.refuse)  # type: ignore[attr-defined]  # noqa: SLF001 - runs in close()

@@ -24,6 +24,11 @@ _WORKING: Final = (
     "waitress, Werkzeug and manage.py runserver do"
 )
 
+_ASGI: Final = "an ASGI server"
+_GRANIAN: Final = "granian"
+#: Those known to close a connection because a response says so. uWSGI closes each behind one request.
+_OBEDIENT: Final = frozenset({_ASGI, _GRANIAN})
+
 
 def _nothing() -> None:
     """What most servers need to be told."""
@@ -95,14 +100,23 @@ def find(environ: Mapping[str, Any]) -> Link:
     raise SocketNotFound(f"{_name(environ)} gives no access to its sockets; {_WORKING}")
 
 
+def closes_when_told(environ: Mapping[str, Any]) -> bool:
+    """Tell whether a server without sockets closes a connection behind a response with ``Connection: close``.
+
+    PEP 3333 leaves that header to the server: some fail on it, some add their own. HTTP/2 has none (RFC 9113 section
+    8.2.2).
+    """
+    return _name(environ) in _OBEDIENT and not str(environ.get("SERVER_PROTOCOL")).startswith("HTTP/2")
+
+
 def _name(environ: Mapping[str, Any]) -> str:
     """Give the name of a server without sockets, as far as it can be told."""
     if "wsgi.version" not in environ:
-        return "an ASGI server"
+        return _ASGI
     for key, name in (("mod_wsgi.version", "mod_wsgi"), ("uwsgi.version", "uWSGI")):
         if key in environ:
             return name
-    return "granian" if _software(environ).lower() == "granian" else "this server"
+    return _GRANIAN if _software(environ).lower() == _GRANIAN else "this server"
 
 
 def _eventlet(environ: Mapping[str, Any]) -> Link | None:

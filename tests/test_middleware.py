@@ -633,6 +633,8 @@ class TestNoSocket:
     def check(self, response, caplog, server="this server"):
         assert response.status_code == 400
         assert response.content.decode() == FAULTS["no socket"].text.replace("this server", server) + "\n"
+        # The server is told to close the connection where it is known to listen.
+        assert response.headers.get("Connection") == ("close" if server == "an ASGI server" else None)
         (record,) = records(caplog)
         assert record.levelno == logging.ERROR
 
@@ -648,7 +650,9 @@ class TestNoSocket:
         )
 
     def test_plain_requests_over_asgi(self, client):
-        assert async_to_sync(AsyncClient().get)("/echo/").content == b"HTTP"
+        response = async_to_sync(AsyncClient().get)("/echo/")
+        assert response.content == b"HTTP"
+        assert "Connection" not in response.headers
 
     def test_not_counted(self, client, settings):
         settings.WEBSOCKET_MAX_CONNECTIONS = 1

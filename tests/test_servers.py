@@ -107,6 +107,21 @@ def test_servers_without_sockets(environ, name):
         find(environ)
 
 
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({}, True),
+        ({"wsgi.version": (1, 0), "SERVER_SOFTWARE": "Granian", "SERVER_PROTOCOL": "HTTP/1.1"}, True),
+        ({"wsgi.version": (1, 0), "SERVER_SOFTWARE": "Granian", "SERVER_PROTOCOL": "HTTP/2.0"}, False),
+        ({"wsgi.version": (1, 0), "uwsgi.version": b"2.0.31", "SERVER_PROTOCOL": "HTTP/1.1"}, False),
+        ({"wsgi.version": (1, 0), "SERVER_SOFTWARE": "WSGIServer/0.2", "SERVER_PROTOCOL": "HTTP/1.1"}, False),
+    ],
+)
+def test_who_is_told_to_close(environ, told):
+    """wsgiref fails on the header, and HTTP/2 has none."""
+    assert servers.closes_when_told(environ) is told
+
+
 def test_an_applications_own_connection():
     link = Link(object(), lambda: b"read")
     assert find({ENVIRON_KEY: link, "SERVER_SOFTWARE": "any"}) is link

@@ -17,13 +17,20 @@ def version() -> str:
     return match[1]
 
 
-# What the test suite imports, and setuptools because it builds a wheel to look inside.
+# Where bjoern and uWSGI need not be compiled.
+WHEELS = "sys_platform == 'linux'"
+
+# What the test suite imports and starts, and setuptools because it builds a wheel to look inside.
 TEST = [
+    f"bjoern-binary>=3.2; {WHEELS}",
     "cheroot>=10.0",
     "coverage>=7.10",
     "django-extensions>=4.1",
     "gevent>=24.10",
+    "granian>=2.0",
     "gunicorn>=26",
+    # For gunicorn's HTTP/2, and to speak it.
+    "h2>=4.4",
     "hypothesis>=6.100",
     # gunicorn's worker on gevent imports it, and does not ask for it.
     "packaging",
@@ -33,8 +40,10 @@ TEST = [
     "pytest-randomly>=3.16",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
+    f"pyuwsgi>=2.0.27; {WHEELS}",
     "selenium>=4.30",
     "setuptools>=77",
+    "uvicorn>=0.34",
     "waitress>=3.0",
     "websocket-client>=1.8",
     "websockets>=15",

@@ -1,4 +1,4 @@
-"""What a test needs and pip cannot install."""
+"""What a test needs and may be missing: programs that pip cannot install, and modules that it cannot everywhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from functools import cache
+from importlib.util import find_spec
 from typing import NoReturn
 
 import pytest
@@ -14,9 +15,9 @@ import pytest
 PATIENCE = 60
 
 
-def missing(what: str, packages: str) -> NoReturn:
+def missing(what: str, packages: str, how: str = "on Debian: apt-get install") -> NoReturn:
     """Skip the test; fail it where REQUIRE_LIVE=1 says that everything has to be there."""
-    text = f"{what} is missing; on Debian: apt-get install {packages}"
+    text = f"{what} is missing; {how} {packages}"
     if os.environ.get("REQUIRE_LIVE") == "1":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)
@@ -25,6 +26,12 @@ def missing(what: str, packages: str) -> NoReturn:
 def program(name: str, packages: str) -> str:
     """Give the path of a program."""
     return shutil.which(name) or missing(name, packages)
+
+
+def module(name: str, package: str) -> None:
+    """See that there is a module of a server, of which not every platform has a wheel."""
+    if find_spec(name) is None:
+        missing(f"the module {name}", package, "where there is a wheel: pip install")
 
 
 @cache

@@ -148,6 +148,36 @@ TLS_KINDS = [
     _serve("werkzeug_tls", "werkzeug", "{certificate}", tls=True),
     _serve("cheroot_tls", "cheroot", "{certificate}", pool=128, tls=True),
 ]
+#: Those that keep their sockets to themselves.
+SOCKETLESS_KINDS = [
+    Kind(
+        "granian",
+        (
+            "-m",
+            "granian",
+            "--interface",
+            "wsgi",
+            "--host",
+            HOST,
+            "--port",
+            "{port}",
+            "tests.live.project.wsgi:application",
+        ),
+    ),
+    _serve("uwsgi", "uwsgi"),
+    _serve("bjoern", "bjoern"),
+]
+ASGI_KIND = Kind(
+    "uvicorn", ("-m", "uvicorn", "--ws", "none", "--port", "{port}", "tests.live.project.asgi:application")
+)
+#: The same, with a library of its own for WebSockets.
+SCOPE_KIND = Kind("uvicorn_scope", ("-m", "uvicorn", "--port", "{port}", "tests.live.project.asgi:application"))
+#: What carries no WebSockets.
+UWSGI_KIND = _gunicorn("gunicorn_uwsgi", "gthread", "--threads", "2", "--protocol", "uwsgi")
+HTTP2_KINDS = [
+    _gunicorn(f"gunicorn_{worker}_h2", worker, *options, "--http-protocols", "h2,h1", *_TLS, tls=True)
+    for worker, *options in (("gthread", "--threads", "2"), ("gevent",))
+]
 BY_NAME = {kind.name: kind for kind in [*KINDS, *TLS_KINDS]}
 
 
@@ -299,11 +329,11 @@ class Server:
 
     # Looking at it
 
-    def connect(self, timeout: float = 10.0) -> socket.socket:
-        """Give a connected socket."""
+    def connect(self, timeout: float = 10.0, alpn: str = "") -> socket.socket:
+        """Give a connected socket, over TLS of the protocol ``alpn`` if there is one."""
         sock = socket.create_connection((HOST, self.port), timeout=timeout)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return sock if self.tls is None else self.tls.wrap_socket(sock)
+        return sock if self.tls is None else insecure(alpn).wrap_socket(sock)
 
     @property
     def tls(self) -> ssl.SSLContext | None:
@@ -441,11 +471,13 @@ def make_certificate() -> Path:
 
 
 @cache
-def insecure(maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> ssl.SSLContext:
+def insecure(alpn: str = "", maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> ssl.SSLContext:
     """Give a client's context that takes any certificate."""
     context = ssl.create_default_context()
     context.maximum_version = maximum
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if alpn:
+        context.set_alpn_protocols([alpn])
     return context
 
 

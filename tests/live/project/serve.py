@@ -93,7 +93,23 @@ def waitress(port, certificate=None):
     serve(application, host=HOST, port=port, threads=THREADS, connection_limit=ROOM)
 
 
-SERVERS = [wsgiref, eventlet, eventlet_patched, gevent, gevent_patched, werkzeug, cheroot, waitress]
+def bjoern(port, certificate=None):
+    import bjoern as library
+
+    from .wsgi import application
+
+    library.run(application, HOST, port)
+
+
+def uwsgi(port, certificate=None):
+    import pyuwsgi
+
+    pyuwsgi.run(
+        ["--http-socket", f"{HOST}:{port}", "--die-on-term", "--need-app", "--module", "tests.live.project.wsgi"]
+    )
+
+
+SERVERS = [wsgiref, eventlet, eventlet_patched, gevent, gevent_patched, werkzeug, cheroot, waitress, bjoern, uwsgi]
 
 if __name__ == "__main__":
     name, *certificate, port = sys.argv[1:]

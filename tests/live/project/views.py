@@ -29,9 +29,10 @@ def count(what, path):
         counts[what][path] += 1
 
 
-def on_started(environ, **kwargs):
-    _path.set(environ["PATH_INFO"])
-    count("started", environ["PATH_INFO"])
+def on_started(environ=None, scope=None, **kwargs):
+    path = scope["path"] if environ is None else environ["PATH_INFO"]
+    _path.set(path)
+    count("started", path)
 
 
 def on_finished(**kwargs):

@@ -23,6 +23,7 @@ W103  ``"django_websocket"`` stands after an application with a ``runserver`` of
 W201  ``--deploy``: every origin is allowed
 W202  ``--deploy``: messages of any size are taken
 I203  ``--deploy``: versions of before RFC 6455 are spoken
+W204  ``--deploy``: the project is set up for ASGI, whose servers keep their sockets
 ====  =====================================================================================
 
 Every id is preceded by ``django_websocket.``, as in ``SILENCED_SYSTEM_CHECKS = ["django_websocket.I203"]``.
@@ -164,3 +165,27 @@ def check_deployment(**_kwargs: Any) -> list[CheckMessage]:
                 )
             )
     return messages
+
+
+@register(Tags.compatibility, deploy=True)
+def check_asgi(**_kwargs: Any) -> list[CheckMessage]:
+    """Note what says that an ASGI server is going to serve the project.
+
+    An ``asgi.py`` says nothing, as ``startproject`` writes one for everybody; nor does ``"channels"``, whose layers and
+    workers have their uses beside WSGI.
+    """
+    signs = []
+    if getattr(settings, "ASGI_APPLICATION", None):
+        signs.append("ASGI_APPLICATION is set")
+    if apps.is_installed("daphne"):
+        signs.append("'daphne' is in INSTALLED_APPS")
+    if not signs:
+        return []
+    return [
+        Warning(
+            f"{' and '.join(signs)}: an ASGI server serves no WebSockets of this package.",
+            hint="Serve the WSGI application on one of the servers in the documentation. If the WebSockets' addresses "
+            "go there already, silence this check.",
+            id=f"{_APP}.W204",
+        )
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,47 @@ class TestDeployment:
         assert message.id == "django_websocket.I203"
         assert f"({old.partition('.')[2]})" in message.msg
         assert not message.is_serious()
+
+
+class TestASGI:
+    @pytest.fixture
+    def daphne(self, monkeypatch, tmp_path):
+        """An application of that name, whether or not it is installed."""
+        (tmp_path / "daphne").mkdir()
+        (tmp_path / "daphne" / "__init__.py").touch()
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.delitem(sys.modules, "daphne", raising=False)
+        yield "daphne"
+        del sys.modules["daphne"]
+
+    @pytest.mark.parametrize("application", [None, ""])
+    def test_wsgi(self, settings, application):
+        settings.WSGI_APPLICATION = "project.wsgi.application"
+        settings.ASGI_APPLICATION = application
+        assert checks.check_asgi() == []
+
+    def test_application(self, settings):
+        settings.ASGI_APPLICATION = "project.asgi.application"
+        assert ids(deploy=True) == ["I203", "W204"]
+        assert ids() == []
+        (message,) = checks.check_asgi()
+        assert message.msg.startswith("ASGI_APPLICATION is set: ")
+
+    def test_daphne(self, settings, daphne):
+        """Behind ours, its runserver is no concern of W103."""
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, daphne]
+        assert ids(deploy=True) == ["I203", "W204"]
+        (message,) = checks.check_asgi()
+        assert message.msg.startswith("'daphne' is in INSTALLED_APPS: ")
+
+    def test_both(self, settings, daphne):
+        settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, daphne]
+        settings.ASGI_APPLICATION = "project.asgi.application"
+        (message,) = checks.check_asgi()
+        assert message.msg.startswith("ASGI_APPLICATION is set and 'daphne' is in INSTALLED_APPS: ")
+
+    def test_silenced(self, settings):
+        settings.ASGI_APPLICATION = "project.asgi.application"
+        settings.SILENCED_SYSTEM_CHECKS = ["django_websocket.W204"]
+        (message,) = checks.check_asgi()
+        assert message.is_silenced()

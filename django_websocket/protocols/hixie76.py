@@ -82,7 +82,9 @@ class Hixie76(Hixie75):
         self.outgoing.append(key3)
 
     def _check_response(self, status: int, headers: Mapping[str, str]) -> None:
-        """Check the head of the server's answer (section 4.1)."""
+        """Check the head of the server's answer (section 4.1); the case of its Connection does not matter."""
+        if headers.get("connection", "").lower() == "upgrade":
+            headers = {**headers, "connection": "Upgrade"}
         super()._check_response(status, headers)
         self._answered = True
 

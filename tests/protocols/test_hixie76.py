@@ -355,6 +355,15 @@ def test_refuses_another_answer(old, new):
     assert isinstance(client.error, HandshakeError)
 
 
+def test_takes_an_answer_that_a_proxy_has_written():
+    client, sent = connected()
+    _, answer = answer_to(client, sent)
+    start = b"HTTP/1.1 101 WebSocket Protocol Handshake\r\n"
+    rest = answer.removeprefix(start).replace(b"Connection: Upgrade", b"Connection: upgrade")
+    client.receive(start + b"Server: nginx\r\n" + rest)
+    assert client.state is State.OPEN
+
+
 @pytest.mark.parametrize("missing", [1, 16, 17])
 def test_the_server_may_hang_up_in_the_handshake(missing):
     client, sent = connected()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from types import FrameType
 from typing import Any, Final
@@ -35,6 +36,9 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Prepare the process, and serve."""
+        # Until gunicorn sets its own, the handlers are its parent's, which only take note; and patching takes a while.
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            signal.signal(number, self.handle_exit)
         hubs.use_hub()
         eventlet.monkey_patch()
         super().init_process()

@@ -138,6 +138,38 @@ def test_project_that_owns_its_signals(launch, kind):
         assert client.rest() == b""
 
 
+#: gunicorn's settings by which the first worker is told to end while it patches the standard library.
+EARLY = """
+import os, signal
+
+def post_fork(server, worker):
+    import eventlet
+
+    patch = eventlet.monkey_patch
+
+    def monkey_patch():
+        patch()
+        if worker.age == 1:
+            os.kill(os.getpid(), signal.{name})
+
+    eventlet.monkey_patch = monkey_patch
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT", "SIGQUIT"])
+def test_worker_is_told_to_end_before_it_is_ready(launch, tmp_path, name):
+    """Guards the end of a worker on eventlet that has just been forked: its parent's handler would swallow the signal,
+
+    and gunicorn would wait for the worker until it kills it.
+    """
+    settings = tmp_path / "gunicorn.conf.py"
+    settings.write_text(EARLY.format(name=name))
+    kind = BY_NAME["gunicorn_eventlet"]
+    server = launch(kind, arguments=(*kind.arguments[:-1], "-c", str(settings), kind.arguments[-1]))
+    assert server.log.read_text().count("Booting worker") == 2
+    server.check()
+
+
 # runserver's reloader
 
 

@@ -202,7 +202,8 @@ class Old:
     """A client of any version, by the client side of this package's own protocols."""
 
     def __init__(self, server, path: str, protocol: type[Protocol], version: int) -> None:
-        request = Request({"origin": server.origin}, target=path, host=server.host)
+        secure = server.tls is not None
+        request = Request({"origin": server.origin}, target=path, host=server.host, secure=secure)
         self.protocol = protocol(request, client=True, version=version)
         self.sock = server.connect()
         self.messages: list[Any] = []

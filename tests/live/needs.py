@@ -25,7 +25,9 @@ def missing(what: str, packages: str, how: str = "on Debian: apt-get install") -
 
 def program(name: str, packages: str) -> str:
     """Give the path of a program."""
-    return shutil.which(name) or missing(name, packages)
+    # Debian's daemons are where only root's PATH leads.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
+    return shutil.which(name, path=path) or missing(name, packages)
 
 
 def module(name: str, package: str) -> None:

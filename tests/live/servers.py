@@ -217,6 +217,7 @@ class Server:
         arguments: tuple[str, ...] | None = None,
         environment: dict[str, str] | None = None,
         strict: bool = True,
+        ready: str = "/ready/",
     ) -> None:
         # A server that is to end leaves sockets open by itself.
         self._options = ("-W", "error::ResourceWarning") if strict else ()
@@ -226,6 +227,8 @@ class Server:
         self._settings = {**kind.settings, **(settings or {})}
         self._arguments = kind.arguments if arguments is None else arguments
         self._environment = {**kind.environment, **(environment or {})}
+        #: A page that is answered once the server is.
+        self._ready = ready
         #: Where in the log the present test began.
         self._mark = 0
         self._expected: list[str] = []
@@ -238,7 +241,7 @@ class Server:
 
     def _start(self) -> None:
         for _ in range(5):
-            self.port = _free_port()
+            self.port = free_port()
             self._spawn()
             try:
                 eventually(self._is_ready)
@@ -283,7 +286,7 @@ class Server:
         if self.process.poll() is not None:
             return True
         try:
-            return self.get("/ready/")[0] == 200
+            return self.get(self._ready)[0] == 200
         except OSError:
             return False
 
@@ -481,7 +484,7 @@ def insecure(alpn: str = "", maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SU
     return context
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as sock:
         sock.bind((HOST, 0))
         return sock.getsockname()[1]

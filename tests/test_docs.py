@@ -15,6 +15,7 @@ from django.urls import path
 
 from django_websocket import checks
 from django_websocket.conf import Conf, Options, Setting
+from tests.live.servers import KINDS, SOCKETLESS_KINDS, TLS_KINDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
@@ -169,6 +170,40 @@ def test_every_check_is_documented():
     table = set(re.findall(r"^([EWI]\d{3})  ", checks.__doc__, re.MULTILINE))
     assert table
     assert table == set(re.findall(r"""["'.]([EWI]\d{3})["']""", source.replace(checks.__doc__, "")))
+
+
+def name_of(kind: Any) -> str:
+    """Give what the documentation has to call a kind of server."""
+    arguments = kind.arguments
+    if "--worker-class" in arguments:
+        return f"gunicorn -k {arguments[arguments.index('--worker-class') + 1]}"
+    if arguments[:2] == ("-m", "django"):
+        flags = [flag for flag in arguments[3:-1] if flag in {"--multithreaded", "--nothreading"}]
+        return " ".join([arguments[2], *flags])
+    # The server that it is, patched or not.
+    return arguments[2].partition("_")[0]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_every_server_is_documented(kind):
+    table = (ROOT / "docs" / "servers.rst").read_text(encoding="utf-8").partition("\nTLS by the server")[0]
+    words = name_of(kind).split()
+    rows = [row for row in table.lower().split("    * - ")[2:] if ("gunicorn" in row) == ("gunicorn" in words)]
+    assert any(all(word.lower() in row for word in words) for row in rows), words
+
+
+def test_every_server_with_tls_is_documented():
+    text = (ROOT / "docs" / "servers.rst").read_text(encoding="utf-8")
+    (sentence,) = re.findall(r"^TLS by the server itself is tested on (.*?)\.\n\n", text, re.MULTILINE | re.DOTALL)
+    for kind in TLS_KINDS:
+        assert name_of(kind).rpartition(" ")[2].rpartition(".")[2].lower() in sentence.lower()
+
+
+def test_every_server_without_websockets_is_documented():
+    text = (ROOT / "docs" / "servers.rst").read_text(encoding="utf-8")
+    section = text.partition("\nWhere there is none\n")[2].partition("\nHow many")[0]
+    for name in (*(kind.name for kind in SOCKETLESS_KINDS), "mod_wsgi", "ASGI", "HTTP/2", "uwsgi protocol"):
+        assert name.lower() in section.lower()
 
 
 def test_every_page_is_in_the_contents():

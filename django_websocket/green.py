@@ -7,6 +7,7 @@ is taken in its original form, so that the same code is right in patched and unp
 from __future__ import annotations
 
 import _socket
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from functools import cache
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
-from .transports import Lock, NonBlockingTransport, wait_for
+from .readers import EventletReader, GeventReader, Reader
+from .transports import READ_SIZE, Lock, NonBlockingTransport, wait_for
 
 #: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001
@@ -38,6 +40,9 @@ class World(Protocol):
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         """Give the socket to use and the plain one below it, or ``None`` if ``sock`` is of another world."""
 
+    def reader(self, sock: Any) -> Reader:
+        """Give the way to wait for a socket of this world."""
+
 
 class GreenTransport(NonBlockingTransport):
     """A socket of eventlet or gevent.
@@ -46,10 +51,55 @@ class GreenTransport(NonBlockingTransport):
     well (under a server that was not monkey-patched a view may start one): they wait natively.
     """
 
-    def __init__(self, sock: Any, plain: _socket.socket, patience: float | None, world: World) -> None:
+    def __init__(
+        self, sock: Any, plain: _socket.socket, patience: float | None, world: World, reader: Reader | None
+    ) -> None:
         self._world = world
         super().__init__(sock, plain, patience)
         self._thread = world.get_ident()
+        # Below TLS there may be nothing to wait for, though there are bytes above it.
+        self._reader = reader
+        #: Whether the last read has filled its buffer, so that there may be more.
+        self._more = False
+
+    def receive(self, timeout: float | None = None) -> bytes:
+        reader = self._reader
+        if reader is None or self._world.get_ident() != self._thread:
+            return super().receive(timeout)
+        try:
+            if timeout is None:
+                timeout = self.patience
+                if not self._more:
+                    # There is nothing yet, nearly always: to look first would cost a call, and an exception.
+                    reader.wait(timeout)
+            while True:
+                try:
+                    data = self._plain.recv(READ_SIZE)
+                except BlockingIOError:
+                    reader.wait(timeout)
+                else:
+                    self._more = len(data) == READ_SIZE
+                    return data
+        except TimeoutError:
+            raise
+        except OSError:
+            return b""
+
+    def send(self, data: bytes, timeout: float) -> None:
+        if self._reader is None:
+            super().send(data, timeout)
+            return
+        try:
+            sent = self._plain.send(data)
+        except BlockingIOError:
+            sent = 0
+        if sent != len(data):
+            self._send_rest(memoryview(data)[sent:], timeout)
+
+    def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
+        super().shutdown(how)
+        if self._reader is not None and how == socket.SHUT_RDWR and self._world.get_ident() == self._thread:
+            self._reader.detach()
 
     def _wait(self, write: bool, timeout: float | None) -> None:
         if self._world.get_ident() == self._thread:
@@ -136,6 +186,9 @@ class _Eventlet:
             sock = sock.fd
         return sock, sock
 
+    def reader(self, sock: Any) -> Reader:
+        return EventletReader(sock.fileno())
+
 
 class _Gevent:
     def __init__(self) -> None:
@@ -159,6 +212,9 @@ class _Gevent:
         if isinstance(sock, tls):
             return sock, sock._sock  # noqa: SLF001 - gevent has no other way to the socket it waits for
         return (sock._sock, sock._sock) if isinstance(sock, plain) else None  # noqa: SLF001
+
+    def reader(self, sock: Any) -> Reader:
+        return GeventReader(sock._read_event)  # noqa: SLF001
 
 
 @cache
@@ -185,5 +241,6 @@ def find_transport(sock: Any, patience: float | None) -> GreenTransport | None:
         if any(base.__module__.partition(".")[0] == name for base in type(sock).__mro__):
             world = _world(name)
             if pair := world.unwrap(sock):
-                return GreenTransport(*pair, patience, world)
+                reader = None if hasattr(sock, "do_handshake") else world.reader(sock)
+                return GreenTransport(*pair, patience, world, reader)
     return None

@@ -250,7 +250,9 @@ class NonBlockingTransport(_SocketTransport):
             return b""
 
     def send(self, data: bytes, timeout: float) -> None:
-        rest = memoryview(data)
+        self._send_rest(memoryview(data), timeout)
+
+    def _send_rest(self, rest: memoryview, timeout: float) -> None:
         stalled = False
         while True:
             write = True

@@ -72,7 +72,8 @@ LAYERS = {
     "protocols.hixie76": Layer(VERSION | {"protocols.hixie75"}, PURE),
     # The system. A WebSocket knows no server, and a server no WebSocket.
     "transports": Layer(SYSTEM, NO_DJANGO, late={"green"}),
-    "green": Layer(SYSTEM | {"transports"}, NO_DJANGO),
+    "readers": Layer(set(), NO_DJANGO),
+    "green": Layer(SYSTEM | {"transports", "readers"}, NO_DJANGO),
     "native": Layer(set(), NO_DJANGO, late={"green"}),
     "registry": Layer(SYSTEM | {"native"}, NO_DJANGO, late={"connection"}),
     "reaper": Layer({"native"}, NO_DJANGO, late={"connection"}),

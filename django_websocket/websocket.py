@@ -131,7 +131,7 @@ class WebSocket(Connection):
     def _wait_for_message(self, transport: Transport, deadline: float | None) -> bool:
         """Wait until there is a message; gives ``False`` once there will be none."""
         # Another thread that sends may be looking for what has come, which takes no time.
-        if not self._reading.acquire(blocking=False):
+        if not self._reading.acquire(False):
             if self._waiting:
                 raise RuntimeError("another thread is waiting for this WebSocket's messages")
             self._reading.acquire()

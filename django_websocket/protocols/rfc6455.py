@@ -31,6 +31,13 @@ from .frames import (
 from .http import Request, check_extensions, check_upgrade, header_lines, parse_tokens, reflectable, tokens
 from .masking import apply_mask
 
+# Plain numbers: looking one up in its enumeration takes longer than to compare it.
+_BINARY: Final = int(Opcode.BINARY)
+_WHOLE_TEXT: Final = FIN | int(Opcode.TEXT)
+_WHOLE_BINARY: Final = FIN | int(Opcode.BINARY)
+_WHOLE: Final = (_WHOLE_TEXT, _WHOLE_BINARY)
+_OPEN: Final = State.OPEN
+
 #: Section 1.3
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #: Pongs that may wait to be sent. More pings than this in one read are a flood, and only the latest of them is
@@ -168,13 +175,16 @@ class RFC6455(Protocol):
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
         messages: list[Message] = []
-        if self.state is State.CLOSED or self.fault is not None:
-            return messages
-        if self.state is State.CONNECTING:
-            rest = self._receive_head(data)
-            if not rest:
+        if self.state is not _OPEN:
+            if self.state is State.CLOSED:
                 return messages
-            data = rest
+            if self.state is State.CONNECTING:
+                rest = self._receive_head(data)
+                if not rest:
+                    return messages
+                data = rest
+        if self.fault is not None:
+            return messages
         if not data:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
             return messages
@@ -196,7 +206,9 @@ class RFC6455(Protocol):
             size = len(data)
         while size - position >= 2:
             first, second = data[position], data[position + 1]
-            self._check_header(first, second)
+            # A whole message has nothing in its header that could be wrong but its mask.
+            if first not in _WHOLE or self._opcode is not None or (second < MASKED) is not self.client:
+                self._check_header(first, second)
             start, length = position + 2, second & 0x7F
             if length > MAX_CONTROL_SIZE:
                 width = 2 if length == 126 else 8
@@ -205,7 +217,7 @@ class RFC6455(Protocol):
                     break
                 length = extended_length(data[start - width : start])
             opcode = first & 0x0F
-            if opcode <= Opcode.BINARY:
+            if opcode <= _BINARY:
                 self._check_limits(length)
             mask = None
             if not self.client:
@@ -215,18 +227,18 @@ class RFC6455(Protocol):
                 mask = data[start - 4 : start]
             stop = start + length
             if stop > size:
-                if opcode > Opcode.BINARY:
+                if opcode > _BINARY:
                     break
                 self._begin_frame(first, mask, data[start:], stop - size)
                 position = size
                 break
             position = stop
             payload = data[start:stop] if mask is None else apply_mask(data[start:stop], mask)
-            if first == FIN | Opcode.TEXT:
+            if first == _WHOLE_TEXT:
                 messages.append(str(payload, "utf-8"))
-            elif first == FIN | Opcode.BINARY:
+            elif first == _WHOLE_BINARY:
                 messages.append(bytes(payload))
-            elif opcode <= Opcode.BINARY:
+            elif opcode <= _BINARY:
                 self._begin_frame(first, None, payload, 0)
                 self._end_frame(messages)
             else:
@@ -354,7 +366,8 @@ class RFC6455(Protocol):
             opcode, payload = Opcode.BINARY, bytes(message)
         else:
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
-        self._check_open()
+        if self.state is not _OPEN:
+            raise self.closed_error()
         if self._deflate is not None:
             compressed = self._deflate.compress(payload, compress)
             if compressed is not None:

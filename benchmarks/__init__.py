@@ -1,0 +1,1 @@
+"""Measure the package against raw sockets and against other libraries."""

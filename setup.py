@@ -53,6 +53,20 @@ TEST = [
 DOCS = ["furo", "sphinx>=8.1"]
 # The linter is pinned to its minor version: a new one brings new rules, and those are a change of their own.
 LINT = ["ruff~=0.17.0"]
+# What the package is compared with.
+BENCHMARKS = [
+    "channels>=4.2",
+    "flask-sock>=0.7",
+    "gevent>=24.10",
+    "gevent-websocket>=0.10",
+    "gunicorn>=26",
+    "packaging",
+    "picows>=1.8",
+    "uvicorn>=0.35",
+    "uvloop>=0.21",
+    "websockets>=15",
+    "wsaccel>=0.6.7",
+]
 TYPES = ["django-stubs>=5.2", "mypy>=1.15"]
 
 setup(
@@ -82,6 +96,7 @@ setup(
         "docs": DOCS,
         "lint": LINT,
         "types": TYPES,
+        "benchmarks": BENCHMARKS,
         "dev": [*TEST, *DOCS, *LINT, *TYPES, "tox>=4.30", "tox-uv>=1.20"],
     },
     keywords=["django", "websocket", "websockets", "wsgi", "rfc6455", "hixie-76", "eventlet"],

@@ -53,7 +53,7 @@ TEST = [
 DOCS = ["furo", "sphinx>=8.1"]
 # The linter is pinned to its minor version: a new one brings new rules, and those are a change of their own.
 LINT = ["ruff~=0.17.0"]
-# What the package is compared with.
+# What the package is compared with, and what measures its protocols.
 BENCHMARKS = [
     "channels>=4.2",
     "flask-sock>=0.7",
@@ -62,6 +62,7 @@ BENCHMARKS = [
     "gunicorn>=26",
     "packaging",
     "picows>=1.8",
+    "pyperf>=2.8",
     "uvicorn>=0.35",
     "uvloop>=0.21",
     "websockets>=15",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from . import scenarios, servers, table
+from . import micro, scenarios, servers, table
 from .results import Results, new_path
 from .runner import CLIENT_VARIABLE, Client, Plan, check, compare_clients, run
 from .scenarios import Scenario
@@ -19,7 +19,11 @@ from .servers import SERVERS, Server
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what is asked for; give 1 when something failed."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["micro"]:
+        # Its options are pyperf's.
+        return micro.main(given[1:])
+    options = _parser().parse_args(given)
     # So that the servers do not outlive us.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command: int = options.command(options)
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(command=_table)
     one.add_argument("results", type=Path)
 
+    commands.add_parser("micro", help="measure the protocols alone, with pyperf", add_help=False)
     return parser
 
 

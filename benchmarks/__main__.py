@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from . import micro, scenarios, servers, table
+from . import micro, scenarios, servers, syscalls, table
 from .results import Results, new_path
 from .runner import CLIENT_VARIABLE, Client, Plan, check, compare_clients, run
 from .scenarios import Scenario
@@ -55,6 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_client(one)
     one.add_argument("--rounds", type=int, default=5)
     one.add_argument("--window", type=float, default=1.0)
+
+    one = commands.add_parser("syscalls", help="count system calls for each message, with perf or strace")
+    one.set_defaults(command=_syscalls)
+    _add_servers(one)
+    _add_client(one)
+    one.add_argument("--conns", type=int, default=1)
+    one.add_argument("--tool", choices=syscalls.TOOLS)
 
     one = commands.add_parser("table", help="show results")
     one.set_defaults(command=_table)
@@ -138,6 +145,10 @@ def _clients(options: argparse.Namespace) -> int:
         rows.append((scenario, server, *(table.ratio(median(column)) for column in zip(*values, strict=True))))
     print("\n".join(table.columns(rows)))
     return 0
+
+
+def _syscalls(options: argparse.Namespace) -> int:
+    return syscalls.main(options.servers, _client(options), options.conns, options.tool)
 
 
 def _table(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from . import micro, scenarios, servers, syscalls, table
+from . import micro, plot, publish, scenarios, servers, syscalls, table
 from .results import Results, new_path
 from .runner import CLIENT_VARIABLE, Client, Plan, check, compare_clients, run
 from .scenarios import Scenario
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--rounds", type=int, default=7)
     one.add_argument("--window", type=float, default=2.0, help="seconds that are measured")
     one.add_argument("--warmup", type=float, default=0.5, help="seconds before that")
+    one.add_argument("--note", default="", help="what a reader of the results has to know")
     one.add_argument("--output", type=Path, help="where the results go (benchmarks/results/DATE.json)")
 
     one = commands.add_parser("check", help="see that every server echoes right")
@@ -65,6 +66,16 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("table", help="show results")
     one.set_defaults(command=_table)
+    one.add_argument("results", type=Path)
+
+    one = commands.add_parser("plot", help="draw results as SVG")
+    one.set_defaults(command=_plot)
+    one.add_argument("results", type=Path)
+    one.add_argument("output", type=Path)
+    one.add_argument("--dark", action="store_true")
+
+    one = commands.add_parser("publish", help="put results into the documentation")
+    one.set_defaults(command=_publish)
     one.add_argument("results", type=Path)
 
     commands.add_parser("micro", help="measure the protocols alone, with pyperf", add_help=False)
@@ -114,7 +125,14 @@ def _client(options: argparse.Namespace) -> Client:
 
 def _run(options: argparse.Namespace) -> int:
     plan = Plan(
-        options.scenarios, options.servers, options.rounds, options.window, options.warmup, _client(options), _say
+        options.scenarios,
+        options.servers,
+        options.rounds,
+        options.window,
+        options.warmup,
+        _client(options),
+        options.note,
+        _say,
     )
     path: Path | None = options.output
 
@@ -153,6 +171,17 @@ def _syscalls(options: argparse.Namespace) -> int:
 
 def _table(options: argparse.Namespace) -> int:
     print("\n".join(table.lines(Results.load(options.results))))
+    return 0
+
+
+def _plot(options: argparse.Namespace) -> int:
+    options.output.write_text(plot.draw(Results.load(options.results), dark=options.dark), encoding="utf-8")
+    return 0
+
+
+def _publish(options: argparse.Namespace) -> int:
+    for path in publish.publish(options.results):
+        print(path)
     return 0
 
 

@@ -48,6 +48,8 @@ class Results:
     #: How it was run: rounds, seconds, the client.
     options: dict[str, Any]
     scenarios: list[str]
+    #: What a reader has to know of this run.
+    note: str = ""
     #: Why a server did not take part, by name.
     skipped: dict[str, str] = field(default_factory=dict)
     #: See :data:`.figures.Record`.

@@ -73,6 +73,8 @@ class Plan:
     window: float
     warmup: float
     client: Client
+    #: See :attr:`.results.Results.note`.
+    note: str = ""
     #: What tells of progress, a line at a time.
     say: Callable[[str], None] = print
 
@@ -138,6 +140,7 @@ def run(plan: Plan, save: Callable[[Results], None] = lambda _: None) -> Results
     }
     raise_limits()
     results = Results.begin((scenario.name for scenario in plan.scenarios), options)
+    results.note = plan.note
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         started: dict[str, Running] = {}
         for scenario in plan.scenarios:

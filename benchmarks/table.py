@@ -40,6 +40,8 @@ def ratio(value: float | None) -> str:
 def lines(results: Results) -> Iterator[str]:
     """Give the tables of all scenarios."""
     yield describe(results)
+    if results.note:
+        yield results.note
     for name in results.scenarios:
         scenario = Scenario.parse(name)
         unit = UNITS[AMOUNTS[scenario.mode]]

@@ -1,11 +1,12 @@
-"""Results are kept, and shown as tables."""
+"""Results are kept, and shown as tables and drawings."""
 
 import json
+import xml.etree.ElementTree as ET
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import results, table
+from benchmarks import plot, publish, results, table
 from benchmarks.results import Results
 
 from .records import RECORDS
@@ -20,6 +21,7 @@ def found():
         {"Python": "CPython 3.12", "Django": "6.1"},
         {"rounds": 3, "window": 2.0, "client": "python"},
         ["pp-50x125", "pp-1x125", "idle-10"],
+        "The machine was busy.",
         {"picows": "not installed: picows"},
         [*RECORDS, idle],
     )
@@ -63,6 +65,7 @@ def test_the_table_has_all_of_it(found):
     assert "1 failed" in text
     assert "\npicows           failed: it <hung> up\n" in text
     assert "KiB each" in text
+    assert "\nThe machine was busy.\n" in text
     assert text.endswith("picows was skipped; not installed: picows")
 
 
@@ -72,3 +75,29 @@ def test_the_table_of_the_documentation(found):
         "    * - Threads: **gunicorn gthread**\n      - | 0.75\n        | 30k/s, 20 µs\n      -\n      - 41 KiB" in text
     )
     assert "    * - asyncio: picows, uvloop\n      - failed\n      - | -\n        | 1/s, 1 µs" in text
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_drawing_is_well_formed(found, dark):
+    root = ET.fromstring(plot.draw(found, dark=dark))
+    texts = {element.text for element in root.iter() if element.tag.endswith("}text")}
+    assert {"gunicorn gthread", "50 connections, 125 bytes", "0.75", "failed", "Threads"} <= texts
+    assert "raw sockets" not in texts
+    assert "eventlet" not in texts
+
+
+def test_what_is_published(found, tmp_path):
+    found.save(tmp_path / "2026-01-02.json")
+    paths = publish.publish(tmp_path / "2026-01-02.json", tmp_path / "docs")
+    assert [path.name for path in paths] == ["results.txt", "ratios-light.svg", "ratios-dark.svg"]
+    assert publish.source(tmp_path / "docs") == "2026-01-02.json"
+    text = paths[0].read_text(encoding="utf-8")
+    assert ".. note:: The machine was busy." in text
+    assert "    * - Threads: **gunicorn gthread**" in text
+    assert "    * - Threads: raw sockets\n" in text
+
+
+def test_the_documentation_shows_the_results_it_names():
+    """After a change here or a new file: ``python -m benchmarks publish benchmarks/results/FILE``."""
+    rendered = publish.render(results.FOLDER / publish.source())
+    assert {path.name: path.read_text(encoding="utf-8") for path in publish.FOLDER.iterdir()} == rendered

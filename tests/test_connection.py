@@ -19,9 +19,11 @@ import threading
 import time
 from array import array
 from collections import deque
+from types import SimpleNamespace
 
 import pytest
 
+from django_websocket import connection, websocket
 from django_websocket.connection import MAX_PATIENCE
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, State
@@ -30,6 +32,7 @@ from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
+from django_websocket.reaper import Reaper
 from django_websocket.registry import registry
 from django_websocket.transports import READ_SIZE, Transport
 from django_websocket.websocket import LEAVING_TIME, LOOK_INTERVAL, MAX_NONES, WebSocket
@@ -277,6 +280,15 @@ def live():
         theirs.close()
         ws.end(wait=False)
         ours.close()
+
+
+@pytest.fixture(autouse=True)
+def reaped(monkeypatch):
+    """Let no reaper look at connections whose clock is a test's own; give what it would look at."""
+    connections = []
+    for module in (connection, websocket):
+        monkeypatch.setattr(module, "reaper", SimpleNamespace(add=connections.append))
+    return connections
 
 
 @pytest.fixture(autouse=True)
@@ -1780,6 +1792,73 @@ def test_a_signal_while_waiting(live):
     assert ws.close_code == 1012
     ws.end()
     assert answering.result() == 1012
+
+
+# What the reaper does
+
+
+def test_the_reaper_sees_to_closings_that_nobody_waits_for(reaped):
+    ws, line = connect()
+    ws.close()
+    assert reaped == [], "the view's own thread waits"
+    ws, line = connect()
+    line.answering = False
+    Running(ws.close).result()
+    assert reaped == [ws]
+    other, _ = connect()
+    other.request_close(1012)
+    assert reaped == [ws, other]
+
+
+def test_a_closing_is_hurried_until_its_time_is_over():
+    ws, line = connect()
+    line.answering = False
+    ws.request_close(1012)
+    assert not ws.hurry()
+    line.now += CLOSE_TIMEOUT - 1
+    assert not ws.hurry()
+    assert line.shut == []
+    line.now += 1
+    assert ws.hurry()
+    assert line.shut == [socket.SHUT_RDWR]
+    assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
+
+
+def test_nothing_is_hurried_that_is_closed_or_has_not_begun():
+    ws, line = connect()
+    line.answering = True
+    ws.request_close(1012)
+    assert ws.wait() is None
+    assert ws.hurry()
+    assert line.shut == []
+    ws, line = connect(accept=False)
+    assert ws.hurry()
+
+
+def test_a_close_that_could_not_leave_is_sent_by_the_reaper():
+    """A thread is sending, for as long as the client reads slowly; the Close has its time from when it leaves."""
+    ws, line = connect()
+    line.answering = False
+    with ws._writing:
+        ws.request_close(1012)
+        line.now += 2 * CLOSE_TIMEOUT
+        assert not ws.hurry()
+        assert line.frames == []
+    assert not ws.hurry()
+    assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
+    line.now += CLOSE_TIMEOUT
+    assert ws.hurry()
+
+
+def test_a_wait_without_an_end_is_woken(live, monkeypatch):
+    """A view sleeps in a read, and its peer answers nothing."""
+    monkeypatch.setattr(connection, "reaper", Reaper())
+    ws, _ = live(close_timeout=0.2, ping_interval=None)
+    waiting = Running(ws.wait)
+    until(ws._reading.locked)
+    ws.request_close(1012)
+    assert waiting.result() is None
+    assert ws.close_code == 1006
 
 
 def test_request_close_that_cannot_be_sent_at_once():

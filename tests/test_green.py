@@ -385,6 +385,145 @@ def a_killed_greenlet_lets_go(world, open_one):
     assert transport.receive() == b"x"
 
 
+def listeners(world):
+    """Give how many descriptors eventlet's hub looks at for readers; gevent has none to count."""
+    if not world.name.startswith("eventlet"):
+        return 0
+    from eventlet.hubs import get_hub
+
+    hub = get_hub()
+    return len(hub.listeners[hub.READ]) + len(hub.secondaries[hub.READ])
+
+
+@check
+def nothing_is_left_at_the_hub(world):
+    transport, peer = world.open(patience=PATIENCE)
+    before = listeners(world)
+    for _ in range(3):
+        peer.sendall(b"x")
+        assert transport.receive() == b"x"
+    transport.shutdown()
+    assert transport._reader._timer is None
+    # The listener that a view at work leaves behind goes with its transport.
+    assert listeners(world) <= before
+    # Shut down while somebody waits, by somebody else.
+    transport, peer = world.open(patience=PATIENCE)
+    receiving = world.run(transport.receive)
+    world.let_run()
+    transport.shutdown()
+    assert receiving.result() == b""
+    world.let_run()
+    assert transport._reader._timer is None
+    assert listeners(world) <= before
+
+
+@check
+def bytes_for_a_view_that_is_busy(world):
+    """They cost its hub one look, not one after the other."""
+    transport, peer = world.open(patience=PATIENCE)
+    peer.sendall(b"x")
+    assert transport.receive() == b"x"
+    peer.sendall(b"y")
+    spent = time.process_time()
+    world.sleep(5 * SHORT)
+    assert time.process_time() - spent < 2 * SHORT
+    assert transport.receive() == b"y"
+
+
+@check
+def a_descriptor_that_is_used_again(world):
+    """By the next connection, while the first one's transport has a listener yet."""
+    transport, peer = world.open(patience=PATIENCE)
+    peer.sendall(b"x")
+    assert transport.receive() == b"x"
+    world.close()
+    others = [world.open(patience=PATIENCE) for _ in range(4)]
+    for number, (transport, peer) in enumerate(others):
+        receiving = world.run(transport.receive)
+        world.let_run()
+        peer.sendall(b"%d" % number)
+        assert receiving.result() == b"%d" % number
+
+
+@check
+def patience_and_timeouts_by_turns(world):
+    """The one timer of a connection goes off when it should, whatever it was set to before."""
+    transport, peer = world.open(patience=3 * SHORT)
+    peer.sendall(b"x")
+    assert transport.receive() == b"x"
+    with taking(SHORT), pytest.raises(TimeoutError):
+        transport.receive(SHORT)
+    with taking(3 * SHORT), pytest.raises(TimeoutError):
+        transport.receive()
+    peer.sendall(b"y")
+    assert transport.receive(PATIENCE) == b"y"
+    # Its timer is still set to the longest of them.
+    with taking(3 * SHORT), pytest.raises(TimeoutError):
+        transport.receive()
+    transport.patience = None
+    receiving = world.run(transport.receive)
+    world.sleep(4 * SHORT)
+    assert not receiving.over
+    peer.sendall(b"z")
+    assert receiving.result() == b"z"
+
+
+@check
+def more_than_a_read_takes(world):
+    transport, peer = world.open(patience=PATIENCE)
+    data = bytes(range(256)) * 1024
+    sending = world.run(peer.sendall, data)
+    received = b""
+    while len(received) < len(data):
+        received += transport.receive()
+    assert received == data
+    sending.result()
+    # The last read may have filled its buffer exactly: it looks, finds nothing, and waits.
+    transport._more = True
+    receiving = world.run(transport.receive)
+    world.let_run()
+    assert not receiving.over
+    peer.sendall(b"x")
+    assert receiving.result() == b"x"
+
+
+@check
+def many_readers_that_are_disturbed(world):
+    """Timeouts of three kinds, sleeps, and greenlets that are killed while they wait: every byte arrives once."""
+    import random
+
+    dice = random.Random(7)
+
+    def talk(number):
+        transport, peer = world.open(patience=PATIENCE)
+        for turn in range(40):
+            sent = b"%d:%d" % (number, turn)
+            how = dice.randrange(5)
+            if how == 0:
+                with pytest.raises(TimeoutError):
+                    transport.receive(0.001)
+            elif how == 1:
+                with contextlib.suppress(world.Timeout), world.Timeout(0.001):
+                    transport.receive()
+            elif how == 2:
+                victim = world.run(transport.receive)
+                world.sleep(0.001)
+                world.kill(victim.greenlet)
+                world.wait_until(lambda victim=victim: victim.over)
+            peer.sendall(sent)
+            if how == 3:
+                world.sleep(0.002)
+            assert transport.receive() == sent
+        transport.shutdown()
+
+    before = listeners(world)
+    talks = [world.run(talk, number) for number in range(30)]
+    for running in talks:
+        running.result()
+    world.let_run()
+    assert listeners(world) <= before
+
+
 @check_both
 def a_thread_of_the_system_sends(world, open_one):
     """It waits natively, while the greenlets of the hub's thread run, one of them in receive()."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import _socket
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from .exceptions import SocketNotFound
@@ -244,7 +244,15 @@ def _cheroot(environ: Mapping[str, Any]) -> Link | None:
         stream.remaining = 0
     while hasattr(stream, "rfile"):
         stream = stream.rfile
-    return _buffered(stream)
+    link = _buffered(stream)
+    # What it cannot write it keeps, to try again when the connection has been closed: that shows in its log.
+    return None if link is None else replace(link, answered=lambda: _let_write(link.sock))
+
+
+def _let_write(sock: Any) -> None:
+    """Let a server write to a socket that is shut down: nobody reads it."""
+    kind = type(sock)
+    sock.__class__ = type(kind.__name__, (kind,), {"__slots__": (), "send": lambda _, data, *__: len(data)})
 
 
 def _development(environ: Mapping[str, Any]) -> Link | None:

@@ -358,6 +358,25 @@ def test_servers_with_a_buffered_reader(pair, server):
             assert environ["wsgi.input"].remaining == 0
 
 
+def test_cheroot_keeps_nothing_that_it_could_not_write(pair):
+    """It would try again when the connection has been closed, and log that."""
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        link = find({"SERVER_SOFTWARE": "Cheroot/11.1.2 Server", "wsgi.input": SimpleNamespace(rfile=reader)})
+        _socket.socket.shutdown(ours, socket.SHUT_RDWR)
+        link.finish()
+        assert ours.send(b"HTTP/1.1 101 ") == 13
+        assert receive_to_end(theirs) == b""
+        assert isinstance(ours, socket.socket)
+
+
+def receive_to_end(sock):
+    try:
+        return sock.recv(100)
+    except ssl.SSLError:
+        return b""  # without the end of TLS
+
+
 def test_werkzeug_reads_no_more_when_it_has_refused(pair):
     """It would read to the end of the stream, for as long as a client keeps that open."""
     ours, theirs = pair

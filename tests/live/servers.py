@@ -244,7 +244,7 @@ class Server:
             self.port = free_port()
             self._spawn()
             try:
-                eventually(self._is_ready)
+                eventually(self.is_ready)
             except BaseException:
                 self.stop()
                 raise
@@ -282,7 +282,8 @@ class Server:
         finally:
             signal.signal(signal.SIGINT, previous)
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
+        """Tell whether it answers, or has ended."""
         if self.process.poll() is not None:
             return True
         try:
@@ -474,10 +475,9 @@ def make_certificate() -> Path:
 
 
 @cache
-def insecure(alpn: str = "", maximum: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED) -> ssl.SSLContext:
+def insecure(alpn: str = "") -> ssl.SSLContext:
     """Give a client's context that takes any certificate."""
     context = ssl.create_default_context()
-    context.maximum_version = maximum
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if alpn:
         context.set_alpn_protocols([alpn])

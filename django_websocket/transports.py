@@ -114,7 +114,6 @@ class _SocketTransport(Transport):
         # The same connection below green wrappers. What TLS and green sockets would do differently is called on the
         # base class of all sockets, which no monkey-patching replaces.
         self._plain = plain
-        self._is_tls = hasattr(sock, "do_handshake")
         self.patience = patience
         # Without it a small frame behind another waits for the peer's delayed acknowledgement, 40 ms.
         self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -287,10 +286,11 @@ class NonBlockingTransport(_SocketTransport):
         if how == socket.SHUT_RDWR:
             with self._guard:
                 self._over = True
-                if self._is_tls:
+                # Not unwrap(): eventlet's gives a socket that closes the descriptor when it is let go of.
+                if (tls := getattr(self._socket, "_sslobj", None)) is not None:
                     try:
-                        self._socket.unwrap()  # sends close_notify; it does not wait for the peer's
-                    except (OSError, ValueError):
+                        tls.shutdown()  # sends close_notify; it does not wait for the peer's
+                    except OSError:
                         pass
         super().shutdown(how)
 

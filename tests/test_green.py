@@ -299,6 +299,26 @@ def shutdown_wakes_who_receives(world, open_one):
 
 
 @check_both
+def the_descriptor_stays_open(world, open_one):
+    """It is the server's, also where the peer has ended TLS properly."""
+    transport, peer = open_one()
+    if hasattr(peer, "unwrap"):
+        ending = world.run(peer.unwrap)
+        assert transport.receive() == b""
+    else:
+        peer.shutdown(system_socket.SHUT_WR)
+        ending = None
+    transport.shutdown()
+    if ending is not None:
+        with contextlib.suppress(OSError):
+            ending.result()
+    fd = transport._plain.fileno()
+    del transport
+    assert fd >= 0
+    assert os.fstat(fd)
+
+
+@check_both
 def shutdown_wakes_who_sends(world, open_one):
     transport, _ = open_one()
     sending = world.run(transport.send, b"x" * BIG, 10 * PATIENCE)

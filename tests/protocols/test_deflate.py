@@ -796,7 +796,8 @@ def test_an_idle_connection_costs_nothing():
         return (memory()[0] - base) / 20
 
     plain, default, takeover = [measure(connect, compression) for compression in (None, Compression(), BROAD)]
-    assert default < plain + 500
+    # Other tests' threads may allocate meanwhile; a compressor takes more than ten times as much.
+    assert default < plain + 5000
     assert takeover > plain + 50_000
 
 

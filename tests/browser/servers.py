@@ -44,7 +44,7 @@ class Example(Server):
             },
         )
 
-    def _is_ready(self) -> bool:
+    def is_ready(self) -> bool:
         return self.process.poll() is not None or self.serves()
 
     def serves(self) -> bool:

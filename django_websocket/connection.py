@@ -96,7 +96,6 @@ class Connection:
         #: When the peer's time to answer Close is over; or a view's, to answer what came ahead of a mistake.
         self._close_deadline: float | None = None
         self._requested: int | None = None
-        self._eof_sent = False
         self._nones = 0
         #: Whether a thread waits for messages.
         self._waiting = False
@@ -154,14 +153,13 @@ class Connection:
 
         The caller holds the lock for reading.
         """
-        if self._protocol.fault is not None:
+        protocol = self._protocol
+        if protocol.fault is not None:
             # Whoever waits has taken what came ahead of it.
             self._fail()
             return
         self._backlog = 0
-        protocol = self._protocol
-        if protocol.outgoing or self._requested is not None or protocol.eof_to_send:
-            self._flush_late()
+        self._flush_late()
         try:
             self._feed(transport.receive(self._patience(deadline)))
             if protocol.state is not _CLOSING:
@@ -209,9 +207,6 @@ class Connection:
             mutex.release()
         if messages:
             self._messages.extend(messages)
-            quiet = protocol.state is _OPEN and protocol.fault is None and protocol.pong is None
-            if quiet and not protocol.outgoing and self._requested is None:
-                return  # as nearly always
         if self._has_unsent:
             self._flush(wait=wait)
         if protocol.pong is not None:
@@ -293,15 +288,13 @@ class Connection:
         finally:
             writing.release()
             # What other threads have left to this one.
-            if protocol.outgoing or self._requested is not None or protocol.eof_to_send:
+            if self._has_unsent:
                 self._flush()
 
     @property
     def _has_unsent(self) -> bool:
         protocol = self._protocol
-        if protocol.outgoing or self._requested is not None:
-            return True
-        return protocol.eof_to_send and not self._eof_sent
+        return bool(protocol.outgoing) or self._requested is not None or protocol.eof_to_send
 
     def _write(self) -> None:
         """Send what the protocol has ready; the caller holds the lock for writing.
@@ -332,8 +325,8 @@ class Connection:
             self._lose("interrupted while sending")
             raise
         else:
-            if eof and not self._eof_sent:
-                self._eof_sent = True
+            if eof:
+                self._protocol.eof_to_send = False
                 self._transport.shutdown(socket.SHUT_WR)
             return
         raise ConnectionClosed(self._protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self._protocol.close_reason)
@@ -381,8 +374,8 @@ class Connection:
             if rest:
                 # Before what others have queued meanwhile.
                 self._protocol.outgoing.insert(0, rest)
-            elif self._protocol.eof_to_send and not self._eof_sent:
-                self._eof_sent = True
+            elif self._protocol.eof_to_send:
+                self._protocol.eof_to_send = False
                 self._transport.shutdown(socket.SHUT_WR)
         finally:
             self._writing.release()

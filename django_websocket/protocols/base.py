@@ -140,7 +140,7 @@ class Protocol(ABC):
         #: Chunks that wait to be sent; true while :meth:`data_to_send` has something to give.
         self.outgoing: list[bytes] = []
         #: Whether the end of our stream belongs behind what is sent: the connection was failed, or is of a version
-        #: that says goodbye by it.
+        #: that says goodbye by it. Whoever has sent it sets it back.
         self.eof_to_send = False
         self._head = bytearray()
         if not client:

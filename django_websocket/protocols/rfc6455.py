@@ -366,8 +366,7 @@ class RFC6455(Protocol):
             opcode, payload = Opcode.BINARY, bytes(message)
         else:
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
-        if self.state is not _OPEN:
-            raise self.closed_error()
+        self._check_open()
         if self._deflate is not None:
             compressed = self._deflate.compress(payload, compress)
             if compressed is not None:

@@ -37,6 +37,8 @@ from django_websocket.registry import registry
 from django_websocket.transports import READ_SIZE, Transport
 from django_websocket.websocket import LEAVING_TIME, LOOK_INTERVAL, MAX_NONES, WebSocket
 
+from .running import Running
+
 LOGGER = "django_websocket.connection"
 #: Seconds that a test waits for what has to happen; nothing takes that long unless it is broken.
 PATIENCE = 10
@@ -295,29 +297,6 @@ def reaped(monkeypatch):
 def clean_registry():
     yield
     registry.forget()
-
-
-class Running(threading.Thread):
-    """A call in a thread of its own."""
-
-    def __init__(self, call, *args, **kwargs):
-        super().__init__(daemon=True)
-        self.call, self.args, self.kwargs = call, args, kwargs
-        self.value = self.error = None
-        self.start()
-
-    def run(self):
-        try:
-            self.value = self.call(*self.args, **self.kwargs)
-        except BaseException as error:  # noqa: BLE001 - for whoever asks
-            self.error = error
-
-    def result(self):
-        self.join(PATIENCE)
-        assert not self.is_alive(), "hangs"
-        if self.error is not None:
-            raise self.error
-        return self.value
 
 
 def until(condition):

@@ -22,7 +22,8 @@ from django_websocket import servers
 from django_websocket.exceptions import SocketNotFound
 from django_websocket.servers import ENVIRON_KEY, Link, find
 
-from .test_transports import Running, make_certificate, tcp_pair, tls_pair, wait_for
+from .running import Running
+from .test_transports import make_certificate, tcp_pair, tls_pair, wait_for
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 10

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import functools
 import select
 import shutil
 import signal
@@ -28,6 +27,8 @@ from django_websocket.transports import (
     open_transport,
     wait_for,
 )
+
+from .running import Running
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 10
@@ -72,29 +73,6 @@ def tls_pair(certificate, version=None):
     shaking = Running(server_context.wrap_socket, server, server_side=True)
     client = client_context.wrap_socket(client, server_hostname="localhost")
     return shaking.result(), client
-
-
-class Running(threading.Thread):
-    """A call in a thread of its own."""
-
-    def __init__(self, call, *args, **kwargs):
-        super().__init__(daemon=True)
-        self.call = functools.partial(call, *args, **kwargs)
-        self.value = self.error = None
-        self.start()
-
-    def run(self):
-        try:
-            self.value = self.call()
-        except Exception as error:  # noqa: BLE001 - for whoever asks
-            self.error = error
-
-    def result(self):
-        self.join(PATIENCE)
-        assert not self.is_alive(), "hangs"
-        if self.error is not None:
-            raise self.error
-        return self.value
 
 
 KINDS = ["blocking", "nonblocking", "tls"]

@@ -2,6 +2,8 @@
 
 from django.urls import path
 
+from tests.views import add_one, echo_once, lower_case
+
 from . import views
 
 urlpatterns = [
@@ -34,7 +36,7 @@ KEYED = [
 ]
 urlpatterns += [path(f"{view.__name__}/<key>/", view) for view in KEYED]
 
-BARE = [views.echo_once, views.lower_case, views.add_one, views.compress, views.negotiate, views.version]
+BARE = [echo_once, lower_case, add_one, views.compress, views.negotiate, views.version]
 urlpatterns += [path(f"{view.__name__}/", view) for view in BARE]
 
 urlpatterns.append(path("two_senders/<how>/<key>/", views.two_senders))

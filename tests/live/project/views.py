@@ -1,7 +1,5 @@
 """The views that the tests talk to; how each WebSocket ended is logged by the logger ``live``, for them to read."""
 
-# ruff: noqa: RET503 - the documentation's views are as it has them
-
 import json
 import logging
 import sys
@@ -13,7 +11,7 @@ from importlib import import_module
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import HttpResponse, HttpResponseForbidden, HttpResponseRedirect, JsonResponse
 
-from django_websocket import ConnectionClosed, accept_websocket, require_websocket
+from django_websocket import ConnectionClosed, require_websocket
 
 log = logging.getLogger("live")
 
@@ -68,33 +66,7 @@ def ended(request, **details):
     log.info("ended %s", json.dumps(details, default=repr))
 
 
-# The three views of the documentation
-
-
-@require_websocket
-def echo_once(request):
-    message = request.websocket.wait()
-    request.websocket.send(message)
-
-
-@accept_websocket
-def lower_case(request):
-    if not request.is_websocket():
-        return HttpResponse(request.GET["message"].lower())
-    for message in request.websocket:
-        request.websocket.send(message.lower())
-
-
-@accept_websocket
-def add_one(request):
-    if request.is_websocket():
-        for message in request.websocket:
-            request.websocket.send(int(message) + 1)
-    else:
-        return HttpResponse(int(request.GET["value"]) + 1)
-
-
-# Others
+# What a test needs
 
 
 @require_websocket

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import socket
 from _thread import allocate_lock
 from collections import deque
@@ -12,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from .exceptions import ConnectionClosed
+from .keepalive import Keepalive
 from .protocols.base import CloseCode, Message, Protocol, State
 from .reaper import reaper
 from .registry import registry
@@ -21,8 +21,9 @@ logger = logging.getLogger("django_websocket.connection")
 
 # Looking one up in its class costs more than the rest of the comparison.
 _OPEN: Final = State.OPEN
-_CLOSING: Final = State.CLOSING
 
+#: Seconds without bytes after which a read that waits for nothing else looks whether there is something else to do.
+SILENCE: Final = 1.0
 #: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
 MAX_PATIENCE: Final = 20.0
 
@@ -59,10 +60,7 @@ class Connection:
         self._protocol = protocol
         protocol.holds_fault = True
         self._take_over = take_over
-        self._ping_interval = ping_interval if protocol.can_ping else None
-        self._ping_timeout = ping_timeout
-        #: Seconds after a sign of life in which the transport's own patience is near enough to the ping interval.
-        self._calm = 0.0 if self._ping_interval is None else self._ping_interval / 20
+        self._keepalive = Keepalive(ping_interval if protocol.can_ping else None, ping_timeout)
         self._watch = None
         if ping_interval is not None and not protocol.can_ping:
             self._watch = ping_interval, ping_timeout or ping_interval
@@ -85,14 +83,16 @@ class Connection:
         self._reading: Lock
         self._clock: Callable[[], float]
         self._owner: object
-        #: Bytes read since the queue was empty.
+        #: Whether there is nothing to do for a reader but to wait for bytes.
+        self._calm = False
+        #: Bytes taken without waiting since the queue was empty.
         self._backlog = 0
-        #: When bytes came in last; when they were looked for last.
-        self._heard = self._looked = 0.0
-        #: When the keepalive's ping went out that has had no answer.
-        self._pinged: float | None = None
-        self._last_ping: tuple[bytes, float] | None = None
-        self._latency: float | None = None
+        #: When bytes were looked for last without waiting.
+        self._looked = 0.0
+        #: What is left of a frame that could not be sent at once.
+        self._remainder = b""
+        #: Whether something to send was left to the thread that was writing.
+        self._left = False
         #: When the peer's time to answer Close is over; or a view's, to answer what came ahead of a mistake.
         self._close_deadline: float | None = None
         self._requested: int | None = None
@@ -121,11 +121,11 @@ class Connection:
             self._opening.release()
             raise
         sock, received = self._take_over()
-        transport = open_transport(sock, min(self._ping_interval or MAX_PATIENCE, MAX_PATIENCE))
+        transport = open_transport(sock, min(self._keepalive.interval or SILENCE, SILENCE))
         self._clock = transport.clock
         self._owner = transport.current()
         self._mutex, self._writing, self._reading = transport.mutex(), transport.lock(), transport.lock()
-        self._heard = self._looked = self._clock()
+        self._keepalive.heard = self._looked = self._clock()
         self._transport = transport
         if self._watch:
             transport.watch(*self._watch)
@@ -134,6 +134,7 @@ class Connection:
         if received:
             self._feed(received)
         self._complete_handshake(transport)
+        self._heed(wait=True)
         registry.add(self)
         return transport
 
@@ -153,19 +154,21 @@ class Connection:
 
         The caller holds the lock for reading.
         """
-        protocol = self._protocol
-        if protocol.fault is not None:
+        if self._protocol.fault is not None:
             # Whoever waits has taken what came ahead of it.
             self._fail()
             return
         self._backlog = 0
-        self._flush_late()
         try:
+            if self._calm and deadline is None:
+                self._feed(transport.receive())
+                return
+            self._flush_late()
             self._feed(transport.receive(self._patience(deadline)))
-            if protocol.state is not _CLOSING:
+            if self._calm:
                 return
         except TimeoutError:
-            pass
+            self._calm = False
         self._keep_time()
 
     def _look(self, transport: Transport, *, asked: bool = False) -> bool:
@@ -185,6 +188,7 @@ class Connection:
                 if data is None:
                     self._keep_time(wait=False)
                 else:
+                    self._backlog += len(data)
                     self._feed(data, wait=False)
             if protocol.fault is not None and (self._is_late() or (asked and not self._messages)):
                 self._fail(wait=False)
@@ -194,28 +198,35 @@ class Connection:
 
     def _feed(self, data: bytes, *, wait: bool = True) -> None:
         """Take bytes that came in; answers leave at once, or with ``wait=False`` as far as they can."""
-        protocol = self._protocol
-        self._heard = self._looked = self._clock()
-        self._pinged = None
-        self._backlog += len(data)
+        self._keepalive.heard = self._clock()
+        protocol, mutex = self._protocol, self._mutex
         # A with statement takes nearly three times as long.
-        mutex = self._mutex
         mutex.acquire()
         try:
             messages = protocol.receive(data)
         finally:
             mutex.release()
-        if messages:
-            self._messages.extend(messages)
+        self._messages.extend(messages)
+        if protocol.attention or not self._calm:
+            self._heed(wait=wait)
+
+    def _heed(self, *, wait: bool) -> None:
+        """See to what has come in besides messages."""
+        protocol, keepalive, now = self._protocol, self._keepalive, self._clock()
+        keepalive.pinged = None
+        if protocol.attention:
+            protocol.attention = False
+            if protocol.pong is not None:
+                pong, protocol.pong = protocol.pong, None
+                keepalive.note_pong(pong, now)
+            if protocol.fault is not None:
+                self._close_deadline = now + self._close_timeout
+                self._log(logging.WARNING, f"failed with {protocol.fault.code}: {protocol.fault}")
+            elif protocol.error is not None:
+                self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
         if self._has_unsent:
             self._flush(wait=wait)
-        if protocol.pong is not None:
-            self._note_pong()
-        if protocol.fault is not None:
-            self._close_deadline = self._clock() + self._close_timeout
-            self._log(logging.WARNING, f"failed with {protocol.fault.code}: {protocol.fault}")
-        elif protocol.error is not None:
-            self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
+        self._calm = protocol.state is _OPEN and protocol.fault is None and not self._has_unsent
 
     def _fail(self, *, wait: bool = True) -> None:
         """Tell the peer of its mistake."""
@@ -225,76 +236,41 @@ class Connection:
 
     # Time
 
-    def _patience(self, deadline: float | None) -> float | None:
-        """Give the seconds to wait for bytes, ``None`` for the transport's own patience: the ping interval."""
-        now = self._clock()
-        if deadline is None and now - self._heard < self._calm and self._protocol.state is _OPEN:
-            return None
-        if self._protocol.state is State.CLOSING:
-            limit = self._close_deadline
-        elif self._pinged is not None:
-            limit = None if self._ping_timeout is None else self._pinged + self._ping_timeout
-        elif self._ping_interval is None:
-            limit = None
-        else:
-            limit = self._heard + self._ping_interval
-        if limit is None or (deadline is not None and deadline < limit):
-            limit = deadline
-        return None if limit is None else min(max(0.0, limit - now), MAX_PATIENCE)
+    def _patience(self, deadline: float | None) -> float:
+        """Give the seconds to wait for bytes."""
+        limits = (deadline, self._close_deadline if self._protocol.state is State.CLOSING else self._keepalive.due)
+        patience = min((limit for limit in limits if limit is not None), default=None)
+        return MAX_PATIENCE if patience is None else min(max(0.0, patience - self._clock()), MAX_PATIENCE)
 
     def _keep_time(self, *, wait: bool = True) -> None:
         """Do what is due: a ping, or giving up on a peer that gives no sign of life or does not answer Close."""
         self._flush_late(wait=wait)
-        now = self._clock()
+        keepalive, now = self._keepalive, self._clock()
         if self._protocol.state is State.CLOSING:
             if self._is_late():
                 self._lose("the peer did not answer Close")
-        elif self._pinged is not None:
-            if self._ping_timeout is not None and now >= self._pinged + self._ping_timeout:
+        elif keepalive.due is not None and now >= keepalive.due:
+            if keepalive.pinged is not None:
                 self._lose("no sign of life after a ping")
-        elif self._ping_interval is not None and now >= self._heard + self._ping_interval:
-            data = os.urandom(4)
+                return
+            self._calm = False
+            data = keepalive.ping(now)
             with self._mutex:
                 if self._protocol.state is not State.OPEN:
                     return
                 self._protocol.ping(data)
-            self._pinged = now
-            self._last_ping = data, now
             self._flush(wait=wait)
 
     def _is_late(self) -> bool:
         """Tell whether the time that a closing has is over."""
         return self._close_deadline is not None and self._clock() >= self._close_deadline
 
-    def _note_pong(self) -> None:
-        pong, self._protocol.pong = self._protocol.pong, None
-        if self._last_ping is not None and self._last_ping[0] == pong:
-            self._latency = self._clock() - self._last_ping[1]
-            self._last_ping = None
-
     # Sending
-
-    def _transmit(self, call: Callable[[Any], None], argument: object) -> None:
-        protocol, writing, mutex = self._protocol, self._writing, self._mutex
-        writing.acquire()
-        try:
-            mutex.acquire()
-            try:
-                call(argument)
-                data, eof = protocol.data_to_send(), protocol.eof_to_send
-            finally:
-                mutex.release()
-            self._put(data, eof)
-        finally:
-            writing.release()
-            # What other threads have left to this one.
-            if self._has_unsent:
-                self._flush()
 
     @property
     def _has_unsent(self) -> bool:
         protocol = self._protocol
-        return bool(protocol.outgoing) or self._requested is not None or protocol.eof_to_send
+        return bool(protocol.outgoing or self._remainder) or self._requested is not None or protocol.eof_to_send
 
     def _write(self) -> None:
         """Send what the protocol has ready; the caller holds the lock for writing.
@@ -303,17 +279,21 @@ class Connection:
         """
         with self._mutex:
             data, eof = self._protocol.data_to_send(), self._protocol.eof_to_send
-        self._put(data, eof)
+        if data or self._remainder:
+            self._put(data)
+        if eof:
+            self._end_stream()
 
-    def _put(self, data: bytes, eof: bool) -> None:
-        """Send what the protocol has given; the caller holds the lock for writing.
+    def _put(self, data: bytes) -> None:
+        """Send bytes; the caller holds the lock for writing.
 
         :raises ConnectionClosed: the connection is gone.
         """
         assert self._transport is not None
+        if self._remainder:
+            data, self._remainder = self._remainder + data, b""
         try:
-            if data:
-                self._transport.send(data, self._send_timeout)
+            self._transport.send(data, self._send_timeout)
         except TimeoutError:
             self._lose("the client does not read")
         except OSError:
@@ -325,11 +305,13 @@ class Connection:
             self._lose("interrupted while sending")
             raise
         else:
-            if eof:
-                self._protocol.eof_to_send = False
-                self._transport.shutdown(socket.SHUT_WR)
             return
         raise ConnectionClosed(self._protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self._protocol.close_reason)
+
+    def _end_stream(self) -> None:
+        assert self._transport is not None
+        self._protocol.eof_to_send = False
+        self._transport.shutdown(socket.SHUT_WR)
 
     def _flush(self, *, wait: bool = True) -> None:
         """Send what the protocol says by itself. A thread that is sending does it, when it is done, if there is one."""
@@ -337,8 +319,10 @@ class Connection:
             self._flush_now()
             return
         while self._has_unsent:
+            self._left = True
             if not self._writing.acquire(blocking=False):
                 return
+            self._left = False
             try:
                 with self._mutex:
                     self._obey()
@@ -359,24 +343,22 @@ class Connection:
 
         Safe in a signal handler: the thread that it has interrupted may hold any of the locks.
         """
+        self._left = True
         if not self._writing.acquire(blocking=False):
             return
+        self._left = False
         try:
             if not self._mutex.acquire(blocking=False):
                 return
             try:
                 self._obey()
-                data = self._protocol.data_to_send()
+                data = self._remainder + self._protocol.data_to_send()
             finally:
                 self._mutex.release()
             assert self._transport is not None
-            rest = data[self._transport.send_now(data) :] if data else b""
-            if rest:
-                # Before what others have queued meanwhile.
-                self._protocol.outgoing.insert(0, rest)
-            elif self._protocol.eof_to_send:
-                self._protocol.eof_to_send = False
-                self._transport.shutdown(socket.SHUT_WR)
+            self._remainder = data[self._transport.send_now(data) :] if data else b""
+            if not self._remainder and self._protocol.eof_to_send:
+                self._end_stream()
         finally:
             self._writing.release()
 
@@ -391,6 +373,7 @@ class Connection:
         if self._transport is None or self._protocol.state is not State.OPEN:
             return
         self._requested = code
+        self._calm = False
         self._flush_now()
         reaper.add(self)
 
@@ -420,14 +403,17 @@ class Connection:
         # The peer's own mistake comes first.
         self._protocol.fail()
         if self._protocol.state is State.OPEN:
+            self._calm = False
             self._close_deadline = self._clock() + self._close_timeout
             self._protocol.close(code, reason)
 
     def _lose(self, reason: str, level: int = logging.INFO) -> None:
         """Give the connection up."""
         with self._mutex:
+            self._calm = False
             if lost := self._protocol.state is not State.CLOSED:
                 self._protocol.lose()
+                self._remainder = b""
         if self._transport is not None:
             self._transport.shutdown()
         if lost:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from types import EllipsisType
 from typing import Any, Final
 
@@ -75,7 +74,7 @@ class WebSocket(Connection):
     @property
     def latency(self) -> float | None:
         """Seconds that the last answered ping took there and back; ``None`` before the first."""
-        return self._latency
+        return self._keepalive.latency
 
     # Opening
 
@@ -206,14 +205,27 @@ class WebSocket(Connection):
         """
         transport = self._transport or self._open()
         if self._clock() - self._looked > LOOK_INTERVAL:
-            self._look(transport)
-        if not isinstance(message, (str, bytes, bytearray, memoryview)):
+            self._look_again(transport)
+        if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
             try:
                 message = memoryview(message)  # type: ignore[arg-type]
             except TypeError:
                 message = str(message)
-        call = self._protocol.send
-        self._transmit(call if compress is None else partial(call, compress=compress), message)
+        writing = self._writing
+        writing.acquire()
+        try:
+            # Without the mutex: whatever else the protocol is told meanwhile, this goes out ahead of its answer.
+            self._put(self._protocol.encode(message, compress))
+        finally:
+            writing.release()
+            if self._left:
+                self._flush()
+
+    def _look_again(self, transport: Transport) -> None:
+        """Look for what has come in, if that was not done a short time ago."""
+        self._looked = max(self._looked, self._keepalive.heard)
+        if self._clock() - self._looked > LOOK_INTERVAL:
+            self._look(transport)
 
     def send_json(self, obj: object, compress: bool | None = None) -> None:
         """Send ``obj`` as JSON text, with Django's encoder (dates, decimals, UUIDs); the rest as :meth:`send`.
@@ -231,8 +243,13 @@ class WebSocket(Connection):
         :raises UnsupportedFeature: over hixie-75 or hixie-76.
         """
         self._open()
-        self._last_ping = bytes(data) if isinstance(data, (bytes, bytearray, memoryview)) else b"", self._clock()
-        self._transmit(self._protocol.ping, data)
+        with self._writing:
+            with self._mutex:
+                self._protocol.ping(data)
+            self._keepalive.note_ping(bytes(data), self._clock())
+            self._write()
+        if self._left:
+            self._flush()
 
     # Closing
 

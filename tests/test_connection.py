@@ -24,7 +24,7 @@ from types import SimpleNamespace
 import pytest
 
 from django_websocket import connection, websocket
-from django_websocket.connection import MAX_PATIENCE
+from django_websocket.connection import MAX_PATIENCE, SILENCE
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, State
 from django_websocket.protocols.frames import Opcode
@@ -904,8 +904,24 @@ def test_most_waits_need_no_timeout_of_their_own():
     for number in range(10):
         line.say("x", at=START + number)
         ws.wait()
-    assert line.patience == PING_INTERVAL
-    assert set(line.waits) == {PING_INTERVAL}
+    assert line.patience == SILENCE
+    assert set(line.waits) == {SILENCE}
+
+
+def test_after_a_silence_a_wait_is_as_long_as_it_may():
+    ws, line = connect()
+    line.say("x")
+    line.say("y", at=START + 15)
+    assert (ws.wait(), ws.wait()) == ("x", "y")
+    assert line.waits[-2:] == [SILENCE, PING_INTERVAL - SILENCE]
+
+
+def test_a_short_ping_interval_is_shorter_than_a_silence():
+    ws, line = connect(ping_interval=0.25)
+    line.say("x")
+    line.say("y", at=START + 0.3)
+    assert (ws.wait(), ws.wait()) == ("x", "y")
+    assert [opcode for opcode, _ in line.frames] == [Opcode.PING]
 
 
 def test_latency():
@@ -2173,12 +2189,34 @@ def test_what_another_thread_has_left_goes_out_after_a_mistake():
     class Message(str):
         def encode(self, *args):
             # The other thread's part: a ping comes in while this one holds the lock for writing.
-            ws._protocol.receive(ping)
+            ws._feed(ping)
             return super().encode(*args)
 
     with pytest.raises(UnicodeEncodeError):
         ws.send(Message("\ud800"))
     assert line.frames == [(Opcode.PONG, b"hello")]
+
+
+def test_a_close_that_comes_while_another_thread_sends_is_answered_behind_that():
+    ws, line = connect()
+    line.answering = False
+    line.peer.close(1000)
+    close = line.peer.data_to_send()
+    line.on_send = lambda _: ws._feed(close) if not ws.closed else None
+    ws.send("ahead")
+    assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT, Opcode.CLOSE]
+    with pytest.raises(ConnectionClosed):
+        ws.send("behind")
+
+
+def test_the_rest_of_a_frame_goes_ahead_of_what_is_sent_next():
+    ws, line = connect()
+    line.sends_now = 3
+    line.feed(b"\x89\x85\0\0\0\0hello")
+    assert ws.read() is None
+    assert line.sent.endswith(b"\r\n\r\n\x8a\x05h")
+    ws.send("x")
+    assert line.frames == [(Opcode.PONG, b"hello"), (Opcode.TEXT, b"x")]
 
 
 def test_the_first_use_from_two_threads():

@@ -137,6 +137,9 @@ class Protocol(ABC):
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that came in.
         self.pong: bytes | None = None
+        #: Whether something else than messages has come in: control frames, a mistake, the end. So that whoever drives
+        #: the connection need not look for each; who has looked sets it back.
+        self.attention = False
         #: Chunks that wait to be sent; true while :meth:`data_to_send` has something to give.
         self.outgoing: list[bytes] = []
         #: Whether the end of our stream belongs behind what is sent: the connection was failed, or is of a version
@@ -199,16 +202,21 @@ class Protocol(ABC):
         """
 
     @abstractmethod
-    def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
-        """Send a message, ``str`` as text and bytes as binary.
+    def encode(self, message: str | bytes | bytearray | memoryview, compress: bool | None = None) -> bytes:
+        """Give a message as the bytes to send, ``str`` as text and bytes as binary.
 
-        ``compress`` is for connections that have agreed on compression: ``False`` sends this message as it is, ``True``
-        does not ask for its length.
+        They are to be sent, and ahead of what waits in :attr:`outgoing`, a Close perhaps, before anything else is
+        called. ``compress`` is for connections that have agreed on compression: ``False`` sends this message as it is,
+        ``True`` does not ask for its length.
 
         :raises TypeError: neither ``str`` nor bytes-like.
         :raises ConnectionClosed: the state is not ``OPEN``.
         :raises UnsupportedFeature: binary over a version that has text only.
         """
+
+    def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
+        """Send a message, as :meth:`encode` makes it, when its turn comes."""
+        self.outgoing.append(self.encode(message, compress))
 
     @abstractmethod
     def ping(self, data: bytes = b"") -> None:
@@ -259,6 +267,7 @@ class Protocol(ABC):
     def _fail(self, error: ProtocolError) -> None:
         """Fail the connection for a mistake of the peer's, or let it wait for :meth:`fail`."""
         if self.holds_fault and self.state is State.OPEN:
+            self.attention = True
             self.fault = error.with_traceback(None)
         else:
             self._fail_now(error)
@@ -275,6 +284,7 @@ class Protocol(ABC):
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         """Nothing more is taken from the peer."""
+        self.attention = True
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
         self.fault = None

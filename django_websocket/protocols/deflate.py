@@ -202,7 +202,7 @@ class Deflate:
         # With context takeover the peer has to know what later messages refer to.
         return data[:-4] if self._takeover or len(data) - 4 < len(payload) else None
 
-    def inflate(self, data: bytes | bytearray, room: int | None, *, final: bool) -> bytes:
+    def inflate(self, data: bytes, room: int | None, *, final: bool) -> bytes:
         """Inflate a part of a message, the last when it is ``final`` (section 7.2.2).
 
         Gives at most one byte more than ``room``, which is then over the limit, and nothing can follow; ``None`` is no

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import struct
 from typing import Final
 
 from ..exceptions import InvalidData, ProtocolError
@@ -12,6 +13,7 @@ from .masking import apply_mask
 
 #: Section 5.5: bytes of payload in a control frame.
 MAX_CONTROL_SIZE: Final = 125
+NOT_SHORTEST: Final = "a length is not in its shortest form"
 
 
 class Opcode(enum.IntEnum):
@@ -32,6 +34,9 @@ RSV: Final = 0x70
 RSV1: Final = 0x40
 #: Bit of its second byte.
 MASKED: Final = 0x80
+_pack_header: Final = struct.Struct("!BB").pack
+_pack_header_2: Final = struct.Struct("!BBH").pack
+_pack_header_8: Final = struct.Struct("!BBQ").pack
 DATA_OPCODES: Final = frozenset({Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY})
 CONTROL_OPCODES: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 
@@ -39,24 +44,24 @@ CONTROL_OPCODES: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 def build_frame(opcode: int, payload: bytes, *, masked: bool) -> bytes:
     """Give a whole frame, with a fresh key where it is ``masked`` (section 5.3)."""
     size = len(payload)
-    bit, mask = 0, b""
+    bit = 0
     if masked:
-        bit, mask = MASKED, os.urandom(4)
-        payload = apply_mask(payload, mask)
+        mask = os.urandom(4)
+        bit, payload = MASKED, mask + apply_mask(payload, mask)
     if size <= MAX_CONTROL_SIZE:
-        return b"%c%c%b%b" % (FIN | opcode, bit | size, mask, payload)
+        return _pack_header(FIN | opcode, bit | size) + payload
     if size < 1 << 16:
-        return b"%c%c%b%b%b" % (FIN | opcode, bit | 126, size.to_bytes(2, "big"), mask, payload)
-    return b"%c%c%b%b%b" % (FIN | opcode, bit | 127, size.to_bytes(8, "big"), mask, payload)
+        return _pack_header_2(FIN | opcode, bit | 126, size) + payload
+    return _pack_header_8(FIN | opcode, bit | 127, size) + payload
 
 
-def extended_length(data: bytes) -> int:
-    """Give an extended payload length of 2 or 8 bytes (section 5.2)."""
+def long_length(data: bytes) -> int:
+    """Give an extended payload length of 8 bytes (section 5.2)."""
     length = int.from_bytes(data, "big")
     if length >> 63:
         raise ProtocolError("the most significant bit of a length is set")
-    if length < (126 if len(data) == 2 else 1 << 16):
-        raise ProtocolError("a length is not in its shortest form")
+    if length < 1 << 16:
+        raise ProtocolError(NOT_SHORTEST)
     return length
 
 

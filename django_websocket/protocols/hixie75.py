@@ -239,13 +239,12 @@ class Hixie75(Protocol):
 
     # Frames that go out
 
-    def send(
+    def encode(
         self,
         message: str | bytes | bytearray | memoryview,
-        *,
         compress: bool | None = None,  # noqa: ARG002
-    ) -> None:
-        """Send a text message.
+    ) -> bytes:
+        """Give a text message as the bytes to send.
 
         :raises UnsupportedFeature: ``message`` is not ``str``.
         """
@@ -253,7 +252,7 @@ class Hixie75(Protocol):
             raise UnsupportedFeature(f"hixie-{self.version} carries text only, not {type(message).__name__}")
         self._check_open()
         # UTF-8 never has the terminator's byte.
-        self.outgoing.append(b"\x00%b\xff" % message.encode())
+        return b"\x00%b\xff" % message.encode()
 
     def ping(self, data: bytes = b"") -> None:  # noqa: ARG002
         """:raises UnsupportedFeature: always."""

@@ -8,6 +8,7 @@ import codecs
 import hashlib
 import hmac
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar, Final
@@ -21,21 +22,22 @@ from .frames import (
     FIN,
     MASKED,
     MAX_CONTROL_SIZE,
+    NOT_SHORTEST,
     RSV,
     RSV1,
     Opcode,
     build_frame,
-    extended_length,
+    long_length,
     parse_close,
 )
 from .http import Request, check_extensions, check_upgrade, header_lines, parse_tokens, reflectable, tokens
 from .masking import apply_mask
 
 # Plain numbers: looking one up in its enumeration takes longer than to compare it.
+_TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
 _WHOLE_TEXT: Final = FIN | int(Opcode.TEXT)
 _WHOLE_BINARY: Final = FIN | int(Opcode.BINARY)
-_WHOLE: Final = (_WHOLE_TEXT, _WHOLE_BINARY)
 _OPEN: Final = State.OPEN
 
 #: Section 1.3
@@ -160,7 +162,8 @@ class RFC6455(Protocol):
     _rest: bytes = b""
     #: Payload bytes that the data frame being read still lacks.
     _missing: int = 0
-    _mask: bytes | None = None
+    #: Its mask, turned to where the next byte of it comes; empty where there is none.
+    _mask: bytes = b""
     _final: bool = True
     #: TEXT or BINARY while a message is unfinished.
     _opcode: int | None = None
@@ -198,51 +201,58 @@ class RFC6455(Protocol):
 
     def _parse(self, data: bytes, messages: list[Message]) -> None:
         """Parse all frames of ``data``; messages go to ``messages``."""
-        position, size = 0, len(data)
+        position, client, limit = 0, self.client, self.max_message_size
+        if limit is None:
+            limit = sys.maxsize
         if self._missing:
             position = self._continue_frame(data, messages)
         elif self._rest:
             data = self._rest + data
-            size = len(data)
+        size = len(data)
         while size - position >= 2:
             first, second = data[position], data[position + 1]
+            whole = first == _WHOLE_TEXT or first == _WHOLE_BINARY  # noqa: PLR1714 - takes a third of the time
             # A whole message has nothing in its header that could be wrong but its mask.
-            if first not in _WHOLE or self._opcode is not None or (second < MASKED) is not self.client:
+            if not whole or self._opcode is not None or (second < MASKED) is not client:
                 self._check_header(first, second)
             start, length = position + 2, second & 0x7F
             if length > MAX_CONTROL_SIZE:
-                width = 2 if length == 126 else 8
-                start += width
+                start += 2 if length == 126 else 8
                 if start > size:
                     break
-                length = extended_length(data[start - width : start])
+                if length == 126:
+                    length = data[position + 2] << 8 | data[position + 3]
+                    if length <= MAX_CONTROL_SIZE:
+                        raise ProtocolError(NOT_SHORTEST)
+                else:
+                    length = long_length(data[position + 2 : start])
             opcode = first & 0x0F
-            if opcode <= _BINARY:
+            if opcode <= _BINARY and (not whole or length > limit):
                 self._check_limits(length)
-            mask = None
-            if not self.client:
+            if not client:
                 start += 4
                 if start > size:
                     break
-                mask = data[start - 4 : start]
             stop = start + length
             if stop > size:
                 if opcode > _BINARY:
                     break
-                self._begin_frame(first, mask, data[start:], stop - size)
+                self._begin_frame(
+                    first, b"" if client else data[start - 4 : start], memoryview(data)[start:], stop - size
+                )
                 position = size
                 break
             position = stop
-            payload = data[start:stop] if mask is None else apply_mask(data[start:stop], mask)
+            payload = data[start:stop] if client else apply_mask(data[start:stop], data[start - 4 : start])
             if first == _WHOLE_TEXT:
-                messages.append(str(payload, "utf-8"))
+                messages.append(payload.decode())
             elif first == _WHOLE_BINARY:
-                messages.append(bytes(payload))
+                messages.append(payload)
             elif opcode <= _BINARY:
-                self._begin_frame(first, None, payload, 0)
+                self._begin_frame(first, b"", payload, 0)
                 self._end_frame(messages)
             else:
-                self._receive_control(opcode, bytes(payload))
+                self._receive_control(opcode, payload)
                 if self.state is State.CLOSED:
                     return
         self._rest = data[position:]
@@ -276,7 +286,7 @@ class RFC6455(Protocol):
         if self.max_message_size is not None and length > self.max_message_size and not self._compressed:
             raise MessageTooBig("a message is too big")
 
-    def _begin_frame(self, first: int, mask: bytes | None, payload: bytes | bytearray, missing: int) -> None:
+    def _begin_frame(self, first: int, mask: bytes, payload: bytes | memoryview, missing: int) -> None:
         """Take the beginning of a data frame that is not a whole message."""
         if self._opcode is None:
             self._opcode = first & 0x0F
@@ -291,19 +301,21 @@ class RFC6455(Protocol):
 
     def _continue_frame(self, data: bytes, messages: list[Message]) -> int:
         """Take payload that a data frame lacked from the front of ``data``; give where it ends."""
-        payload = data[: self._missing]
+        payload = data if len(data) <= self._missing else data[: self._missing]
         self._missing -= len(payload)
         self._extend(payload)
         if not self._missing:
             self._end_frame(messages)
         return len(payload)
 
-    def _extend(self, payload: bytes | bytearray) -> None:
+    def _extend(self, payload: bytes | memoryview) -> None:
         """Unmask and inflate ``payload``, validate it where it is text (section 8.1), and keep it."""
-        if self._mask is not None:
+        if mask := self._mask:
             turn = len(payload) % 4
-            payload = apply_mask(payload, self._mask)
-            self._mask = self._mask[turn:] + self._mask[:turn]
+            self._mask = mask[turn:] + mask[:turn]
+            payload = apply_mask(payload, mask)
+        else:
+            payload = bytes(payload)
         if self._compressed:
             payload = self._inflate(payload)
         if self._opcode == Opcode.TEXT:
@@ -317,7 +329,7 @@ class RFC6455(Protocol):
         if self._compressed and self.max_message_size is not None and len(self._payload) > self.max_message_size:
             raise MessageTooBig("a message is too big")
 
-    def _inflate(self, payload: bytes | bytearray) -> bytes:
+    def _inflate(self, payload: bytes) -> bytes:
         """Inflate the payload of a compressed message, as far as the limit goes and one byte further."""
         assert self._deflate is not None
         room = None if self.max_message_size is None else self.max_message_size - len(self._payload)
@@ -333,6 +345,7 @@ class RFC6455(Protocol):
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         """Take a control frame (section 5.5)."""
+        self.attention = True
         if opcode == Opcode.PONG:
             self.pong = payload
         elif opcode == Opcode.CLOSE:
@@ -358,21 +371,22 @@ class RFC6455(Protocol):
 
     # Frames that go out
 
-    def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
-        """Send a message in one frame."""
+    def encode(self, message: str | bytes | bytearray | memoryview, compress: bool | None = None) -> bytes:
+        """Give a message as one frame."""
         if isinstance(message, str):
-            opcode, payload = Opcode.TEXT, message.encode()
+            opcode, payload = _TEXT, message.encode()
         elif isinstance(message, (bytes, bytearray, memoryview)):
-            opcode, payload = Opcode.BINARY, bytes(message)
+            opcode, payload = _BINARY, bytes(message)
         else:
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
-        self._check_open()
-        if self._deflate is not None:
-            compressed = self._deflate.compress(payload, compress)
+        if self.state is not _OPEN:
+            raise self.closed_error()
+        # Another thread may be receiving the end of the connection, which drops it.
+        if (deflate := self._deflate) is not None:
+            compressed = deflate.compress(payload, compress)
             if compressed is not None:
-                self._queue(opcode | RSV1, compressed)
-                return
-        self._queue(opcode, payload)
+                opcode, payload = opcode | RSV1, compressed
+        return build_frame(opcode, payload, masked=self.client)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).

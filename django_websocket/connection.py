@@ -10,9 +10,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from .exceptions import ConnectionClosed
+from .exceptions import ConnectionClosed, PolicyViolation
 from .keepalive import Keepalive
 from .protocols.base import CloseCode, Message, Protocol, State
+from .rates import Allowance
 from .reaper import reaper
 from .registry import registry
 from .transports import READ_SIZE, Lock, Transport, open_transport
@@ -26,6 +27,9 @@ _OPEN: Final = State.OPEN
 SILENCE: Final = 1.0
 #: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
 MAX_PATIENCE: Final = 20.0
+#: Control frames that a peer may send a second, and how many more at once: each costs an answer, or time.
+CONTROL_RATE: Final = 100
+CONTROL_BURST: Final = 200
 
 
 class Connection:
@@ -64,6 +68,7 @@ class Connection:
         self._watch = None
         if ping_interval is not None and not protocol.can_ping:
             self._watch = ping_interval, ping_timeout or ping_interval
+        self._control_frames = Allowance(CONTROL_RATE, CONTROL_BURST)
         self._send_timeout = send_timeout
         self._close_timeout = close_timeout
         self._handshake_timeout = handshake_timeout
@@ -208,14 +213,19 @@ class Connection:
             mutex.release()
         self._messages.extend(messages)
         if protocol.attention or not self._calm:
-            self._heed(wait=wait)
+            self._heed(wait=wait, caught_up=len(data) < READ_SIZE)
 
-    def _heed(self, *, wait: bool) -> None:
-        """See to what has come in besides messages."""
+    def _heed(self, *, wait: bool, caught_up: bool = True) -> None:
+        """See to what has come in besides messages; ``caught_up`` if there was no more of it at the moment."""
         protocol, keepalive, now = self._protocol, self._keepalive, self._clock()
         keepalive.pinged = None
         if protocol.attention:
             protocol.attention = False
+            if protocol.control_frames:
+                frames, protocol.control_frames = protocol.control_frames, 0
+                if not self._control_frames.take(frames, now, caught_up=caught_up):
+                    with self._mutex:
+                        protocol.fail(PolicyViolation("too many control frames"))
             if protocol.pong is not None:
                 pong, protocol.pong = protocol.pong, None
                 keepalive.note_pong(pong, now)

@@ -1,10 +1,11 @@
-"""When a silent peer is pinged, and when it is given up: the arithmetic alone."""
+"""Pings, and how often something may happen: the arithmetic alone."""
 
 from __future__ import annotations
 
 import pytest
 
 from django_websocket.keepalive import Keepalive
+from django_websocket.rates import Allowance
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,23 @@ def test_a_later_ping_takes_the_place_of_an_earlier():
     assert keepalive.latency is None
     keepalive.note_pong(b"mine", 104.0)
     assert keepalive.latency == 2.0
+
+
+def test_allowance():
+    allowance = Allowance(10, 20)
+    assert allowance.take(20, 100.0)
+    assert not allowance.take(1, 100.0)
+    assert allowance.take(10, 101.0)
+    assert not allowance.take(1, 101.05)
+    # However long nothing is taken, no more than the burst is left over; but what came meanwhile may have.
+    assert allowance.take(980, 200.0)
+    assert not allowance.take(21, 200.0)
+
+
+def test_allowance_for_what_has_lain_there():
+    allowance = Allowance(10, 20)
+    assert allowance.take(0, 100.0)
+    for _ in range(10):
+        assert allowance.take(100, 200.0, caught_up=False)
+    assert allowance.take(0, 200.0)
+    assert not allowance.take(21, 200.0)

@@ -137,6 +137,8 @@ class Protocol(ABC):
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that came in.
         self.pong: bytes | None = None
+        #: How many control frames have come in; who counts them sets it back.
+        self.control_frames = 0
         #: Whether something else than messages has come in: control frames, a mistake, the end. So that whoever drives
         #: the connection need not look for each; who has looked sets it back.
         self.attention = False
@@ -233,10 +235,14 @@ class Protocol(ABC):
         :raises ValueError: a code that may not be sent, or a reason over 123 bytes of UTF-8.
         """
 
-    def fail(self) -> None:
-        """Fail the connection for the :attr:`fault` that waits, if there is one (RFC 6455 section 7.1.7)."""
-        if self.fault is not None:
-            self._fail_now(self.fault)
+    def fail(self, error: ProtocolError | None = None) -> None:
+        """Fail the connection for the :attr:`fault` that waits, or else for ``error`` (RFC 6455 section 7.1.7).
+
+        Does nothing where there is neither, or the connection is closed.
+        """
+        error = self.fault or error
+        if error is not None and self.state is not State.CLOSED:
+            self._fail_now(error)
 
     def data_to_send(self) -> bytes:
         """Give all bytes to send now, and forget them."""

@@ -346,6 +346,7 @@ class RFC6455(Protocol):
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         """Take a control frame (section 5.5)."""
         self.attention = True
+        self.control_frames += 1
         if opcode == Opcode.PONG:
             self.pong = payload
         elif opcode == Opcode.CLOSE:

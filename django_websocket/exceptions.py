@@ -32,13 +32,16 @@ class HandshakeError(WebSocketError, ValueError):
 
     ``status`` is the HTTP status to answer with (400 unless said otherwise) and ``headers`` the
     ``(name, value)`` pairs that belong on that answer. The text is one line, fit for the peer: it
-    never repeats what the peer sent.
+    never repeats what the peer sent. That may stand in ``detail``, as it came: whoever logs it has to escape it.
     """
 
-    def __init__(self, reason: str, *, status: int = 400, headers: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self, reason: str, *, status: int = 400, headers: Iterable[tuple[str, str]] = (), detail: str = ""
+    ) -> None:
         super().__init__(reason)
         self.status = status
         self.headers = tuple(headers)
+        self.detail = detail
 
 
 #: The name this error had in django-websocket 0.3.

@@ -32,6 +32,8 @@ MARKS: Final = ("accept_websocket", "require_websocket")
 OPTIONS: Final = "websocket_options"
 #: Seconds after which a client that found no room may come again.
 RETRY_AFTER: Final = 5
+#: Characters that one thing a client has sent gets in the log: a line of it is to stay one that can be read.
+MAX_LOGGED: Final = 200
 NOT_PLAIN: Final = "this address takes WebSockets only"
 BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
@@ -309,10 +311,11 @@ def _refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WA
     """Give the answer for a refused request, and log it."""
     logger.log(
         level,
-        "WebSocket refused with %d at %s: %s",
+        "WebSocket refused with %d at %s: %s%s",
         error.status,
         _printable(request.path),
         error,
+        error.detail and f" ({_printable(error.detail)})",
         extra={"status_code": error.status, "request": request},
     )
     response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
@@ -329,9 +332,10 @@ def _unavailable(reason: str) -> HandshakeError:
     return HandshakeError(reason, status=503, headers=[("Retry-After", str(RETRY_AFTER))])
 
 
-def _printable(path: str) -> str:
-    """Give a path fit for a log: it may have been sent with anything in it."""
-    return ascii(path)[1:-1]
+def _printable(text: str) -> str:
+    """Give what a client has sent fit for a log: it may be anything, and of any length."""
+    printable = ascii(text[:MAX_LOGGED])[1:-1]
+    return printable if len(printable) <= MAX_LOGGED and len(text) <= MAX_LOGGED else f"{printable[:MAX_LOGGED]}..."
 
 
 def _yes() -> bool:

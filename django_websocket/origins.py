@@ -59,7 +59,8 @@ def check_origin(
     origins, ``"*"`` among them allows every origin; ``None`` allows the request's own and those of
     ``trusted``. ``require`` refuses requests without an Origin.
 
-    :raises HandshakeError: not allowed (403). The text never repeats what the peer sent.
+    :raises HandshakeError: not allowed (403). The text never repeats what the peer sent; the ``detail`` for the log
+        does, and names the origin that it was compared with.
     """
     if origin is None:
         if require:
@@ -67,14 +68,17 @@ def check_origin(
         return
     source = _parse(origin)
     if source is None or source.host.startswith("*"):
-        raise HandshakeError("the Origin header is malformed", status=403)
+        raise HandshakeError("the Origin header is malformed", status=403, detail=f"it says {origin}")
+    detail = f"the page is of {origin}"
     if allowed is None:
-        own = _parse(f"{'https' if secure else 'http'}://{host}")
-        good = source == own or _covers(tuple(trusted), source)
+        own = f"{'https' if secure else 'http'}://{host}"
+        # What is wrong behind a proxy that ends TLS, mostly: this site takes itself for http.
+        detail = f"this site is {own}, {detail}"
+        good = source == _parse(own) or _covers(tuple(trusted), source)
     else:
         good = "*" in allowed or _covers(tuple(allowed), source)
     if not good:
-        raise HandshakeError("the Origin is not allowed", status=403)
+        raise HandshakeError("the Origin is not allowed", status=403, detail=detail)
 
 
 def parse_listed(text: str) -> Origin | None:

@@ -372,6 +372,8 @@ class Fault:
     draining: bool = False
     full: bool = False
     level: int = logging.WARNING
+    #: What only the log says.
+    detail: str = ""
 
     def and_also(self, other):
         """Give a request with the faults of both; the word is this one's."""
@@ -390,7 +392,12 @@ FAULTS = {
     "malformed": Fault(NO_KEY, changes={"HTTP_SEC_WEBSOCKET_KEY": "x"}),
     "view": Fault("this address takes no WebSockets", path="/plain/"),
     "host": Fault("the Host header is missing, malformed or not allowed", changes={"HTTP_HOST": None}),
-    "origin": Fault("the Origin is not allowed", 403, changes={"HTTP_ORIGIN": "https://evil.example"}),
+    "origin": Fault(
+        "the Origin is not allowed",
+        403,
+        changes={"HTTP_ORIGIN": "https://evil.example"},
+        detail=" (this site is http://testserver, the page is of https://evil.example)",
+    ),
     "no socket": Fault(
         f"this server gives no access to its sockets; {servers._WORKING}",
         link=False,
@@ -426,7 +433,8 @@ class TestOrder:
             assert response.headers.get("Retry-After") == ("5" if fault.status == 503 else None)
             (record,) = records(caplog)
             assert record.levelno == fault.level
-            assert record.getMessage() == f"WebSocket refused with {fault.status} at {fault.path}: {fault.text}"
+            text = f"{fault.text}{fault.detail}"
+            assert record.getMessage() == f"WebSocket refused with {fault.status} at {fault.path}: {text}"
             assert (record.status_code, record.request.path) == (fault.status, fault.path)
             assert link.ends == ["end"] * fault.link
 
@@ -565,10 +573,53 @@ class TestOrigins:
         assert attempt("/unreachable/", **changes, HTTP_ORIGIN="http://testserver").status_code == 400
 
     def test_forwarded_protocol(self, client, settings):
+        """Behind a proxy that ends TLS the page's scheme is another than the request's."""
         changes = {"HTTP_ORIGIN": "https://testserver", "HTTP_X_FORWARDED_PROTO": "https"}
         assert attempt("/unreachable/", **changes).status_code == 403
         settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
         assert attempt("/status/204/", **changes).status_code == 204
+        assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
+        assert attempt("/unreachable/", **{**changes, "HTTP_X_FORWARDED_PROTO": "http"}).status_code == 403
+
+    def test_forwarded_host(self, client, settings):
+        """Only where the project says that its proxy may be believed."""
+        settings.ALLOWED_HOSTS = ["testserver", "public.example"]
+        changes = {"HTTP_ORIGIN": "http://public.example", "HTTP_X_FORWARDED_HOST": "public.example"}
+        assert attempt("/unreachable/", **changes).status_code == 403
+        assert attempt("/status/204/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 204
+        settings.USE_X_FORWARDED_HOST = True
+        assert attempt("/status/204/", **changes).status_code == 204
+        assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
+
+    @pytest.mark.parametrize("host", ["evil.example", "public.example, evil.example", "public.example@evil", ""])
+    def test_forwarded_host_that_is_bad(self, client, settings, host):
+        settings.ALLOWED_HOSTS = ["testserver", "public.example"]
+        settings.USE_X_FORWARDED_HOST = True
+        changes = {"HTTP_ORIGIN": "http://public.example", "HTTP_X_FORWARDED_HOST": host}
+        assert attempt("/unreachable/", **changes).status_code == 400
+
+    def test_the_log_names_both(self, client, caplog):
+        """A proxy that does not say it ends TLS is found by this line."""
+        attempt("/unreachable/", HTTP_ORIGIN="https://testserver")
+        (record,) = records(caplog)
+        assert record.getMessage() == (
+            "WebSocket refused with 403 at /unreachable/: the Origin is not allowed "
+            "(this site is http://testserver, the page is of https://testserver)"
+        )
+
+    def test_the_log_names_the_page_where_origins_are_listed(self, client, settings, caplog):
+        settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
+        attempt("/unreachable/", HTTP_ORIGIN="http://testserver")
+        (record,) = records(caplog)
+        assert record.getMessage().endswith("the Origin is not allowed (the page is of http://testserver)")
+
+    @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
+    def test_the_log_shortens_it(self, client, caplog, letter):
+        attempt("/unreachable/", HTTP_ORIGIN=letter * 10_240)
+        (record,) = records(caplog)
+        assert "the Origin header is malformed (it says " in record.getMessage()
+        assert record.getMessage().endswith("...)")
+        assert len(record.getMessage()) < 300
 
 
 class TestNothingIsReflected:
@@ -594,7 +645,8 @@ class TestNothingIsReflected:
         assert "evil" not in response.serialize().decode() + response.headers.get("Location", "")
         assert response.content.count(b"\n") == 1
         (record,) = records(caplog)
-        assert "evil" not in record.getMessage()
+        assert record.getMessage().isascii()
+        assert record.getMessage().isprintable()
 
     @pytest.mark.parametrize("name", ["HTTP_ORIGIN", "HTTP_SEC_WEBSOCKET_KEY1", "HTTP_SEC_WEBSOCKET_PROTOCOL"])
     def test_headers_of_hixie76(self, client, caplog, name):
@@ -609,6 +661,11 @@ class TestNothingIsReflected:
         assert record.getMessage() == (
             r"WebSocket refused with 400 at /any/\n\x1b[31m\r\nforged line\u2028\xe9/: " + NO_KEY
         )
+
+    def test_the_path_is_shortened_in_the_log(self, client, caplog):
+        attempt(f"/any/{'a' * 10_000}/", HTTP_SEC_WEBSOCKET_KEY="x")
+        (record,) = records(caplog)
+        assert len(record.getMessage()) < 300
 
     def test_the_path_is_escaped_in_the_log_of_a_connection(self, client, caplog, wire):
         wire("/listen/%0Aforged/", b"", b"\xff\xff")

@@ -99,6 +99,24 @@ class TestOwnOrigin:
     def test_another_origin(self, origin):
         assert refusal(origin) == NOT_ALLOWED
 
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "localhost",
+            "127.0.0.1.",
+            "127.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[::7f00:1]",
+        ],
+    )
+    def test_another_name_of_our_own_address(self, name):
+        """Nobody is asked what a name means: DNS is the attacker's too."""
+        assert refusal(f"http://{name}:8000", host="127.0.0.1:8000") == NOT_ALLOWED
+
     def test_localhost_is_no_prefix(self):
         assert refusal("http://localhost.attacker.tld:8000", host="localhost:8000") == NOT_ALLOWED
         assert refusal("http://localhost:80000", host="localhost:8000") == MALFORMED

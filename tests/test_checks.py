@@ -1,17 +1,21 @@
 from __future__ import annotations
 
-import re
+import ast
 import sys
-from pathlib import Path
 
 import pytest
-from django.core.checks import Tags, run_checks
+from django.core.checks import WARNING, Tags, run_checks
 
 from django_websocket import checks
+from django_websocket.checks.settings import _SETTING_IDS
 from django_websocket.conf import Conf, Setting
 
 OURS = "django_websocket.middleware.WebSocketMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"
+SECURITY = "django.middleware.security.SecurityMiddleware"
+#: What is said of the defaults.
+DEFAULTS = ["I203", "I209"]
+MIB = 1024 * 1024
 
 
 def ids(*, deploy=False):
@@ -24,40 +28,45 @@ def ids(*, deploy=False):
     )
 
 
+def with_defaults(*numbers):
+    """Give the ids of a deployment that has nothing else to be said of."""
+    return sorted([*DEFAULTS, *numbers])
+
+
 def test_silent_by_default():
     assert ids() == []
 
 
 def test_deployment_by_default():
-    assert ids(deploy=True) == ["I203"]
-
-
-def test_the_table_is_complete():
-    documented = set(re.findall(r"^[EWI]\d{3}", checks.__doc__, re.MULTILINE))
-    code = Path(checks.__file__).read_text(encoding="utf-8").removeprefix(f'"""{checks.__doc__}"""')
-    assert documented == set(re.findall(r"\b[EWI]\d{3}\b", code))
+    assert ids(deploy=True) == DEFAULTS
+    assert [message.is_serious(WARNING) for message in checks.check_deployment()] == [False, False]
 
 
 class TestSettings:
     def test_every_setting_has_an_id_of_its_own(self):
         settings = {name for name, value in vars(Conf).items() if isinstance(value, Setting)}
-        assert checks._SETTING_IDS.keys() == settings
-        assert len(set(checks._SETTING_IDS.values())) == len(settings)
+        assert _SETTING_IDS.keys() == settings
+        assert len(set(_SETTING_IDS.values())) == len(settings)
 
-    @pytest.mark.parametrize(("name", "number"), checks._SETTING_IDS.items())
+    @pytest.mark.parametrize(("name", "number"), _SETTING_IDS.items())
     def test_bad_value(self, settings, name, number):
         setattr(settings, f"WEBSOCKET_{name.upper()}", "20s")
         assert ids() == [number]
         (message,) = checks.check_settings()
         assert message.msg.startswith(f"WEBSOCKET_{name.upper()} must be ")
-        assert message.is_serious()
+        assert message.is_serious(WARNING)
 
     @pytest.mark.parametrize(
         ("name", "expected"),
         [
-            ("allowed_origins", ["E003", "I203"]),
-            ("max_message_size", ["E005", "I203"]),
-            ("protocols", ["E002"]),
+            ("allowed_origins", with_defaults("E003")),
+            ("max_message_size", with_defaults("E005")),
+            ("max_fragments", with_defaults("E006")),
+            ("ping_interval", with_defaults("E007")),
+            ("ping_timeout", with_defaults("E008")),
+            ("compression", with_defaults("E014")),
+            ("protocols", ["E002", "I209"]),
+            ("require_origin", ["E004", "I203"]),
         ],
     )
     def test_bad_value_in_deployment(self, settings, name, expected):
@@ -147,29 +156,102 @@ class TestDeployment:
     def test_is_security(self):
         assert checks.check_deployment.tags == (Tags.security,)
 
-    def test_every_origin(self, settings):
-        settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.com", "*"]
-        assert ids(deploy=True) == ["I203", "W201"]
+    @pytest.mark.parametrize(
+        ("number", "values"),
+        [
+            ("W201", {"WEBSOCKET_ALLOWED_ORIGINS": ["https://example.com", "*"]}),
+            ("W202", {"WEBSOCKET_MAX_MESSAGE_SIZE": None}),
+            ("W202", {"WEBSOCKET_MAX_MESSAGE_SIZE": 16 * MIB + 1}),
+            ("W205", {"WEBSOCKET_MAX_FRAGMENTS": None}),
+            ("W206", {"WEBSOCKET_PING_INTERVAL": None}),
+            ("W206", {"WEBSOCKET_PING_INTERVAL": 60}),
+            ("W207", {"WEBSOCKET_PING_TIMEOUT": None}),
+            ("W208", {"WEBSOCKET_COMPRESSION": True}),
+            ("W208", {"WEBSOCKET_COMPRESSION": {"level": 1}}),
+            ("W210", {"ALLOWED_HOSTS": ["*"]}),
+            ("W210", {"ALLOWED_HOSTS": ["example.com", "*"]}),
+            ("W211", {"USE_X_FORWARDED_HOST": True}),
+            ("W212", {"SESSION_COOKIE_SAMESITE": "None", "CSRF_TRUSTED_ORIGINS": ["https://example.com"]}),
+            ("W212", {"SESSION_COOKIE_SAMESITE": "none", "WEBSOCKET_ALLOWED_ORIGINS": ["https://example.com"]}),
+            ("W213", {"SECURE_SSL_REDIRECT": True, "MIDDLEWARE": [OURS, SECURITY]}),
+        ],
+    )
+    def test_bad(self, settings, number, values):
+        for name, value in values.items():
+            setattr(settings, name, value)
+        assert ids(deploy=True) == with_defaults(number)
         assert ids() == []
+        (message,) = (message for message in checks.check_deployment() if message.id.endswith(number))
+        assert message.is_serious(WARNING)
+        assert message.msg.endswith(".")
+        assert message.hint
 
-    def test_some_origins(self, settings):
-        settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.com", "https://*.example.com"]
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {"WEBSOCKET_ALLOWED_ORIGINS": ["https://example.com", "https://*.example.com"]},
+            {"WEBSOCKET_ALLOWED_ORIGINS": []},
+            {"WEBSOCKET_MAX_MESSAGE_SIZE": 16 * MIB},
+            {"WEBSOCKET_MAX_FRAGMENTS": 100_000},
+            {"WEBSOCKET_PING_INTERVAL": 59.9},
+            {"WEBSOCKET_PING_TIMEOUT": 3600},
+            {"WEBSOCKET_COMPRESSION": False},
+            # Any host, but not any origin.
+            {"ALLOWED_HOSTS": ["*"], "WEBSOCKET_ALLOWED_ORIGINS": ["https://example.com"]},
+            {"ALLOWED_HOSTS": [".example.com"]},
+            {"USE_X_FORWARDED_HOST": True, "WEBSOCKET_ALLOWED_ORIGINS": ["https://example.com"]},
+            {"SESSION_COOKIE_SAMESITE": "None"},
+            {
+                "SESSION_COOKIE_SAMESITE": "None",
+                "WEBSOCKET_ALLOWED_ORIGINS": [],
+                "CSRF_TRUSTED_ORIGINS": ["https://example.com"],
+            },
+            {"SESSION_COOKIE_SAMESITE": "Lax", "CSRF_TRUSTED_ORIGINS": ["https://example.com"]},
+            {"SESSION_COOKIE_SAMESITE": False, "CSRF_TRUSTED_ORIGINS": ["https://example.com"]},
+            {"SESSION_COOKIE_SAMESITE": None, "CSRF_TRUSTED_ORIGINS": ["https://example.com"]},
+            {
+                "SECURE_SSL_REDIRECT": True,
+                "SECURE_PROXY_SSL_HEADER": ("HTTP_X_FORWARDED_PROTO", "https"),
+                "MIDDLEWARE": [OURS, SECURITY],
+            },
+            {"SECURE_SSL_REDIRECT": False, "MIDDLEWARE": [OURS, SECURITY]},
+            # Nobody redirects.
+            {"SECURE_SSL_REDIRECT": True, "MIDDLEWARE": [OURS]},
+        ],
+    )
+    def test_good(self, settings, values):
+        for name, value in values.items():
+            setattr(settings, name, value)
+        assert ids(deploy=True) == DEFAULTS
+
+    def test_the_value_is_named(self, settings):
+        settings.WEBSOCKET_MAX_MESSAGE_SIZE = 32 * MIB
+        settings.WEBSOCKET_PING_INTERVAL = 90
+        messages = {message.id.partition(".")[2]: message.msg for message in checks.check_deployment()}
+        assert messages["W202"].startswith("WEBSOCKET_MAX_MESSAGE_SIZE is 33554432 bytes: ")
+        assert messages["W206"].startswith("WEBSOCKET_PING_INTERVAL is 90: ")
+
+    def test_origin_required(self, settings):
+        settings.WEBSOCKET_REQUIRE_ORIGIN = True
         assert ids(deploy=True) == ["I203"]
-
-    def test_messages_of_any_size(self, settings):
-        settings.WEBSOCKET_MAX_MESSAGE_SIZE = None
-        assert ids(deploy=True) == ["I203", "W202"]
-        assert ids() == []
 
     @pytest.mark.parametrize("old", ["hixie76.Hixie76", "hixie75.Hixie75"])
     def test_old_versions(self, settings, old):
         settings.WEBSOCKET_PROTOCOLS = ["django_websocket.protocols.rfc6455.RFC6455"]
-        assert ids(deploy=True) == []
+        assert ids(deploy=True) == ["I209"]
         settings.WEBSOCKET_PROTOCOLS += [f"django_websocket.protocols.{old}"]
-        (message,) = checks.check_deployment()
-        assert message.id == "django_websocket.I203"
+        (message,) = (message for message in checks.check_deployment() if message.id == "django_websocket.I203")
         assert f"({old.partition('.')[2]})" in message.msg
-        assert not message.is_serious()
+
+    def test_the_hint_switches_old_versions_off(self, settings):
+        (message,) = (message for message in checks.check_deployment() if message.id == "django_websocket.I203")
+        name, _, value = message.hint.partition(": ")[2].partition(" = ")
+        setattr(settings, name, ast.literal_eval(value))
+        assert ids(deploy=True) == ["I209"]
+
+    def test_silenced(self, settings):
+        settings.SILENCED_SYSTEM_CHECKS = [f"django_websocket.{number}" for number in DEFAULTS]
+        assert all(message.is_silenced() for message in checks.check_deployment())
 
 
 class TestASGI:
@@ -191,7 +273,7 @@ class TestASGI:
 
     def test_application(self, settings):
         settings.ASGI_APPLICATION = "project.asgi.application"
-        assert ids(deploy=True) == ["I203", "W204"]
+        assert ids(deploy=True) == with_defaults("W204")
         assert ids() == []
         (message,) = checks.check_asgi()
         assert message.msg.startswith("ASGI_APPLICATION is set: ")
@@ -199,7 +281,7 @@ class TestASGI:
     def test_daphne(self, settings, daphne):
         """Behind ours, its runserver is no concern of W103."""
         settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, daphne]
-        assert ids(deploy=True) == ["I203", "W204"]
+        assert ids(deploy=True) == with_defaults("W204")
         (message,) = checks.check_asgi()
         assert message.msg.startswith("'daphne' is in INSTALLED_APPS: ")
 

@@ -260,6 +260,13 @@ def test_the_checks_find_nothing():
     assert run.returncode == 0, run.stderr
 
 
+def test_the_checks_of_production_warn_of_nothing_of_ours():
+    key = "".join(map(chr, range(48, 122)))
+    run = manage("check", "--deploy", DJANGO_SETTINGS_MODULE="example_project.production", SECRET_KEY=key)
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"\(django_websocket\.([EWI]\d+)\)", run.stderr) == ["I203", "I209"]
+
+
 def test_the_wsgi_application_is_there():
     run = manage("shell", "-c", "from example_project.wsgi import application; print(type(application).__name__)")
     assert "WSGIHandler" in run.stdout, run.stderr

@@ -91,7 +91,9 @@ LAYERS = {
     "middleware": Layer(BELOW_MIDDLEWARE, ANYTHING),
     # What stands on top.
     "decorators": Layer(TOP, ANYTHING),
-    "checks": Layer(TOP, ANYTHING),
+    "checks": Layer({"checks.settings", "checks.deployment"}, ANYTHING),
+    "checks.settings": Layer(TOP, ANYTHING),
+    "checks.deployment": Layer(TOP, ANYTHING),
     "apps": Layer(TOP | {"checks"}, ANYTHING),
     "memory": Layer(SYSTEM | {"transports"}, ANYTHING),
     "testing": Layer(TOP | {"memory"}, ANYTHING),

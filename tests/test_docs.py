@@ -6,6 +6,7 @@ import textwrap
 import types
 import unittest
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,6 +172,44 @@ def test_every_check_is_documented():
     table = re.findall(r"^([EWI]\d{3})  ", checks.__doc__, re.MULTILINE)
     assert len(table) == len(set(table))
     assert set(table) == set(re.findall(r"""["'.]([EWI]\d{3})["']""", source))
+
+
+def documented_limits() -> list[tuple[str, str, str, str]]:
+    """Give default, name, and where the proof is: file and function."""
+    text = (ROOT / "docs" / "security.rst").read_text(encoding="utf-8")
+    table = text.partition("\n.. limits\n")[2].partition("\n\nControl frames")[0]
+    rows = [re.split(r"\n      - ", row) for row in table.split("\n    * - ")[2:]]
+    assert rows
+    limits = []
+    for _, default, name, _, proof in rows:
+        file, function = re.findall("``([^`]+)``", proof)
+        limits.append((default, name.strip("`"), file, function))
+    return limits
+
+
+@pytest.mark.parametrize(("default", "name", "file", "function"), documented_limits())
+def test_every_limit_is_what_it_is_documented_to_be(default, name, file, function):
+    if name.startswith("WEBSOCKET_"):
+        value = getattr(Conf, name.removeprefix("WEBSOCKET_").lower()).default
+    else:
+        module, _, constant = name.rpartition(".")
+        value = getattr(import_module(f"django_websocket.{module}"), constant)
+    assert value == ast.literal_eval(default)
+    assert re.search(rf"^ *def {function}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_limit_of_the_settings_is_documented():
+    numbers = {setting.name for setting in vars(Conf).values() if isinstance(setting, Setting) and is_limit(setting)}
+    documented = {name for _, name, _, _ in documented_limits() if name.startswith("WEBSOCKET_")}
+    assert documented == numbers - {"WEBSOCKET_REVALIDATE"}
+
+
+def is_limit(setting: Setting[Any]) -> bool:
+    """Tell whether a number may be set."""
+    try:
+        return setting.validate(1) == 1
+    except (TypeError, ValueError):
+        return False
 
 
 def name_of(kind: Any) -> str:

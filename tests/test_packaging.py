@@ -17,6 +17,8 @@ import django_websocket
 from django_websocket.protocols import MASKING
 
 ROOT = Path(__file__).parent.parent
+#: What whoever has the sources reads first.
+DOCUMENTS = {"README.rst", "CHANGES.rst", "CONTRIBUTING.rst", "SECURITY.rst"}
 
 REPORT = """
 import json, sys
@@ -47,7 +49,7 @@ def test_there_are_no_other_names():
 def build(kind, tree, **environment):
     """Build a package of a ``kind`` in a copy of the sources, away from the working tree and from the network."""
     pytest.importorskip("setuptools", minversion="77")
-    for name in ("setup.py", "pyproject.toml", "README.rst", "LICENSE"):
+    for name in ("setup.py", "pyproject.toml", "LICENSE", "MANIFEST.in", *DOCUMENTS):
         shutil.copy(ROOT / name, tree)
     ignored = shutil.ignore_patterns("__pycache__", *(f"*{suffix}" for suffix in EXTENSION_SUFFIXES))
     shutil.copytree(ROOT / "django_websocket", tree / "django_websocket", ignore=ignored)
@@ -116,7 +118,7 @@ def test_without_a_compiler_the_wheel_masks_in_python(wheel_without_compiler, tm
 def test_the_source_distribution_has_all_to_build_it(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert names >= sources() | {"django_websocket/protocols/_masking.c", "setup.py", "pyproject.toml"}
+    assert names >= sources() | DOCUMENTS | {"django_websocket/protocols/_masking.c", "setup.py", "pyproject.toml"}
 
 
 def test_the_metadata_of_the_wheel(wheel):

@@ -511,6 +511,12 @@ class TestHosts:
         assert attempt("/unreachable/", HTTP_HOST=host, link=link).status_code == 400
         assert link.ends == ["end"]
 
+    def test_bad_while_debugging(self, settings):
+        """Django's page would repeat it, and show the settings."""
+        settings.DEBUG = True
+        response = attempt("/unreachable/", HTTP_HOST="evil.example")
+        assert (response.status_code, response.content.decode()) == (400, f"{middleware.BAD_HOST}\n")
+
     @pytest.mark.parametrize("host", ["TestServer", "testserver.", "testserver:8000", "localhost", "[::1]:8000"])
     def test_good(self, client, host):
         assert attempt("/status/204/", HTTP_HOST=host).status_code == 204
@@ -1162,6 +1168,13 @@ class TestExceptionsAfterTheHandshake:
             assert list(websocket) == ["hello"]
         assert (websocket.close_code, websocket.close_reason) == (1011, "")
         assert websocket.response.status_code == 101
+
+    @pytest.mark.parametrize("name", ["zero", "404", "400"])
+    def test_the_page_of_debug(self, quiet, wire, settings, name):
+        """It shows settings and local variables, and has no place in a WebSocket."""
+        settings.DEBUG = True
+        assert wire(f"/raise-after/{name}/", b"", GOODBYE) == SWITCHING + texts(b"hello") + CLOSE[1011]
+        assert wire.body == b""
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_all_versions(self, quiet, version):

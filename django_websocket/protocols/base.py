@@ -274,7 +274,9 @@ class Protocol(ABC):
         """Fail the connection for a mistake of the peer's, or let it wait for :meth:`fail`."""
         if self.holds_fault and self.state is State.OPEN:
             self.attention = True
-            self.fault = error.with_traceback(None)
+            # Kept for its text only: the frames it has come through hold what was received.
+            error.__traceback__ = error.__context__ = None
+            self.fault = error
         else:
             self._fail_now(error)
 

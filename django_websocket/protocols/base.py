@@ -319,7 +319,7 @@ class Protocol(ABC):
         searched = max(0, len(self._head) - 3)
         self._head += data
         end = self._head.find(b"\r\n\r\n", searched)
-        if end < 0 or end > MAX_HEAD_SIZE:
+        if end < 0 or end > MAX_HEAD_SIZE - 4:
             if len(self._head) > MAX_HEAD_SIZE:
                 self._finish(CloseCode.ABNORMAL_CLOSURE, error=HandshakeError("the server's answer has no end"))
             return None

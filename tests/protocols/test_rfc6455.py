@@ -1624,6 +1624,16 @@ def test_the_head_of_an_answer_has_a_bounded_size(cuts):
     assert_refused(client)
 
 
+@pytest.mark.parametrize("size", range(MAX_HEAD_SIZE - 6, MAX_HEAD_SIZE + 3))
+@pytest.mark.parametrize("dribbled", [False, True])
+def test_the_end_of_a_head_counts_however_it_comes(size, dribbled):
+    client = make_client()
+    client.data_to_send()
+    answer = padded_answer(client, size)
+    feed(client, answer, *(range(MAX_HEAD_SIZE - 8, len(answer)) if dribbled else ()))
+    assert client.state is (State.OPEN if size + 4 <= MAX_HEAD_SIZE else State.CLOSED)
+
+
 def test_an_answer_without_end_is_not_read_for_ever():
     client = make_client()
     client.data_to_send()

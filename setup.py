@@ -68,6 +68,8 @@ BENCHMARKS = [
     "websockets>=15",
     "wsaccel>=0.6.7",
 ]
+# What fuzzes with coverage; it is compiled for Linux.
+FUZZING = ["atheris>=3; sys_platform == 'linux'"]
 TYPES = ["django-stubs>=5.2", "mypy>=1.15"]
 
 setup(
@@ -98,6 +100,7 @@ setup(
         "lint": LINT,
         "types": TYPES,
         "benchmarks": BENCHMARKS,
+        "fuzzing": FUZZING,
         "dev": [*TEST, *DOCS, *LINT, *TYPES, "tox>=4.30", "tox-uv>=1.20"],
     },
     keywords=["django", "websocket", "websockets", "wsgi", "rfc6455", "hixie-76", "eventlet"],

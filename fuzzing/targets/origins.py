@@ -1,0 +1,94 @@
+"""An Origin is let in only if a second reading of it finds its host in the list, and refused else with status 403."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from django_websocket.exceptions import HandshakeError
+from django_websocket.origins import check_origin
+
+from ..timing import check_linear
+
+#: What is allowed, or ``None`` for the host's own and what is trusted.
+ALLOWED: tuple[tuple[str, ...] | None, ...] = (
+    None,
+    ("https://example.com",),
+    ("https://*.example.com:8443", "http://localhost:8000"),
+    ("null", "file://", "http://[::1]:8000", "chrome-extension://abc"),
+)
+TRUSTED = ("https://trusted.example",)
+HOSTS = ("example.com", "example.com:8000", "[::1]:8000", "127.0.0.1")
+
+SEEDS = [
+    bytes([options]) + origin
+    for options in range(0x20)
+    for origin in (
+        b"https://example.com",
+        b"http://example.com:8000",
+        b"https://a.b.example.com:8443",
+        b"http://[::1]:8000",
+        b"http://[0:0::0001]:8000",
+        b"https://TRUSTED.example:443",
+        b"chrome-extension://abc",
+        b"null",
+        b"file://",
+        b"https://example.com@evil.example",
+        b"https://evilexample.com:8443",
+    )
+]
+DICTIONARY = [b"://", b"https://", b"example.com", b":443", b"@", b"*.", b"[::1]", b".", b"\xe2\x84\xaa"]
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+
+
+def run(data: bytes) -> str:
+    """Show an Origin; the first byte says what is allowed, and what the request's own host is."""
+    if not data:
+        return "nothing"
+    options = data[0]
+    # What a server gives is Latin-1; the rest is for whoever reads it as UTF-8.
+    origin = data[1:].decode("latin-1" if options & 0x20 else "utf-8", "replace")
+    allowed, host, secure = ALLOWED[options & 3], HOSTS[options >> 2 & 3], bool(options & 0x10)
+    check_linear(lambda: show(origin * 200, allowed, host, secure=secure), len(origin) * 200)
+    refused = show(origin, allowed, host, secure=secure)
+    if refused:
+        return refused
+    entries = [f"http{'s' if secure else ''}://{host}", *TRUSTED] if allowed is None else allowed
+    assert any(covers(entry, origin) for entry in entries), f"{origin!r} was let in by {entries}"
+    return f"let in by {options & 3}"
+
+
+def show(origin: str, allowed: tuple[str, ...] | None, host: str, *, secure: bool) -> str:
+    """Give the reason for a refusal, or ``""``."""
+    try:
+        check_origin(origin, host=host, secure=secure, allowed=allowed, trusted=TRUSTED)
+    except HandshakeError as error:
+        assert error.status == 403
+        assert str(error) in {"the Origin header is malformed", "the Origin is not allowed"}
+        return str(error)
+    return ""
+
+
+def covers(entry: str, origin: str) -> bool:
+    """Tell whether an entry of a list covers an origin, by splitting both."""
+    if entry in {"null", "file://"} or origin in {"null", "file://"}:
+        return entry == origin
+    (scheme, host, port), (other_scheme, other_host, other_port) = split(entry), split(origin)
+    if (scheme, port) != (other_scheme, other_port):
+        return False
+    # As for Django, what is below a domain has the domain itself among it.
+    return host == other_host or (host.startswith("*.") and f".{other_host}".endswith(host[1:]))
+
+
+def split(origin: str) -> tuple[str, str, str]:
+    """Split an origin into scheme, host and port; of one that is none, into what nothing equals."""
+    scheme, mark, rest = origin.lower().partition("://")
+    if not mark or re.search(r"[^!-~]|[@/?#\\]", rest) or re.search(r"[^!-~]", origin):
+        return ("", origin, "")
+    host, colon, port = rest.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = rest, ""
+    if host.startswith("["):
+        host = ipaddress.ip_address(host[1:-1]).compressed
+    return scheme, host, port or _DEFAULT_PORTS.get(scheme, "")

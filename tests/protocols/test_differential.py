@@ -49,7 +49,7 @@ from .test_rfc6455 import (
 
 @dataclass
 class Verdict:
-    """What a server makes of the bytes of a client."""
+    """What one end makes of the bytes of the other."""
 
     messages: list
     #: The payloads of the pongs it answers with.
@@ -60,21 +60,22 @@ class Verdict:
     failed: bool = False
 
 
-def ours(data, *cuts, limit=None, closing=False):
-    server = open_server(max_message_size=limit, max_fragments=None)
+def ours(data, *cuts, limit=None, closing=False, own=None):
+    """Read ``data`` with a server, or with ``own``, open."""
+    own = own or open_server(max_message_size=limit, max_fragments=None)
     if closing:
-        server.close()
-        server.data_to_send()
-    messages = feed(server, data, *cuts)
-    pongs = [payload for first, payload in split_frames(server.data_to_send()) if first == 0x80 | PONG]
-    if server.state is not State.CLOSED:
+        own.close()
+        own.data_to_send()
+    messages = feed(own, data, *cuts)
+    pongs = [payload for first, payload in split_frames(own.data_to_send()) if first == 0x80 | PONG]
+    if own.state is not State.CLOSED:
         return Verdict(messages, pongs)
-    failed = server.error is not None
-    return Verdict(messages, pongs, server.close_code, "" if failed else server.close_reason, failed)
+    failed = own.error is not None
+    return Verdict(messages, pongs, own.close_code, "" if failed else own.close_reason, failed)
 
 
-def wsproto(data, *, closing=False):
-    connection = Connection(ConnectionType.SERVER)
+def wsproto(data, *, closing=False, connection=None):
+    connection = connection or Connection(ConnectionType.SERVER)
     if closing:
         connection.send(CloseConnection(code=1000))
     connection.receive_data(data)
@@ -99,8 +100,8 @@ def wsproto(data, *, closing=False):
     return verdict
 
 
-def websockets(data, *, limit=None):
-    protocol = WebsocketsProtocol(SERVER, max_size=limit)
+def websockets(data, *, limit=None, protocol=None):
+    protocol = protocol or WebsocketsProtocol(SERVER, max_size=limit)
     protocol.receive_data(data)
     verdict = Verdict([], [])
     opcode = None
@@ -287,11 +288,14 @@ def walk(data):
         position = stop
 
 
-def complete_header(data):
-    """Complete the last header of ``data``, with the first byte of its payload, as wsproto waits for that."""
+def complete_header(data, second=b"\x80"):
+    """Complete the last header of ``data``, with the first byte of its payload, as wsproto waits for that.
+
+    ``second`` is the byte that follows the first of a header, if that is all there is of it.
+    """
     for position, start, stop in walk(data):
         if start >= len(data):
-            head = data[position:] if position + 1 < len(data) else data[position:] + b"\x80"
+            head = data[position:] if position + 1 < len(data) else data[position:] + second
             return data[:position] + head.ljust(start - position + (stop > start), b"\x01")
     return data
 

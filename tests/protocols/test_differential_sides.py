@@ -1,0 +1,257 @@
+"""What ``test_differential.py`` asks of a plain server, asked of a client, and of both with permessage-deflate.
+
+This package, ``wsproto`` and ``websockets`` read the same bytes: they have to see the same messages, answer the same
+pings, and end with the same code. Where one is of another mind it stands in ``DIFFERENCES``, beside those of
+``test_differential.py``, and is left out of what is generated for it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from functools import partial
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from websockets.extensions.permessage_deflate import PerMessageDeflate as WebsocketsDeflate
+from websockets.protocol import CLIENT, SERVER
+from websockets.protocol import Protocol as WebsocketsProtocol
+from wsproto.connection import Connection, ConnectionType
+from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
+
+from . import test_deflate, test_rfc6455
+from .test_deflate import BROAD, RSV1, deflated
+from .test_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
+from .test_rfc6455 import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    CONTROL,
+    INVALID_CODES,
+    INVALID_UTF_8,
+    MASK,
+    PING,
+    PONG,
+    TEXT,
+    UNKNOWN,
+    VALID_CODES,
+    make_close,
+    make_frame,
+    unhurried,
+)
+
+#: Whether it is the client that reads, and whether compression was agreed on: all but the plain server.
+SIDES = [(True, False), (False, True), (True, True)]
+
+
+def open_own(client, deflate):
+    if deflate:
+        opened = test_deflate.open_client if client else test_deflate.open_server
+        return opened("permessage-deflate", BROAD, max_message_size=None, max_fragments=None)
+    opened = test_rfc6455.open_client if client else test_rfc6455.open_server
+    return opened(max_message_size=None, max_fragments=None)
+
+
+def read_ours(data, *cuts, client, deflate, closing=False):
+    return ours(data, *cuts, own=open_own(client, deflate), closing=closing)
+
+
+def read_wsproto(data, *, client, deflate, closing=False):
+    extensions = []
+    if deflate:
+        extension = WsprotoDeflate()
+        if client:
+            extension.offer()
+            extension.finalize("permessage-deflate")
+        else:
+            extension.accept("permessage-deflate")
+        assert extension.enabled()
+        extensions.append(extension)
+    kind = ConnectionType.CLIENT if client else ConnectionType.SERVER
+    return wsproto(data, connection=Connection(kind, extensions), closing=closing)
+
+
+def read_websockets(data, *, client, deflate):
+    protocol = WebsocketsProtocol(CLIENT if client else SERVER, max_size=None)
+    if deflate:
+        protocol.extensions = [WebsocketsDeflate(False, False, 15, 15)]
+    return websockets(data, protocol=protocol)
+
+
+# The differences
+
+
+def compressed(payload, **options):
+    return make_frame(TEXT, payload, rsv=RSV1, mask=None, **options)
+
+
+HELLO = deflated(b"Hello")
+
+#: What a client with compression reads, our verdict, another's, and why they differ.
+DIFFERENCES = {
+    "websockets: what is not DEFLATE breaks the protocol; ours: data that is not what it says it is": (
+        compressed(b"\x07"),
+        failure(1007),
+        read_websockets,
+        failure(1002),
+    ),
+    "websockets: reads nothing behind a final block; section 7.2.3.4 has a message of two": (
+        compressed(deflated(b"Hello", flush=zlib.Z_FINISH) * 2 + b"\x00"),
+        Verdict(["HelloHello"], []),
+        read_websockets,
+        Verdict(["Hello"], []),
+    ),
+    "wsproto: the same": (
+        compressed(deflated(b"Hello", flush=zlib.Z_FINISH) * 2 + b"\x00"),
+        Verdict(["HelloHello"], []),
+        read_wsproto,
+        Verdict(["Hello"], []),
+    ),
+    "wsproto: forgets at a control frame between its fragments that a message is compressed": (
+        compressed(HELLO[:1], fin=False)
+        + make_frame(PING, b"between", mask=None)
+        + make_frame(CONTINUATION, HELLO[1:], mask=None),
+        Verdict(["Hello"], [b"between"]),
+        read_wsproto,
+        Verdict([], [b"between"], 1007, failed=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_differences(name):
+    data, our_verdict, other, its_verdict = DIFFERENCES[name]
+    assert read_ours(data, client=True, deflate=True) == our_verdict
+    assert other(data, client=True, deflate=True) == its_verdict
+    assert our_verdict != its_verdict
+
+
+# What is read
+
+TEXTS = st.one_of(st.text(max_size=10).map(str.encode), st.sampled_from([data for data, _ in INVALID_UTF_8]))
+PAYLOADS = st.one_of(TEXTS, st.binary(max_size=10), st.sampled_from([125, 126, 127, 1000]).map(bytes))
+#: How a message is compressed: zlib's level.
+LEVELS = st.sampled_from([None, 0, 1, 9])
+
+
+@st.composite
+def messages(draw, frame, deflate):
+    """Make a message in one frame or many, with control frames between them."""
+    payload, opcode, rsv = draw(PAYLOADS), draw(st.sampled_from([TEXT, BINARY])), 0
+    level = draw(LEVELS) if deflate else None
+    if level is not None:
+        payload, rsv = deflated(payload, level=level), RSV1
+    cuts = sorted(draw(st.lists(st.integers(0, len(payload)), max_size=3)))
+    data = b""
+    for index, (start, stop) in enumerate(zip([0, *cuts], [*cuts, len(payload)], strict=True)):
+        data += frame(opcode, payload[start:stop], fin=index == len(cuts), rsv=rsv)
+        data += frame(PING, b"between") if draw(st.booleans()) else b""
+        opcode, rsv = CONTINUATION, 0
+    return data
+
+
+def streams(client, deflate):
+    """Make streams of whole frames, of which the last may be wrong, and one may follow that."""
+    frame = partial(make_frame, mask=None if client else MASK)
+    message = messages(frame, deflate)
+    control = st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=125))
+    close = partial(make_close, mask=None if client else MASK)
+    reserved = st.sampled_from([2, 3, 4 + 1, 4 + 2] if deflate else range(1, 8))
+    last = st.one_of(
+        st.just(b""),
+        st.builds(close, st.sampled_from([None, *VALID_CODES]), TEXTS),
+        st.builds(close, st.sampled_from(INVALID_CODES), st.text(max_size=10).map(str.encode)),
+        st.builds(frame, st.just(CLOSE), st.binary(min_size=1, max_size=1)),
+        st.builds(frame, st.sampled_from(UNKNOWN), PAYLOADS, fin=st.booleans()),
+        st.builds(frame, st.sampled_from([TEXT, BINARY, *CONTROL]), st.just(b"a"), rsv=reserved),
+        st.builds(frame, st.sampled_from([CONTINUATION, *CONTROL]), st.just(b"a"), rsv=st.just(RSV1)),
+        st.builds(frame, st.just(CONTINUATION), PAYLOADS),
+        st.builds(make_frame, st.sampled_from([TEXT, BINARY, *CONTROL]), mask=st.just(MASK if client else None)),
+        st.builds(frame, st.sampled_from(CONTROL), fin=st.just(False)),
+        st.builds(frame, st.sampled_from(CONTROL), st.just(bytes(126))),
+    )
+    before = st.lists(st.one_of(message, control), max_size=6).map(b"".join)
+    return st.tuples(before, last, st.one_of(st.just(b""), message, control)).map(b"".join)
+
+
+STREAMS = {side: streams(*side) for side in SIDES}
+CUTS = st.lists(st.integers(0, 2000), max_size=10)
+
+
+@pytest.mark.parametrize(("client", "deflate"), SIDES)
+def test_agrees_with_both_on_whole_frames(client, deflate):
+    ends = set()
+
+    @unhurried
+    @given(STREAMS[client, deflate], CUTS)
+    def check(data, cuts):
+        verdict = read_ours(data, *cuts, client=client, deflate=deflate)
+        assert verdict == read_websockets(data, client=client, deflate=deflate)
+        if not has_1014(data) and not is_interrupted(data):
+            assert verdict == read_wsproto(data, client=client, deflate=deflate)
+        ends.add((verdict.code, verdict.failed))
+
+    check()
+    # Or nothing of this was looked at.
+    assert {(None, False), (1002, True)} <= ends
+
+
+def is_interrupted(data):
+    """Tell whether there is a control frame between the fragments of a compressed message."""
+    inside = False
+    for position, _, _ in walk(data):
+        first = data[position]
+        if first & 0x08:
+            if inside:
+                return True
+        elif first & 0x0F:
+            inside = first & 0xC0 == 0x40
+        elif first & 0x80:
+            inside = False
+    return False
+
+
+def has_1014(data):
+    """Tell whether it may have the code that wsproto does not know, masked or not."""
+    codes = (
+        (1014).to_bytes(2, "big"),
+        bytes(byte ^ key for byte, key in zip((1014).to_bytes(2, "big"), MASK, strict=False)),
+    )
+    return any(code in data for code in codes)
+
+
+@pytest.mark.parametrize(("client", "deflate"), SIDES)
+@unhurried
+@given(st.data(), st.booleans(), CUTS)
+def test_agrees_with_wsproto_on_damaged_frames(client, deflate, data, closing, cuts):
+    stream = data.draw(STREAMS[client, deflate])
+    position, end, byte = data.draw(st.tuples(st.integers(0, 1000), st.integers(0, 1000), st.integers(0, 255)))
+    if stream:
+        damaged = bytearray(stream)
+        damaged[position % len(stream)] = byte
+        stream = bytes(damaged[: end % len(stream) + 1])
+    stream = complete_header(stream, b"\x00" if client else b"\x80")
+    assume(not has_1014(stream) and not is_interrupted(stream))
+    assert read_ours(stream, *cuts, client=client, deflate=deflate, closing=closing) == read_wsproto(
+        stream, client=client, deflate=deflate, closing=closing
+    )
+
+
+@pytest.mark.parametrize("client", [False, True])
+@unhurried
+@given(st.lists(st.tuples(st.text(max_size=30), LEVELS), min_size=1, max_size=6), CUTS)
+def test_all_inflate_with_what_came_before(client, texts, cuts):
+    """With context takeover: one compressor for all."""
+    compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
+    stream = b""
+    for text, level in texts:
+        payload, rsv = text.encode(), 0
+        # websockets reads no other after a message of nothing at all.
+        if level is not None and payload:
+            payload = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+            payload, rsv = payload.removesuffix(b"\x00\x00\xff\xff"), RSV1
+        stream += make_frame(TEXT, payload, rsv=rsv, mask=None if client else MASK)
+    expected = Verdict([text for text, _ in texts], [])
+    assert read_ours(stream, *cuts, client=client, deflate=True) == expected
+    assert read_wsproto(stream, client=client, deflate=True) == expected
+    assert read_websockets(stream, client=client, deflate=True) == expected

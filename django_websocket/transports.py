@@ -25,8 +25,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-#: Bytes taken from the kernel at once.
-READ_SIZE: Final = 65536
+#: Bytes taken from the kernel at once: a message of 64 KiB with its header.
+READ_SIZE: Final = 65536 + 14
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
 
 

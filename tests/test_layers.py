@@ -67,7 +67,10 @@ LAYERS = {
     "protocols.masking": Layer({"protocols._masking"}, PURE),
     "protocols.deflate": Layer(VERSION, PURE),
     "protocols.frames": Layer(VERSION | {"protocols.masking"}, PURE),
-    "protocols.rfc6455": Layer(VERSION | {"protocols.frames", "protocols.masking", "protocols.deflate"}, PURE),
+    "protocols.partial": Layer(VERSION | {"protocols.masking", "protocols.deflate"}, PURE),
+    "protocols.rfc6455": Layer(
+        VERSION | {"protocols.frames", "protocols.masking", "protocols.deflate", "protocols.partial"}, PURE
+    ),
     "protocols.hixie75": Layer(VERSION, PURE),
     "protocols.hixie76": Layer(VERSION | {"protocols.hixie75"}, PURE),
     # The system. A WebSocket knows no server, and a server no WebSocket.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import hashlib
 import hmac
 import os
@@ -32,6 +31,7 @@ from .frames import (
 )
 from .http import Request, check_extensions, check_upgrade, header_lines, parse_tokens, reflectable, tokens
 from .masking import apply_mask
+from .partial import PartialMessage
 
 # Plain numbers: looking one up in its enumeration takes longer than to compare it.
 _TEXT: Final = int(Opcode.TEXT)
@@ -160,20 +160,10 @@ class RFC6455(Protocol):
 
     #: Bytes of an unfinished frame header or control frame.
     _rest: bytes = b""
-    #: Payload bytes that the data frame being read still lacks.
-    _missing: int = 0
-    #: Its mask, turned to where the next byte of it comes; empty where there is none.
-    _mask: bytes = b""
-    _final: bool = True
-    #: TEXT or BINARY while a message is unfinished.
-    _opcode: int | None = None
-    #: What has come of it, unmasked, and in how many frames.
-    _payload: bytearray
-    _fragments: int = 0
-    _decoder: codecs.IncrementalDecoder
-    #: What compresses, and inflates, where it was agreed on (RFC 7692); whether the message being read is compressed.
+    #: The message being read, when a part of it has come.
+    _partial: PartialMessage | None = None
+    #: What compresses, and inflates, where it was agreed on (RFC 7692).
     _deflate: Deflate | None = None
-    _compressed: bool = False
 
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
@@ -204,8 +194,9 @@ class RFC6455(Protocol):
         position, client, limit = 0, self.client, self.max_message_size
         if limit is None:
             limit = sys.maxsize
-        if self._missing:
-            position = self._continue_frame(data, messages)
+        if self._partial is not None and self._partial.missing:
+            position = min(self._partial.missing, len(data))
+            self._extend(data if position == len(data) else data[:position], messages)
         elif self._rest:
             data = self._rest + data
         size = len(data)
@@ -213,7 +204,7 @@ class RFC6455(Protocol):
             first, second = data[position], data[position + 1]
             whole = first == _WHOLE_TEXT or first == _WHOLE_BINARY  # noqa: PLR1714 - takes a third of the time
             # A whole message has nothing in its header that could be wrong but its mask.
-            if not whole or self._opcode is not None or (second < MASKED) is not client:
+            if not whole or self._partial is not None or (second < MASKED) is not client:
                 self._check_header(first, second)
             start, length = position + 2, second & 0x7F
             if length > MAX_CONTROL_SIZE:
@@ -228,7 +219,7 @@ class RFC6455(Protocol):
                     length = long_length(data[position + 2 : start])
             opcode = first & 0x0F
             if opcode <= _BINARY and (not whole or length > limit):
-                self._check_limits(length)
+                self._check_limits(first, length)
             if not client:
                 start += 4
                 if start > size:
@@ -237,9 +228,8 @@ class RFC6455(Protocol):
             if stop > size:
                 if opcode > _BINARY:
                     break
-                self._begin_frame(
-                    first, b"" if client else data[start - 4 : start], memoryview(data)[start:], stop - size
-                )
+                self._begin_frame(first, b"" if client else data[start - 4 : start], length)
+                self._extend(memoryview(data)[start:], messages)
                 position = size
                 break
             position = stop
@@ -249,8 +239,8 @@ class RFC6455(Protocol):
             elif first == _WHOLE_BINARY:
                 messages.append(payload)
             elif opcode <= _BINARY:
-                self._begin_frame(first, b"", payload, 0)
-                self._end_frame(messages)
+                self._begin_frame(first, b"", length)
+                self._extend(payload, messages)
             else:
                 self._receive_control(opcode, payload)
                 if self.state is State.CLOSED:
@@ -260,88 +250,49 @@ class RFC6455(Protocol):
     def _check_header(self, first: int, second: int) -> None:
         """Check the first two bytes of a frame, before anything of its payload is kept (section 5.2)."""
         opcode = first & 0x0F
-        if first & RSV:
-            # RFC 7692 section 6.1: RSV1 is for the first frame of a message.
-            if self._deflate is None or first & RSV != RSV1 or opcode not in (Opcode.TEXT, Opcode.BINARY):
-                raise ProtocolError("reserved bits are set")
-            self._compressed = True
+        # RFC 7692 section 6.1: RSV1 is for the first frame of a message.
+        if first & RSV and (self._deflate is None or first & RSV != RSV1 or opcode not in (_TEXT, _BINARY)):
+            raise ProtocolError("reserved bits are set")
         if opcode in CONTROL_OPCODES:
             if not first & FIN or second & 0x7F > MAX_CONTROL_SIZE:
                 raise ProtocolError("a control frame is fragmented or too long")
         elif opcode not in DATA_OPCODES:
             raise ProtocolError("an unknown opcode")
-        elif (opcode == Opcode.CONTINUATION) is (self._opcode is None):
+        elif (opcode == Opcode.CONTINUATION) is (self._partial is None):
             raise ProtocolError("a continuation frame is out of place, or one is missing")
         # Section 5.1
         if bool(second & MASKED) is self.client:
             raise ProtocolError("a server's frame is masked" if self.client else "a client's frame is not masked")
 
-    def _check_limits(self, length: int) -> None:
+    def _check_limits(self, first: int, length: int) -> None:
         """Check a data frame's ``length``, and its message with it, against the limits (section 10.4)."""
-        if self._opcode is not None:
-            length += len(self._payload)
-            if self.max_fragments is not None and self._fragments >= self.max_fragments:
+        compressed, partial = bool(first & RSV1), self._partial
+        if partial is not None:
+            compressed, length = partial.compressed, length + len(partial)
+            if self.max_fragments is not None and partial.frames >= self.max_fragments:
                 raise PolicyViolation("a message has too many fragments")
         # How long a compressed message is shows when it is inflated.
-        if self.max_message_size is not None and length > self.max_message_size and not self._compressed:
+        if self.max_message_size is not None and length > self.max_message_size and not compressed:
             raise MessageTooBig("a message is too big")
 
-    def _begin_frame(self, first: int, mask: bytes, payload: bytes | memoryview, missing: int) -> None:
-        """Take the beginning of a data frame that is not a whole message."""
-        if self._opcode is None:
-            self._opcode = first & 0x0F
-            self._payload = bytearray()
-            self._fragments = 0
-            self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._fragments += 1
-        self._final = bool(first & FIN)
-        self._mask = mask
-        self._missing = missing
-        self._extend(payload)
+    def _begin_frame(self, first: int, mask: bytes, length: int) -> None:
+        """Begin a data frame that is not a whole message, or has not come whole."""
+        if self._partial is None:
+            self._partial = PartialMessage(
+                text=first & 0x0F == _TEXT,
+                limit=self.max_message_size,
+                deflate=self._deflate if first & RSV1 else None,
+            )
+        self._partial.begin_frame(mask, length, final=bool(first & FIN))
 
-    def _continue_frame(self, data: bytes, messages: list[Message]) -> int:
-        """Take payload that a data frame lacked from the front of ``data``; give where it ends."""
-        payload = data if len(data) <= self._missing else data[: self._missing]
-        self._missing -= len(payload)
-        self._extend(payload)
-        if not self._missing:
-            self._end_frame(messages)
-        return len(payload)
-
-    def _extend(self, payload: bytes | memoryview) -> None:
-        """Unmask and inflate ``payload``, validate it where it is text (section 8.1), and keep it."""
-        if mask := self._mask:
-            turn = len(payload) % 4
-            self._mask = mask[turn:] + mask[:turn]
-            payload = apply_mask(payload, mask)
-        else:
-            payload = bytes(payload)
-        if self._compressed:
-            payload = self._inflate(payload)
-        if self._opcode == Opcode.TEXT:
-            self._decoder.decode(payload)
-            # The one thing that is certain before Python's decoder says so: half a surrogate.
-            pending = self._decoder.getstate()[0]
-            if len(pending) == 2 and pending[0] == 0xED and pending[1] >= 0xA0:
-                raise InvalidData("a text message is not UTF-8")
-        self._payload += payload
-        # After what is within the limit was found good or bad, so that it is no matter in which pieces it came.
-        if self._compressed and self.max_message_size is not None and len(self._payload) > self.max_message_size:
-            raise MessageTooBig("a message is too big")
-
-    def _inflate(self, payload: bytes) -> bytes:
-        """Inflate the payload of a compressed message, as far as the limit goes and one byte further."""
-        assert self._deflate is not None
-        room = None if self.max_message_size is None else self.max_message_size - len(self._payload)
-        return self._deflate.inflate(payload, room, final=self._final and not self._missing)
-
-    def _end_frame(self, messages: list[Message]) -> None:
-        """Finish a data frame, and its message if it was the last (section 5.4)."""
-        if not self._final:
-            return
-        payload, opcode = self._payload, self._opcode
-        self._payload, self._opcode, self._compressed = bytearray(), None, False
-        messages.append(str(payload, "utf-8") if opcode == Opcode.TEXT else bytes(payload))
+    def _extend(self, payload: bytes | memoryview, messages: list[Message]) -> None:
+        """Take payload of the data frame that was begun, and the message if that was the last of it."""
+        partial = self._partial
+        assert partial is not None
+        partial.extend(payload)
+        if not partial.missing and (message := partial.end_frame()) is not None:
+            self._partial = None
+            messages.append(message)
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         """Take a control frame (section 5.5)."""
@@ -368,7 +319,7 @@ class RFC6455(Protocol):
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         super()._finish(code, reason, error)
-        self._rest, self._payload, self._deflate = b"", bytearray(), None
+        self._rest, self._partial, self._deflate = b"", None, None
 
     # Frames that go out
 

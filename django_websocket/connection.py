@@ -16,7 +16,7 @@ from .protocols.base import CloseCode, Message, Protocol, State
 from .rates import Allowance
 from .reaper import reaper
 from .registry import registry
-from .transports import READ_SIZE, Lock, Transport, open_transport
+from .transports import Lock, Transport, open_transport
 
 logger = logging.getLogger("django_websocket.connection")
 
@@ -27,6 +27,8 @@ _OPEN: Final = State.OPEN
 SILENCE: Final = 1.0
 #: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
 MAX_PATIENCE: Final = 20.0
+#: Bytes taken at once where compression was agreed on: each can inflate to a thousand.
+COMPRESSED_READ_SIZE: Final = 4096
 #: Control frames that a peer may send a second, and how many more at once: each costs an answer, or time.
 CONTROL_RATE: Final = 100
 CONTROL_BURST: Final = 200
@@ -139,6 +141,8 @@ class Connection:
         if received:
             self._feed(received)
         self._complete_handshake(transport)
+        if self._protocol.inflates:
+            transport.read_size = COMPRESSED_READ_SIZE
         self._heed(wait=True)
         registry.add(self)
         return transport
@@ -188,7 +192,7 @@ class Connection:
             if not self._messages:
                 self._backlog = 0
             self._looked = self._clock()
-            if self._backlog < READ_SIZE and protocol.state is not State.CLOSED and protocol.fault is None:
+            if self._backlog < transport.read_size and protocol.state is not State.CLOSED and protocol.fault is None:
                 data = transport.receive_now()
                 if data is None:
                     self._keep_time(wait=False)
@@ -213,7 +217,8 @@ class Connection:
             mutex.release()
         self._messages.extend(messages)
         if protocol.attention or not self._calm:
-            self._heed(wait=wait, caught_up=len(data) < READ_SIZE)
+            assert self._transport is not None
+            self._heed(wait=wait, caught_up=len(data) < self._transport.read_size)
 
     def _heed(self, *, wait: bool, caught_up: bool = True) -> None:
         """See to what has come in besides messages; ``caught_up`` if there was no more of it at the moment."""

@@ -16,7 +16,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
 from .readers import EventletReader, GeventReader, Reader
-from .transports import READ_SIZE, Lock, NonBlockingTransport, wait_for
+from .transports import Lock, NonBlockingTransport, wait_for
 
 #: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001
@@ -74,11 +74,11 @@ class GreenTransport(NonBlockingTransport):
                     reader.wait(timeout)
             while True:
                 try:
-                    data = self._plain.recv(READ_SIZE)
+                    data = self._plain.recv(self.read_size)
                 except BlockingIOError:
                     reader.wait(timeout)
                 else:
-                    self._more = len(data) == READ_SIZE
+                    self._more = len(data) == self.read_size
                     return data
         except TimeoutError:
             raise

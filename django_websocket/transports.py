@@ -54,6 +54,8 @@ class Transport(ABC):
 
     #: Seconds on a clock that never goes back.
     clock: Callable[[], float] = staticmethod(time.monotonic)
+    #: Bytes that are taken at once.
+    read_size: int = READ_SIZE
     #: Seconds that :meth:`receive` waits when it is not told otherwise; ``None``: for ever.
     patience: float | None = None
 
@@ -170,7 +172,7 @@ class BlockingTransport(_SocketTransport):
         if timeout is not None or self._interrupted:
             wait_for(self._socket, write=False, timeout=self.patience if timeout is None else timeout)
         try:
-            return self._socket.recv(READ_SIZE)  # type: ignore[no-any-return]
+            return self._socket.recv(self.read_size)  # type: ignore[no-any-return]
         except BlockingIOError:
             raise TimeoutError from None
         except OSError:
@@ -178,7 +180,7 @@ class BlockingTransport(_SocketTransport):
 
     def receive_now(self) -> bytes | None:
         try:
-            return self._socket.recv(READ_SIZE, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+            return self._socket.recv(self.read_size, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
         except BlockingIOError:
             return None
         except OSError:
@@ -237,7 +239,7 @@ class NonBlockingTransport(_SocketTransport):
             return b""
 
     def _receive(self) -> bytes:
-        return b"" if self._over else self._socket.recv(READ_SIZE)
+        return b"" if self._over else self._socket.recv(self.read_size)
 
     def receive_now(self) -> bytes | None:
         try:

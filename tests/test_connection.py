@@ -26,7 +26,7 @@ import pytest
 from django_websocket import connection, websocket
 from django_websocket.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
-from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, State
+from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, Compression, State
 from django_websocket.protocols.frames import Opcode
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
@@ -128,9 +128,9 @@ class Line(Transport):
         data = data() if callable(data) else data
         if isinstance(data, BaseException):
             raise data
-        if len(data) > READ_SIZE:
-            self.incoming.insert(0, (at, data[READ_SIZE:]))
-        return data[:READ_SIZE]
+        if len(data) > self.read_size:
+            self.incoming.insert(0, (at, data[self.read_size :]))
+        return data[: self.read_size]
 
     def receive(self, timeout=None):
         timeout = self.patience if timeout is None else timeout
@@ -698,6 +698,25 @@ def test_unread_rest_of_a_big_message_is_read_on():
         looks += 1
         assert looks < 10
     assert len(ws.read()) == 5 * READ_SIZE
+
+
+@pytest.mark.parametrize("ask", [WebSocket.count_messages, lambda ws: len(ws.wait()) and ws.count_messages()])
+def test_one_read_of_compressed_messages_inflates_to_a_few(ask):
+    """Sixty messages of 1 MiB, each within the limit, fit into what one read could take."""
+    size = 1024 * 1024
+    client = RFC6455(Request(host="example.com"), client=True, compression=Compression())
+    client.connect()
+    client.data_to_send()
+    server = RFC6455(
+        Request(client.request.headers, host="example.com", http_version=(1, 1)), compression=Compression()
+    )
+    line = Line(client)
+    ws = WebSocket(server, lambda: (line, b""))
+    ws.accept()
+    client.send(b"\0" * size)
+    line.feed(client.data_to_send() * 60)
+    assert 0 < ask(ws) <= 8
+    assert sum(1 for _ in iter(ws.read, None)) >= 59
 
 
 # wait() and its timeout

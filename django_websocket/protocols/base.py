@@ -174,6 +174,11 @@ class Protocol(ABC):
         """
 
     @property
+    def inflates(self) -> bool:
+        """Whether what comes in is compressed: few bytes can be many then."""
+        return False
+
+    @property
     def origin(self) -> str | None:
         """The Origin the client has named, as it came, or ``None``."""
         return self.request.headers.get("origin")

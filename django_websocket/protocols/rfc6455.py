@@ -165,6 +165,11 @@ class RFC6455(Protocol):
     #: What compresses, and inflates, where it was agreed on (RFC 7692).
     _deflate: Deflate | None = None
 
+    @property
+    def inflates(self) -> bool:
+        """Whether compression was agreed on."""
+        return self._deflate is not None
+
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
         messages: list[Message] = []

@@ -16,7 +16,7 @@ from .protocols.base import CloseCode, Message, Protocol, State
 from .rates import Allowance
 from .reaper import reaper
 from .registry import registry
-from .transports import Lock, Transport, open_transport
+from .transports import Lock, Transport, is_timeout, open_transport
 
 logger = logging.getLogger("django_websocket.connection")
 
@@ -309,11 +309,11 @@ class Connection:
             data, self._remainder = self._remainder + data, b""
         try:
             self._transport.send(data, self._send_timeout)
-        except TimeoutError:
-            self._lose("the client does not read")
-        except OSError:
+        except OSError as error:
+            if is_timeout(error):
+                self._lose("the client does not read")
             # What it said before it went, a Close perhaps, may still be there: for us, or for the thread that reads.
-            if self._look(self._transport):
+            elif self._look(self._transport):
                 self._lose("the client is gone")
         except BaseException:
             # Interrupted in the midst of a frame, by a worker's or eventlet's timeout: nothing can follow it.

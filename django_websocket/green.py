@@ -16,7 +16,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
 from .readers import EventletReader, GeventReader, Reader
-from .transports import Lock, NonBlockingTransport, wait_for
+from .transports import Lock, NonBlockingTransport, is_timeout, wait_for
 
 #: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001
@@ -80,9 +80,9 @@ class GreenTransport(NonBlockingTransport):
                 else:
                     self._more = len(data) == self.read_size
                     return data
-        except TimeoutError:
-            raise
-        except OSError:
+        except OSError as error:
+            if is_timeout(error):
+                raise
             return b""
 
     def send(self, data: bytes, timeout: float) -> None:

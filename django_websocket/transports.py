@@ -28,6 +28,8 @@ from typing import Any, Final, Protocol
 #: Bytes taken from the kernel at once: a message of 64 KiB with its header.
 READ_SIZE: Final = 65536 + 14
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
+#: The longest TCP_USER_TIMEOUT, in milliseconds: it is a C int.
+_MAX_USER_TIMEOUT: Final = 2**31 - 1
 
 
 class Lock(Protocol):
@@ -105,7 +107,7 @@ class Transport(ABC):
 
     @abstractmethod
     def watch(self, interval: float, timeout: float) -> None:
-        """Let the system find out, within ``interval + timeout`` seconds, that an idle peer has vanished."""
+        """Let the system find out, within ``interval + timeout`` seconds, that a peer has vanished."""
 
 
 class _SocketTransport(Transport):
@@ -154,6 +156,11 @@ class _SocketTransport(Transport):
         for name, value in (("TCP_KEEPIDLE", max(1, round(interval))), ("TCP_KEEPINTVL", seconds), ("TCP_KEEPCNT", 4)):
             if hasattr(socket, name):
                 self._set_option(socket.IPPROTO_TCP, getattr(socket, name), value)
+        # Keepalive rests while there are bytes that the peer has not acknowledged, and those are sent again for a
+        # quarter of an hour. RFC 5482 has a time for both.
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            milliseconds = min(max(1, round((interval + timeout) * 1000)), _MAX_USER_TIMEOUT)
+            self._set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
 class BlockingTransport(_SocketTransport):
@@ -233,9 +240,9 @@ class NonBlockingTransport(_SocketTransport):
                 except ssl.SSLWantWriteError:
                     write = True
                 self._wait(write, None if deadline is None else max(0.0, deadline - self.clock()))
-        except TimeoutError:
-            raise
-        except OSError:
+        except OSError as error:
+            if is_timeout(error):
+                raise
             return b""
 
     def _receive(self) -> bytes:
@@ -318,6 +325,11 @@ def _green_transport(sock: Any, patience: float | None) -> Transport | None:
 
         return find_transport(sock, patience)
     return None
+
+
+def is_timeout(error: OSError) -> bool:
+    """Tell a wait's own TimeoutError from ETIMEDOUT, by which the system says that the peer has vanished."""
+    return isinstance(error, TimeoutError) and error.errno is None
 
 
 def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = select) -> None:

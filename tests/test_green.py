@@ -33,6 +33,7 @@ from django_websocket.transports import READ_SIZE, BlockingTransport, open_trans
 from django_websocket.websocket import WebSocket
 
 from .test_transports import make_certificate
+from .vanishing import vanish
 
 WORLDS = {
     "eventlet": "import eventlet",
@@ -286,6 +287,16 @@ def a_reset_is_an_end(world, open_one):
     with pytest.raises(OSError, match=r".") as caught:
         transport.send(b"x" * BIG, SHORT)
     assert not isinstance(caught.value, TimeoutError)
+
+
+@check
+def a_watched_peer_that_vanishes_without_a_word(world):
+    transport, peer = world.open(patience=None)
+    transport.watch(0.1, 0.1)
+    vanish(peer)
+    transport.send(b"x", SHORT)
+    with world.others_run(), taking(0.2, 1):
+        assert world.run(transport.receive).result() == b""
 
 
 @check_both

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import select
 import shutil
@@ -24,11 +25,13 @@ from django_websocket.transports import (
     BlockingTransport,
     NonBlockingTransport,
     Transport,
+    is_timeout,
     open_transport,
     wait_for,
 )
 
 from .running import Running
+from .vanishing import vanish
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 10
@@ -583,13 +586,21 @@ def test_receiving_has_one_timeout_for_all_its_waits():
     assert [timeout for _, timeout in waits] == [6, 1, 0]
 
 
+def test_the_systems_own_timeout_is_an_end():
+    """It is the same exception in Python, and means that the peer has vanished."""
+    transport, _ = scripted([TimeoutError(errno.ETIMEDOUT, "Connection timed out")])
+    assert transport.receive() == b""
+    assert not is_timeout(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+    assert is_timeout(TimeoutError())
+
+
 def scripted(results):
     """Give a transport over a socket that gives ``results``, and the list of its waits."""
     results = list(results)
 
     def call(*_):
         result = results.pop(0)
-        if isinstance(result, type):
+        if isinstance(result, (type, OSError)):
             raise result
         return result
 
@@ -725,16 +736,40 @@ def test_watch(connect):
     )
     assert idle == 20
     assert interval * count == 40
+    assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+    transport.watch(1e9, 20)  # more than the system can count
+    assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2**31 - 1
     transport.watch(0.1, 0.1)  # the system counts whole seconds, of which there is at least one
     assert get(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == get(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 1
 
 
 def test_watch_where_the_system_has_fewer_options(monkeypatch, connect):
     transport, _ = connect()
-    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"):
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
         monkeypatch.delattr(socket, name)
     transport.watch(20, 20)
     assert transport._plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+
+
+def test_watched_peers_that_vanish_without_a_word(certificate):
+    """Guards the peers that cannot be pinged: with bytes on their way the system sends no probes."""
+    receiving = []
+    with contextlib.ExitStack() as stack:
+        for make, transport_of in (
+            (tcp_pair, BlockingTransport),
+            (tcp_pair, lambda ours, patience: NonBlockingTransport(ours, ours, patience)),
+            (lambda: tls_pair(certificate), lambda ours, patience: NonBlockingTransport(ours, ours, patience)),
+        ):
+            for unacknowledged in (b"", b"x" * 1000):
+                ours, theirs = map(stack.enter_context, make())
+                transport = transport_of(ours, None)
+                transport.watch(0.5, 0.5)
+                vanish(theirs)
+                if unacknowledged:
+                    transport.send(unacknowledged, SHORT)
+                receiving.append(Running(transport.receive))
+        with taking(1, 2):
+            assert [thread.result() for thread in receiving] == [b""] * 6
 
 
 # Which one

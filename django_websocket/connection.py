@@ -315,6 +315,9 @@ class Connection:
             # What it said before it went, a Close perhaps, may still be there: for us, or for the thread that reads.
             elif self._look(self._transport):
                 self._lose("the client is gone")
+            else:
+                # Behind that the one who reads finds the end; and nothing can follow a part of a frame.
+                self._transport.shutdown()
         except BaseException:
             # Interrupted in the midst of a frame, by a worker's or eventlet's timeout: nothing can follow it.
             self._lose("interrupted while sending")

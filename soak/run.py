@@ -107,8 +107,9 @@ def start(kind: Kind, name: str, connections: int, **settings: Any) -> Server:
         resource.RLIMIT_NOFILE, (max(soft, limit if hard == resource.RLIM_INFINITY else min(limit, hard)), hard)
     )
     if kind.pool:
-        # Its threads, and those of clients that the server has not noticed yet to be gone.
-        threads = max(kind.pool, 2 * connections)
+        # One for each client, and for each that the server has not noticed yet to be gone. More would hide a leak: each
+        # takes its stack, some ten KiB of it, when it is first used.
+        threads = 2 * connections
         arguments = tuple(str(threads) if argument == str(kind.pool) else argument for argument in kind.arguments)
         kind = replace(kind, arguments=arguments, pool=threads)
     folder = BUILD / f"{kind.name}-{name}"

@@ -104,7 +104,8 @@ class Client:
     async def _rest(self) -> None:
         try:
             while await self.loop.sock_recv(self.sock, 65536):
-                pass
+                # It does not let others run while there is something to read.
+                await asyncio.sleep(0)
         except ConnectionError:
             pass
 

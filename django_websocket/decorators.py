@@ -12,7 +12,8 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
-from .middleware import MARKS, OPTIONS, ended, handle, is_handled, note_exception, refuse_plain
+from .middleware import MARKS, OPTIONS, handle, is_handled, note_exception
+from .responses import ended, refuse_plain
 from .websocket import WebSocket
 
 View = TypeVar("View", bound=Callable[..., Any])

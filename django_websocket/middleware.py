@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
 from django.core.handlers.exception import response_for_exception
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -21,6 +20,8 @@ from .lifetime import close_on_exit
 from .origins import check_origin
 from .protocols.base import CloseCode, Protocol
 from .registry import registry
+from .requests import parse
+from .responses import BAD_HOST, ended, printable, refuse, refuse_plain, unavailable
 from .websocket import WebSocket
 from .workers import meet_worker
 
@@ -30,12 +31,6 @@ logger = logging.getLogger("django_websocket.handshake")
 MARKS: Final = ("accept_websocket", "require_websocket")
 #: The attribute that holds a marked view's options.
 OPTIONS: Final = "websocket_options"
-#: Seconds after which a client that found no room may come again.
-RETRY_AFTER: Final = 5
-#: Characters that one thing a client has sent gets in the log: a line of it is to stay one that can be read.
-MAX_LOGGED: Final = 200
-NOT_PLAIN: Final = "this address takes WebSockets only"
-BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
 _KEY: Final = "django_websocket.attempt"
 
@@ -73,11 +68,6 @@ class WebSocketMiddleware:
 def note_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
     """Note an exception of a view; gives a response where it is none of Django's business."""
     return Attempt.of(request).fail(request, exception)
-
-
-def refuse_plain(request: HttpRequest) -> HttpResponseBase:
-    """Give the answer for a plain HTTP request where only WebSockets are taken."""
-    return _refuse(request, HandshakeError(NOT_PLAIN))
 
 
 def is_handled(request: HttpRequest) -> bool:
@@ -120,40 +110,11 @@ def _close_with(request: HttpRequest) -> None:
     request.close = close_both  # type: ignore[method-assign]
 
 
-class EndedResponse(HttpResponse):
-    """What the server gets when a WebSocket has ended: nothing to write, and the word that it was answered."""
-
-    status_code = 101
-    #: The connection that has ended, once it has.
-    link: servers.Link | None = None
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self.link is not None:
-            # Some servers find the socket shut down and never call close(): request_finished would not be sent.
-            self.close()
-            self.link.finish()
-        return iter(())
-
-    def close(self) -> None:
-        """Close once: others call it again."""
-        if not self.closed:
-            super().close()
-
-
-def ended(response: object = None) -> EndedResponse:
-    """Give the response of a WebSocket that has been used, in the place of what its view returned; nobody sees it."""
-    end = EndedResponse()
-    if isinstance(response, HttpResponseBase):
-        # Files and the like, which the other response would have closed.
-        end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
-    return end
-
-
 class Attempt:
     """What becomes of one request: whether it attempts a WebSocket, and how far it gets."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self.upgrade = _parse(request)
+        self.upgrade = parse(request)
         self.protocol: Protocol | None = None
         self.error: HandshakeError | None = None
         self.link: servers.Link | None = None
@@ -185,7 +146,7 @@ class Attempt:
         if not self.upgrade.is_upgrade:
             return get_response(request)
         if self.error is not None:
-            return self._close_after(request, _refuse(request, self.error))
+            return self._close_after(request, refuse(request, self.error))
         try:
             response = get_response(request)
         except BaseException:
@@ -208,7 +169,7 @@ class Attempt:
             return end
         if self.upgrade.host is None and not self.refused:
             # Another middleware has asked for the host before the view was found.
-            response = _refuse(request, HandshakeError(BAD_HOST))
+            response = refuse(request, HandshakeError(BAD_HOST))
         return self._close_after(request, response)
 
     def enter(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
@@ -222,10 +183,10 @@ class Attempt:
                 return refuse_plain(request)
         except HandshakeError as error:
             self.refused = True
-            return _refuse(request, error)
+            return refuse(request, error)
         except SocketNotFound as error:
             self.refused = True
-            return _refuse(request, HandshakeError(str(error)), logging.ERROR)
+            return refuse(request, HandshakeError(str(error)), logging.ERROR)
         return None
 
     def fail(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
@@ -260,10 +221,10 @@ class Attempt:
         self.link = servers.find(request.META)
         meet_worker()
         if registry.draining:
-            raise _unavailable("the server is restarting")
+            raise unavailable("the server is restarting")
         self.counted = registry.enter(conf.max_connections)
         if not self.counted:
-            raise _unavailable("the server has no room for more WebSockets")
+            raise unavailable("the server has no room for more WebSockets")
         protocol.max_message_size = options.max_message_size
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
@@ -277,7 +238,7 @@ class Attempt:
             close_timeout=options.close_timeout,
             handshake_timeout=conf.handshake_timeout,
             encoder=DjangoJSONEncoder,
-            name=_printable(request.path),
+            name=printable(request.path),
         )
 
     def _close_after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -289,7 +250,7 @@ class Attempt:
             logger.warning(
                 "WebSocket refused at %s by a redirect, which no client follows: is its address right, to the slash "
                 "and the scheme?",
-                _printable(request.path),
+                printable(request.path),
             )
         try:
             link = self.link or servers.find(request.META)
@@ -307,86 +268,12 @@ def _websocket(request: HttpRequest) -> WebSocket | None:
     return websocket
 
 
-def _refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:
-    """Give the answer for a refused request, and log it."""
-    logger.log(
-        level,
-        "WebSocket refused with %d at %s: %s%s",
-        error.status,
-        _printable(request.path),
-        error,
-        error.detail and f" ({_printable(error.detail)})",
-        extra={"status_code": error.status, "request": request},
-    )
-    response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
-    # Else Django logs it once more, and mails a 503 to the site's admins.
-    response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as log_response() does
-    # CommonMiddleware, which would add it, stands behind ours.
-    response.headers["Content-Length"] = str(len(response.content))
-    for name, value in error.headers:
-        response.headers[name] = value
-    return response
-
-
-def _unavailable(reason: str) -> HandshakeError:
-    return HandshakeError(reason, status=503, headers=[("Retry-After", str(RETRY_AFTER))])
-
-
-def _printable(text: str) -> str:
-    """Give what a client has sent fit for a log: it may be anything, and of any length."""
-    printable = ascii(text[:MAX_LOGGED])[1:-1]
-    return printable if len(printable) <= MAX_LOGGED and len(text) <= MAX_LOGGED else f"{printable[:MAX_LOGGED]}..."
-
-
 def _yes() -> bool:
     return True
 
 
 def _no() -> bool:
     return False
-
-
-def _parse(request: HttpRequest) -> protocols.Request:
-    """Give a request in the protocols' terms."""
-    meta = request.META
-    if "HTTP_UPGRADE" not in meta:
-        return _NO_UPGRADE
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
-    headers["content-length"] = meta.get("CONTENT_LENGTH") or ""
-    try:
-        # Without the header Django would take the server's own name.
-        host = request.get_host() if "host" in headers else None
-    except DisallowedHost:
-        host = None
-    return protocols.Request(
-        headers=headers,
-        method=request.method or "",
-        target=_target(request),
-        host=host,
-        secure=request.is_secure(),
-        http_version=_http_version(meta),
-    )
-
-
-_NO_UPGRADE: Final = protocols.Request()
-
-
-def _target(request: HttpRequest) -> str:
-    """Give the request target as the client wrote it, where the server tells; else as Django would write it."""
-    meta = request.META
-    target: str = meta.get("RAW_URI") or meta.get("REQUEST_URI") or ""
-    if "RAW_PATH_INFO" in meta:  # eventlet
-        target = "?".join(filter(None, (meta["RAW_PATH_INFO"], meta.get("QUERY_STRING"))))
-    return target if target.startswith("/") else request.get_full_path()
-
-
-def _http_version(meta: dict[str, Any]) -> tuple[int, int] | None:
-    """Give the HTTP version of a request; eventlet says 1.0 of them all."""
-    version = meta.get("SERVER_PROTOCOL", "")
-    if "eventlet.input" in meta or version not in {"HTTP/0.9", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"}:
-        return None
-    major, _, minor = version[5:].partition(".")
-    return int(major), int(minor or 0)
 
 
 __all__ = ["WebSocketMiddleware"]

@@ -54,6 +54,8 @@ BELOW_MIDDLEWARE = {
     "workers",
     "conf",
     "origins",
+    "requests",
+    "responses",
 }
 TOP = BELOW_MIDDLEWARE | {"middleware"}
 
@@ -90,6 +92,8 @@ LAYERS = {
     "origins": Layer(ERRORS, ANYTHING),
     "conf": Layer(DJANGO | {"origins"}, ANYTHING),
     "workers": Layer({"conf", "lifetime"}, ANYTHING),
+    "requests": Layer(DJANGO | {"protocols"}, ANYTHING),
+    "responses": Layer(ERRORS | {"servers"}, ANYTHING),
     # Where all of it meets.
     "middleware": Layer(BELOW_MIDDLEWARE, ANYTHING),
     # What stands on top.

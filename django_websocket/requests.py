@@ -1,0 +1,53 @@
+"""A request of Django's in the terms of the protocols."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
+
+from . import protocols
+
+
+def parse(request: HttpRequest) -> protocols.Request:
+    """Give a request in the protocols' terms."""
+    meta = request.META
+    if "HTTP_UPGRADE" not in meta:
+        return _NO_UPGRADE
+    headers = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
+    headers["content-length"] = meta.get("CONTENT_LENGTH") or ""
+    try:
+        # Without the header Django would take the server's own name.
+        host = request.get_host() if "host" in headers else None
+    except DisallowedHost:
+        host = None
+    return protocols.Request(
+        headers=headers,
+        method=request.method or "",
+        target=_target(request),
+        host=host,
+        secure=request.is_secure(),
+        http_version=_http_version(meta),
+    )
+
+
+_NO_UPGRADE: Final = protocols.Request()
+
+
+def _target(request: HttpRequest) -> str:
+    """Give the request target as the client wrote it, where the server tells; else as Django would write it."""
+    meta = request.META
+    target: str = meta.get("RAW_URI") or meta.get("REQUEST_URI") or ""
+    if "RAW_PATH_INFO" in meta:  # eventlet
+        target = "?".join(filter(None, (meta["RAW_PATH_INFO"], meta.get("QUERY_STRING"))))
+    return target if target.startswith("/") else request.get_full_path()
+
+
+def _http_version(meta: dict[str, Any]) -> tuple[int, int] | None:
+    """Give the HTTP version of a request; eventlet says 1.0 of them all."""
+    version = meta.get("SERVER_PROTOCOL", "")
+    if "eventlet.input" in meta or version not in {"HTTP/0.9", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"}:
+        return None
+    major, _, minor = version[5:].partition(".")
+    return int(major), int(minor or 0)

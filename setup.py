@@ -34,6 +34,7 @@ TEST = [
     "hypothesis>=6.100",
     # gunicorn's worker on gevent imports it, and does not ask for it.
     "packaging",
+    "psycopg[binary,pool]>=3.2",
     "pytest>=8.4",
     "pytest-cov>=6",
     "pytest-django>=4.11",

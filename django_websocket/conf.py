@@ -65,6 +65,14 @@ def _count_or_none(value: object) -> int | None:
     return value
 
 
+def _database_policy(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"must be 'release' or 'keep', not {value!r}")
+    if value not in {"release", "keep"}:
+        raise ValueError(f"must be 'release' or 'keep', not {value!r}")
+    return value
+
+
 def _strings(value: object, expected: str) -> tuple[str, ...]:
     """Give a list or tuple of strings as a tuple; a bare string is a list that lost its brackets."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
@@ -210,6 +218,8 @@ class Conf:
     max_connections = Setting(None, _count_or_none)
     #: Whether open sockets get Close 1012 when the process is asked to end.
     close_on_sigterm = Setting(True, _flag)
+    #: What becomes of a waiting view's database connections: ``"release"`` or ``"keep"``.
+    db = Setting("release", _database_policy)
 
     def options(self, overrides: Mapping[str, object]) -> Options:
         """Give the effective options of a view: its own in ``overrides``, and the settings for the rest.

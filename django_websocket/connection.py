@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import socket
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
+from .care import Care
 from .exceptions import ConnectionClosed, PolicyViolation
 from .keepalive import Keepalive
 from .protocols.base import CloseCode, Message, Protocol, State
@@ -32,6 +34,8 @@ COMPRESSED_READ_SIZE: Final = 4096
 #: Control frames that a peer may send a second, and how many more at once: each costs an answer, or time.
 CONTROL_RATE: Final = 100
 CONTROL_BURST: Final = 200
+#: The close code for a peer that may not stay: HTTP's 401, in the range for applications.
+UNAUTHORIZED: Final = 4401
 
 
 class Connection:
@@ -58,10 +62,12 @@ class Connection:
         handshake_timeout: float = 5,
         encoder: type[json.JSONEncoder] | None = None,
         name: str = "",
+        care: Care | None = None,
     ) -> None:
         """Make a connection of a checked handshake; ``take_over`` gives the server's socket and what it has read of it.
 
-        All times are in seconds. ``name`` says in the log which connection it is.
+        All times are in seconds. ``name`` says in the log which connection it is, ``care`` is what it asks of those
+        around it.
         """
         self._protocol = protocol
         protocol.holds_fault = True
@@ -76,6 +82,11 @@ class Connection:
         self._handshake_timeout = handshake_timeout
         self._encoder = encoder
         self._name = name
+        self._care = care or Care()
+        self._holds: Sequence[object] = ()
+        #: When the peer is to be revalidated; when it was so silent last that the care was told.
+        self._due = math.inf
+        self._hushed = -math.inf
         self._subprotocol = next((name for name in subprotocols if name in protocol.offered_subprotocols), None)
 
         #: Held once the handshake is being sent.
@@ -102,7 +113,8 @@ class Connection:
         self._left = False
         #: When the peer's time to answer Close is over; or a view's, to answer what came ahead of a mistake.
         self._close_deadline: float | None = None
-        self._requested: int | None = None
+        #: The code and reason of a Close that is to be sent.
+        self._requested: tuple[int, str] | None = None
         self._nones = 0
         #: Whether a thread waits for messages.
         self._waiting = False
@@ -123,7 +135,7 @@ class Connection:
         if not self._opening.acquire(blocking=False):
             raise RuntimeError("another thread is sending the handshake: accept() before others use the WebSocket")
         try:
-            protocol.accept(subprotocol, headers)
+            protocol.accept(subprotocol, [*headers, *self._care.opening()])
         except BaseException:
             self._opening.release()
             raise
@@ -133,6 +145,8 @@ class Connection:
         self._owner = transport.current()
         self._mutex, self._writing, self._reading = transport.mutex(), transport.lock(), transport.lock()
         self._keepalive.heard = self._looked = self._clock()
+        self._holds = self._care.holds
+        self._plan_revalidation()
         self._transport = transport
         if self._watch:
             transport.watch(*self._watch)
@@ -168,17 +182,23 @@ class Connection:
             self._fail()
             return
         self._backlog = 0
+        silence = self._care.pause() if self._holds else None
         try:
             if self._calm and deadline is None:
                 self._feed(transport.receive())
-                return
-            self._flush_late()
-            self._feed(transport.receive(self._patience(deadline)))
-            if self._calm:
-                return
+                if self._keepalive.heard < self._due:
+                    return
+            else:
+                self._flush_late()
+                self._feed(transport.receive(self._patience(deadline, silence)))
         except TimeoutError:
             self._calm = False
+            if silence is not None and self._clock() >= self._last_sound + silence:
+                self._hushed = self._clock()
+                self._care.silence()
         self._keep_time()
+        if self._clock() >= self._due:
+            self._revalidate(transport)
 
     def _look(self, transport: Transport, *, asked: bool = False) -> bool:
         """Take what has come, without waiting, while less than one read's worth is queued.
@@ -251,11 +271,22 @@ class Connection:
 
     # Time
 
-    def _patience(self, deadline: float | None) -> float:
+    @property
+    def _last_sound(self) -> float:
+        """When bytes came in last, or the care was told that there are none."""
+        return max(self._keepalive.heard, self._hushed)
+
+    def _patience(self, deadline: float | None, silence: float | None) -> float:
         """Give the seconds to wait for bytes."""
-        limits = (deadline, self._close_deadline if self._protocol.state is State.CLOSING else self._keepalive.due)
-        patience = min((limit for limit in limits if limit is not None), default=None)
-        return MAX_PATIENCE if patience is None else min(max(0.0, patience - self._clock()), MAX_PATIENCE)
+        now = self._clock()
+        limits = (
+            deadline,
+            self._close_deadline if self._protocol.state is State.CLOSING else self._keepalive.due,
+            None if silence is None else self._last_sound + silence,
+            self._due,
+            now + MAX_PATIENCE,
+        )
+        return max(0.0, min(limit for limit in limits if limit is not None) - now)
 
     def _keep_time(self, *, wait: bool = True) -> None:
         """Do what is due: a ping, or giving up on a peer that gives no sign of life or does not answer Close."""
@@ -275,6 +306,26 @@ class Connection:
                     return
                 self._protocol.ping(data)
             self._flush(wait=wait)
+
+    def _plan_revalidation(self) -> None:
+        interval = self._care.interval
+        self._due = math.inf if interval is None else self._clock() + interval
+
+    def _revalidate(self, transport: Transport) -> None:
+        """Ask whether the peer may stay, and close if not; what it says meanwhile is dropped.
+
+        The caller holds the lock for reading.
+        """
+        reason = self._care.revalidate() if self._protocol.state is _OPEN else None
+        self._plan_revalidation()
+        if reason is None:
+            return
+        self._log(logging.INFO, f"closed with {UNAUTHORIZED}: {reason}")
+        self._requested = UNAUTHORIZED, reason
+        self._flush()
+        while self._protocol.state is not State.CLOSED:
+            self._receive(transport, None)
+        self._messages.clear()
 
     def _is_late(self) -> bool:
         """Tell whether the time that a closing has is over."""
@@ -390,7 +441,7 @@ class Connection:
         """
         if self._transport is None or self._protocol.state is not State.OPEN:
             return
-        self._requested = code
+        self._requested = code, ""
         self._calm = False
         self._flush_now()
         reaper.add(self)
@@ -414,7 +465,7 @@ class Connection:
     def _obey(self) -> None:
         """Begin the closing that was requested; the caller holds the mutex."""
         if self._requested is not None:
-            self._begin_close(self._requested, "")
+            self._begin_close(*self._requested)
             self._requested = None
 
     def _begin_close(self, code: int, reason: str) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Final
 
-from django.db import connections
 from greenlet import getcurrent, greenlet
 
+from .databases import Blocks, atomic_blocks, set_foreign_blocks
 from .transports import Transport
 
 #: Real seconds that other threads get to send something, before a test is told that it waits for ever.
@@ -92,9 +92,9 @@ class MemoryTransport(Transport):
         #: When the waiting view stops waiting; ``None`` if it does not, or does not wait.
         self.deadline: float | None = None
         self._waiting = False
-        #: The open ``atomic()`` blocks when the view was resumed; when it began to wait, if it had opened some.
-        self._blocks_at_entry: dict[str, tuple[object, ...]] = {}
-        self._blocks: dict[str, tuple[object, ...]] | None = None
+        #: The open ``atomic()`` blocks that are not the view's; all when it began to wait, if it had opened some.
+        self._foreign: Blocks = {}
+        self._blocks: Blocks | None = None
 
     # The test's side
 
@@ -123,9 +123,12 @@ class MemoryTransport(Transport):
         :raises AssertionError: the test has opened or closed a transaction across one that the view holds open: the
             database's savepoints would be given up in the wrong order.
         """
-        self._blocks_at_entry = _atomic_blocks()
-        if self._blocks is not None and self._blocks != self._blocks_at_entry:
+        blocks = atomic_blocks()
+        if self._blocks is None:
+            self._foreign = blocks
+        elif self._blocks != blocks:
             raise AssertionError("atomic() of the view and of the test overlap")
+        set_foreign_blocks(self._foreign)
         self.view.parent = getcurrent()
         self.view.switch()
 
@@ -146,9 +149,9 @@ class MemoryTransport(Transport):
         while not self._incoming:
             if deadline is not None and self._stage.now >= deadline:
                 raise TimeoutError
-            blocks = _atomic_blocks()
-            entry = self._blocks_at_entry
-            self._blocks = blocks if any(len(blocks[alias]) > len(entry.get(alias, ())) for alias in blocks) else None
+            blocks = atomic_blocks()
+            foreign = self._foreign
+            self._blocks = blocks if any(len(blocks[alias]) > len(foreign.get(alias, ())) for alias in blocks) else None
             self.deadline, self._waiting = deadline, True
             try:
                 self.view.parent.switch()
@@ -191,8 +194,3 @@ class MemoryTransport(Transport):
     def current(self) -> object:
         """Give the greenlet."""
         return getcurrent()
-
-
-def _atomic_blocks() -> dict[str, tuple[object, ...]]:
-    """Give the open ``atomic()`` blocks of each database connection of this thread."""
-    return {connection.alias: tuple(connection.atomic_blocks) for connection in connections.all(initialized_only=True)}

@@ -22,6 +22,7 @@ from .protocols.base import CloseCode, Protocol
 from .registry import registry
 from .requests import parse
 from .responses import BAD_HOST, ended, printable, refuse, refuse_plain, unavailable
+from .upkeep import Upkeep
 from .websocket import WebSocket
 from .workers import meet_worker
 
@@ -121,6 +122,7 @@ class Attempt:
         self.counted = False
         self.refused = False
         self.failed = False
+        self.upkeep: Upkeep | None = None
         if self.upgrade.is_upgrade:
             try:
                 self.protocol = protocols.choose(self.upgrade, conf.protocols)
@@ -228,6 +230,8 @@ class Attempt:
         protocol.max_message_size = options.max_message_size
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
+        name = printable(request.path)
+        self.upkeep = Upkeep(name, keep_databases=conf.db == "keep")
         return WebSocket(
             protocol,
             self.link.take_over,
@@ -238,7 +242,8 @@ class Attempt:
             close_timeout=options.close_timeout,
             handshake_timeout=conf.handshake_timeout,
             encoder=DjangoJSONEncoder,
-            name=printable(request.path),
+            name=name,
+            care=self.upkeep,
         )
 
     def _close_after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

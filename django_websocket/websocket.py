@@ -205,7 +205,7 @@ class WebSocket(Connection):
         """
         transport = self._transport or self._open()
         if self._clock() - self._looked > LOOK_INTERVAL:
-            self._look_again(transport)
+            self._look_up(transport)
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
             try:
                 message = memoryview(message)  # type: ignore[arg-type]
@@ -221,10 +221,17 @@ class WebSocket(Connection):
             if self._left:
                 self._flush()
 
-    def _look_again(self, transport: Transport) -> None:
-        """Look for what has come in, if that was not done a short time ago."""
+    def _look_up(self, transport: Transport) -> None:
+        """See, once in a while, to what a view that only sends would miss."""
+        now = self._clock()
+        if now >= self._due and transport.current() == self._owner and self._reading.acquire(False):
+            # Else a thread that waits does it.
+            try:
+                self._revalidate(transport)
+            finally:
+                self._reading.release()
         self._looked = max(self._looked, self._keepalive.heard)
-        if self._clock() - self._looked > LOOK_INTERVAL:
+        if now - self._looked > LOOK_INTERVAL:
             self._look(transport)
 
     def send_json(self, obj: object, compress: bool | None = None) -> None:

@@ -26,13 +26,20 @@ DEFAULTS = {
     "handshake_timeout": 5,
     "max_connections": None,
     "close_on_sigterm": True,
+    "db": "release",
 }
 
 FLAGS = ["accept_all", "require_origin", "close_on_sigterm"]
 COUNTS = ["max_message_size", "max_fragments", "max_connections"]
 SECONDS = ["send_timeout", "close_timeout", "handshake_timeout"]
 SECONDS_OR_NONE = ["ping_interval", "ping_timeout"]
-OPTIONS = DEFAULTS.keys() - {"accept_all", "handshake_timeout", "max_connections", "close_on_sigterm"}
+OPTIONS = DEFAULTS.keys() - {
+    "accept_all",
+    "handshake_timeout",
+    "max_connections",
+    "close_on_sigterm",
+    "db",
+}
 
 
 class OtherProtocol(Protocol):
@@ -44,6 +51,7 @@ def product(names, values):
 
 
 GOOD = [
+    *product(["db"], ["release", "keep"]),
     *product(FLAGS, [True, False]),
     *product(COUNTS, [None, 1, 2**40]),
     *product(SECONDS, [1, 0.001, MAX_SECONDS]),
@@ -58,11 +66,13 @@ WRONG_TYPE = [
     *product(FLAGS, [None, 0, 1, "True", "False", []]),
     *product(COUNTS, [True, False, 1.0, "1", b"1", [1]]),
     *product(SECONDS, [None]),
+    *product(["db"], [None, True, 1, ["release"]]),
     *product(SECONDS + SECONDS_OR_NONE, [True, False, "20", "20s", 1j, [20]]),
     *product(["allowed_origins"], ["*", "https://example.com", b"*", {"*"}, 1, True, [None], [b"*"], [["*"]]]),
 ]
 
 WRONG_VALUE = [
+    *product(["db"], ["", "Release", "close"]),
     *product(COUNTS, [0, -1]),
     *product(SECONDS + SECONDS_OR_NONE, [0, 0.0, -1, math.nan, math.inf, MAX_SECONDS + 1, 10**400]),
     *product(

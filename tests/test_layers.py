@@ -56,6 +56,7 @@ BELOW_MIDDLEWARE = {
     "origins",
     "requests",
     "responses",
+    "upkeep",
 }
 TOP = BELOW_MIDDLEWARE | {"middleware"}
 
@@ -84,7 +85,8 @@ LAYERS = {
     "reaper": Layer({"native"}, NO_DJANGO, late={"connection"}),
     "keepalive": Layer(set(), PURE),
     "rates": Layer(set(), PURE),
-    "connection": Layer(SYSTEM | {"transports", "keepalive", "rates", "reaper", "registry"}, NO_DJANGO),
+    "care": Layer(set(), PURE),
+    "connection": Layer(SYSTEM | {"transports", "keepalive", "rates", "care", "reaper", "registry"}, NO_DJANGO),
     "websocket": Layer(SYSTEM | {"transports", "connection", "reaper", "registry"}, NO_DJANGO),
     "lifetime": Layer({"native", "registry"}, NO_DJANGO),
     "servers": Layer(SYSTEM | {"lifetime"}, NO_DJANGO),
@@ -94,6 +96,8 @@ LAYERS = {
     "workers": Layer({"conf", "lifetime"}, ANYTHING),
     "requests": Layer(DJANGO | {"protocols"}, ANYTHING),
     "responses": Layer(ERRORS | {"servers"}, ANYTHING),
+    "databases": Layer(set(), ANYTHING),
+    "upkeep": Layer({"care", "databases"}, ANYTHING),
     # Where all of it meets.
     "middleware": Layer(BELOW_MIDDLEWARE, ANYTHING),
     # What stands on top.
@@ -102,7 +106,7 @@ LAYERS = {
     "checks.settings": Layer(TOP, ANYTHING),
     "checks.deployment": Layer(TOP, ANYTHING),
     "apps": Layer(TOP | {"checks"}, ANYTHING),
-    "memory": Layer(SYSTEM | {"transports"}, ANYTHING),
+    "memory": Layer(SYSTEM | {"transports", "databases"}, ANYTHING),
     "testing": Layer(TOP | {"memory"}, ANYTHING),
     # What gunicorn imports, before it has patched anything.
     "gunicorn": Layer(set(), NO_DJANGO, late={"eventlet_worker", "workers"}),

@@ -35,6 +35,7 @@ _SETTING_IDS: Final = {
     "max_connections": "E012",
     "close_on_sigterm": "E013",
     "compression": "E014",
+    "db": "E015",
 }
 
 

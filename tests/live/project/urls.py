@@ -11,6 +11,8 @@ urlpatterns = [
     path("tally/", views.tally),
     path("plain/", views.plain),
     path("echo/", views.echo),
+    path("database/", views.database),
+    path("transaction/", views.in_transaction),
 ]
 
 # Each with a key of the test's choice, which makes its path its own.

@@ -8,7 +8,9 @@ from collections import Counter
 from contextvars import ContextVar
 from importlib import import_module
 
+from django.conf import settings
 from django.core.signals import got_request_exception, request_finished, request_started
+from django.db import connection, transaction
 from django.http import HttpResponse, HttpResponseForbidden, HttpResponseRedirect, JsonResponse
 
 from django_websocket import ConnectionClosed, require_websocket
@@ -243,3 +245,29 @@ def patient(request, key=""):
             websocket.send("nothing yet")
     websocket.send(websocket.wait(timeout=30))
     ended(request)
+
+
+def save(message):
+    """Save a message; gives the process of the database that does."""
+    name = settings.DATABASES["default"]["OPTIONS"]["application_name"]
+    with connection.cursor() as cursor:
+        cursor.execute("INSERT INTO said VALUES (%s, %s) RETURNING pg_backend_pid()", [name, message])
+        return cursor.fetchone()[0]
+
+
+@require_websocket
+def database(request):
+    """Ask the database who serves, and save each message."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        request.websocket.send(cursor.fetchone()[0])
+    for message in request.websocket:
+        request.websocket.send(save(message))
+
+
+@require_websocket
+@transaction.atomic
+def in_transaction(request):
+    """What nobody should do: save all messages in a transaction that lives as long as the WebSocket."""
+    for message in request.websocket:
+        request.websocket.send(save(message))

@@ -25,6 +25,7 @@ TEST = [
     f"bjoern-binary>=3.2; {WHEELS}",
     "cheroot>=10.0",
     "coverage>=7.10",
+    "django-debug-toolbar>=6",
     "django-extensions>=4.1",
     "gevent>=24.10",
     "granian>=2.0",

@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
-from .middleware import MARKS, OPTIONS, handle, is_handled, note_exception
+from .middleware import MARKS, OPTIONS, handle, is_handled, note_exception, see_through
 from .responses import ended, refuse_plain
 from .websocket import WebSocket
 
@@ -64,11 +64,19 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
 
     def call_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
         websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
-        if websocket is None and mark == "require_websocket":
-            return refuse_plain(request)
-        call = view if websocket else _atomic(view, set(non_atomic))
+        if websocket is None:
+            if mark == "require_websocket":
+                return refuse_plain(request)
+            return answer(_atomic(view, set(non_atomic)), request, args, kwargs)
+        with see_through(request):
+            response = answer(view, request, args, kwargs)
+            if response is None:
+                websocket.accept()
+        return ended(response) if websocket.handshake_sent else response
+
+    def answer(view: Any, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponseBase | None:
         try:
-            response: Any = call(request, *args, **kwargs)
+            response: Any = view(request, *args, **kwargs)
         except Exception as exception:
             # Before any other middleware sees it: to them a client that has left is no error either.
             response = note_exception(request, exception)
@@ -78,10 +86,7 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
             # A wrapper around an async view looks synchronous until it is called.
             response.close()
             raise _not_synchronous(mark)
-        if websocket is not None and response is None:
-            websocket.accept()
-        handshake_sent = websocket is not None and websocket.handshake_sent
-        return ended(response) if handshake_sent else response
+        return response  # type: ignore[no-any-return]
 
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final
 
@@ -69,6 +70,13 @@ class WebSocketMiddleware:
 def note_exception(request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
     """Note an exception of a view; gives a response where it is none of Django's business."""
     return Attempt.of(request).fail(request, exception)
+
+
+def see_through(request: HttpRequest) -> AbstractContextManager[None]:
+    """Give the context in which the view of a WebSocket is to run, where it is called by a decorator of ours."""
+    attempt = Attempt.of(request)
+    assert attempt.upkeep is not None
+    return attempt.upkeep.seen_through()
 
 
 def is_handled(request: HttpRequest) -> bool:
@@ -231,7 +239,7 @@ class Attempt:
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
         name = printable(request.path)
-        self.upkeep = Upkeep(name, keep_databases=conf.db == "keep")
+        self.upkeep = Upkeep(request, name, keep_databases=conf.db == "keep")
         return WebSocket(
             protocol,
             self.link.take_over,

@@ -115,7 +115,7 @@ class WebSocketSession:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The header fields of the handshake that accepted, by lower-case name."""
+        """The header fields of the handshake that accepted, by lower-case name; cookies are one to a line."""
         return self._protocol.response_headers
 
     @property
@@ -215,6 +215,8 @@ class WebSocketSession:
                 self._raise_error()
             elif isinstance(self._protocol.error, HandshakeError):
                 raise AssertionError(f"no client would take this handshake: {self._protocol.error}")
+            for cookie in self.headers.get("set-cookie", "").splitlines():
+                self._client.cookies.load(cookie)
         except BaseException:
             self._stop()
             raise

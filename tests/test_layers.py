@@ -97,7 +97,9 @@ LAYERS = {
     "requests": Layer(DJANGO | {"protocols"}, ANYTHING),
     "responses": Layer(ERRORS | {"servers"}, ANYTHING),
     "databases": Layer(set(), ANYTHING),
-    "upkeep": Layer({"care", "databases"}, ANYTHING),
+    "sessions": Layer(set(), ANYTHING),
+    "toolbar": Layer(set(), ANYTHING),
+    "upkeep": Layer({"care", "databases", "sessions", "toolbar"}, ANYTHING),
     # Where all of it meets.
     "middleware": Layer(BELOW_MIDDLEWARE, ANYTHING),
     # What stands on top.

@@ -1,6 +1,7 @@
 """From the environ to the view and to the end of its WebSocket."""
 
 import logging
+import re
 import socket
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -1379,9 +1380,12 @@ class TestOtherMiddleware:
     @pytest.mark.django_db
     @pytest.mark.parametrize("ours", [True, False])
     def test_bytes(self, settings, wire, ours):
-        """Whatever they do to a response, a client sees nothing of it."""
+        """Whatever they do to a response, a client sees its cookies, and nothing else of it."""
         settings.MIDDLEWARE = FULL[not ours :]
         data = wire("/busy/", frames("x"), GOODBYE, HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH="*")
+        cookies = re.findall(rb"Set-Cookie: ([a-z]+)=[^\r\n]+\r\n", data)
+        assert sorted(cookies) == [b"messages", b"sessionid"]
+        data = re.sub(rb"Set-Cookie: [^\r\n]+\r\n", b"", data)
         assert data == SWITCHING + texts(b"en AnonymousUser 1", b"x") + CLOSE[1000]
         assert wire.body == b""
         assert Session.objects.count() == 1

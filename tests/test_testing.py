@@ -1289,15 +1289,14 @@ class TestSessions:
             assert websocket.wait() == "AnonymousUser 1 chocolate"
 
     @pytest.mark.parametrize("with_ours", [True, False])
-    def test_cookies_that_come_too_late(self, settings, with_ours):
-        """The handshake was the last chance to set one: what middleware sets when the view has ended goes nowhere."""
+    def test_cookies_of_the_handshake(self, settings, with_ours):
         settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if with_ours or name != OURS]
         client = WebSocketClient()
         with client.websocket("/visits/") as websocket:
             assert websocket.wait() == "AnonymousUser 1 None"
-        assert "sessionid" not in client.cookies
+            assert "sessionid" in client.cookies
         with client.websocket("/visits/") as websocket:
-            assert websocket.wait() == "AnonymousUser 1 None"
+            assert websocket.wait() == "AnonymousUser 2 None"
 
     def test_the_session_store(self, client):
         session = client.session

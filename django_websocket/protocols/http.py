@@ -187,5 +187,7 @@ def parse_head(head: str) -> tuple[int, dict[str, str]]:
         if not colon or not _TOKEN.fullmatch(name):
             raise HandshakeError("the server's answer has a malformed header")
         name, value = name.lower(), value.strip(" \t")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        # Cookies do not go into a list (RFC 9110 section 5.3), as they have commas of their own.
+        separator = "\n" if name == "set-cookie" else ", "
+        headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
     return int(match[1]), headers

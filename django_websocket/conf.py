@@ -220,6 +220,8 @@ class Conf:
     close_on_sigterm = Setting(True, _flag)
     #: What becomes of a waiting view's database connections: ``"release"`` or ``"keep"``.
     db = Setting("release", _database_policy)
+    #: Seconds between two looks at the session and user of a connection; ``None``: never.
+    revalidate = Setting(60, _seconds_or_none)
 
     def options(self, overrides: Mapping[str, object]) -> Options:
         """Give the effective options of a view: its own in ``overrides``, and the settings for the rest.

@@ -239,7 +239,7 @@ class Attempt:
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
         name = printable(request.path)
-        self.upkeep = Upkeep(request, name, keep_databases=conf.db == "keep")
+        self.upkeep = Upkeep(request, name, keep_databases=conf.db == "keep", period=conf.revalidate)
         return WebSocket(
             protocol,
             self.link.take_over,

@@ -1,26 +1,39 @@
-"""What Django needs while a view lives for hours: its databases and its sessions."""
+"""What Django needs while a view lives for hours: its databases, its sessions, and those who have logged out."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from django.http import HttpRequest
 
 from .care import Care
 from .databases import Databases
+from .revalidation import find_objection
 from .sessions import handshake_cookies, let_go
 from .toolbar import silence_toolbar
+
+logger = logging.getLogger("django_websocket.session")
+
+#: Seconds after which a peer is looked at that could not be while the view had a transaction open.
+SOON: Final = 1.0
 
 
 class Upkeep(Care):
     """The care for one request's WebSocket, in the thread that runs its view."""
 
-    def __init__(self, request: HttpRequest, name: str, *, keep_databases: bool) -> None:
-        """Take on a request, in the thread of its view; ``name`` is for the log."""
+    def __init__(self, request: HttpRequest, name: str, *, keep_databases: bool, period: float | None) -> None:
+        """Take on a request, in the thread of its view.
+
+        ``period`` is the seconds between two revalidations, ``None`` for never; ``name`` is for the log.
+        """
         self._request = request
+        self._name = name
         self._databases = Databases(name, keep=keep_databases)
         self.holds = self._databases.open
+        self._period = period
         self._seen_through = False
 
     @contextmanager
@@ -39,6 +52,8 @@ class Upkeep(Care):
             # Nobody will say when the view returns, and the session's middleware comes next then.
             let_go(self._request)
         silence_toolbar()
+        if hasattr(self._request, "session"):
+            self.interval = self._period
         return cookies
 
     def pause(self) -> float | None:
@@ -48,3 +63,19 @@ class Upkeep(Care):
     def silence(self) -> None:
         """Give back the other database connections."""
         self._databases.silence()
+
+    def revalidate(self) -> str | None:
+        """Look whether the session and its user still are what they were."""
+        if self._databases.in_transaction():
+            # It would show what was at the transaction's beginning, and an error would spoil it.
+            self.interval = SOON
+            return None
+        self.interval = self._period
+        try:
+            with self._databases.borrowed():
+                return find_objection(self._request)
+        except Exception as error:  # noqa: BLE001 - of a database, a cache, a backend of the project's own
+            logger.warning(
+                "WebSocket %s: its session could not be checked, and will be later: %s", self._name, ascii(error)
+            )
+        return None

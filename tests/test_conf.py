@@ -27,18 +27,20 @@ DEFAULTS = {
     "max_connections": None,
     "close_on_sigterm": True,
     "db": "release",
+    "revalidate": 60,
 }
 
 FLAGS = ["accept_all", "require_origin", "close_on_sigterm"]
 COUNTS = ["max_message_size", "max_fragments", "max_connections"]
 SECONDS = ["send_timeout", "close_timeout", "handshake_timeout"]
-SECONDS_OR_NONE = ["ping_interval", "ping_timeout"]
+SECONDS_OR_NONE = ["ping_interval", "ping_timeout", "revalidate"]
 OPTIONS = DEFAULTS.keys() - {
     "accept_all",
     "handshake_timeout",
     "max_connections",
     "close_on_sigterm",
     "db",
+    "revalidate",
 }
 
 

@@ -1,8 +1,10 @@
 """Database connections of a view that waits: SQLite's here, and PostgreSQL's in tests/live/test_databases.py."""
 
 import logging
+from types import SimpleNamespace
 
 import pytest
+from django.contrib.sessions.backends.base import SessionBase
 from django.db import connections, transaction
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.utils import OperationalError
@@ -10,6 +12,7 @@ from django.db.utils import OperationalError
 from django_websocket import databases, require_websocket
 from django_websocket.databases import SILENCE, Databases
 from django_websocket.testing import WebSocketClient
+from django_websocket.upkeep import Upkeep
 
 from .running import Running
 
@@ -186,6 +189,28 @@ class TestRelease:
             ask(other)
             meanwhile = database("meanwhile")
         assert [is_open(connection) for connection in (before, other, meanwhile)] == [True, False, False]
+
+
+class Store(SessionBase):
+    """A session that a database is asked for."""
+
+    def load(self):
+        ask(connections["file"])
+        return {"count": 1}
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_look_at_a_session_holds_no_connection(database, held):
+    connection = connections["file"] = database(CONN_MAX_AGE=None)
+    try:
+        request = SimpleNamespace(session=Store("a session's key"))
+        assert request.session["count"] == 1
+        if not held:
+            connection.close()
+        assert Upkeep(request, "", keep_databases=False, period=60).revalidate() is None
+        assert is_open(connection) is held
+    finally:
+        del connections["file"]
 
 
 class TestTransactions:

@@ -98,8 +98,9 @@ LAYERS = {
     "responses": Layer(ERRORS | {"servers"}, ANYTHING),
     "databases": Layer(set(), ANYTHING),
     "sessions": Layer(set(), ANYTHING),
+    "revalidation": Layer(set(), ANYTHING),
     "toolbar": Layer(set(), ANYTHING),
-    "upkeep": Layer({"care", "databases", "sessions", "toolbar"}, ANYTHING),
+    "upkeep": Layer({"care", "databases", "sessions", "revalidation", "toolbar"}, ANYTHING),
     # Where all of it meets.
     "middleware": Layer(BELOW_MIDDLEWARE, ANYTHING),
     # What stands on top.

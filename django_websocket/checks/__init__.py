@@ -18,6 +18,7 @@ E012  ``WEBSOCKET_MAX_CONNECTIONS``: likewise
 E013  ``WEBSOCKET_CLOSE_ON_SIGTERM``: likewise
 E014  ``WEBSOCKET_COMPRESSION``: likewise, or an option of it
 E015  ``WEBSOCKET_DB``: likewise
+E016  ``WEBSOCKET_REVALIDATE``: likewise
 E101  ``WEBSOCKET_ACCEPT_ALL`` together with ``ATOMIC_REQUESTS``
 W102  the middleware is not the first of ``MIDDLEWARE``
 W103  ``"django_websocket"`` stands after an application with a ``runserver`` of its own

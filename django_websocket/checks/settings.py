@@ -36,6 +36,7 @@ _SETTING_IDS: Final = {
     "close_on_sigterm": "E013",
     "compression": "E014",
     "db": "E015",
+    "revalidate": "E016",
 }
 
 

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import math
-import socket
 from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from .care import Care
-from .exceptions import ConnectionClosed, PolicyViolation
+from .exceptions import PolicyViolation
 from .keepalive import Keepalive
-from .protocols.base import CloseCode, Message, Protocol, State
+from .protocols.base import Message, Protocol, State
 from .rates import Allowance
-from .reaper import reaper
 from .registry import registry
-from .transports import Lock, Transport, is_timeout, open_transport
+from .sending import Sender
+from .transports import Lock, Transport, open_transport
 
 logger = logging.getLogger("django_websocket.connection")
 
@@ -38,16 +37,37 @@ CONTROL_BURST: Final = 200
 UNAUTHORIZED: Final = 4401
 
 
-class Connection:
-    """A protocol and a transport, driven by the threads that call.
+class Connection(Sender):
+    """A protocol and a transport, driven by the threads that call: how it opens, receives, and keeps time.
 
-    Of the protocol's calls one runs at a time, under a mutex that is never held over a read or a write. One thread may
-    read and one may write, each under a lock of its own. What the protocol says by itself, a pong or a Close, is sent
-    by whoever has read its cause, or by the thread that is writing at the moment.
+    One thread may read, under a lock of its own.
 
     A peer that breaks the protocol is told so when the view asks for a message and none is left: what came ahead of the
     mistake has been answered then. It may take the close timeout until then, and nothing is read meanwhile.
     """
+
+    # As many attributes as this has would be slower, and take more memory, in a dictionary.
+    __slots__ = (
+        "_backlog",
+        "_care",
+        "_control_frames",
+        "_due",
+        "_encoder",
+        "_handshake_timeout",
+        "_holds",
+        "_hushed",
+        "_keepalive",
+        "_looked",
+        "_messages",
+        "_nones",
+        "_opening",
+        "_owner",
+        "_reading",
+        "_subprotocol",
+        "_take_over",
+        "_waiting",
+        "_watch",
+    )
 
     def __init__(
         self,
@@ -69,7 +89,7 @@ class Connection:
         All times are in seconds. ``name`` says in the log which connection it is, ``care`` is what it asks of those
         around it.
         """
-        self._protocol = protocol
+        super().__init__(protocol, name=name, send_timeout=send_timeout, close_timeout=close_timeout)
         protocol.holds_fault = True
         self._take_over = take_over
         self._keepalive = Keepalive(ping_interval if protocol.can_ping else None, ping_timeout)
@@ -77,44 +97,24 @@ class Connection:
         if ping_interval is not None and not protocol.can_ping:
             self._watch = ping_interval, ping_timeout or ping_interval
         self._control_frames = Allowance(CONTROL_RATE, CONTROL_BURST)
-        self._send_timeout = send_timeout
-        self._close_timeout = close_timeout
         self._handshake_timeout = handshake_timeout
         self._encoder = encoder
-        self._name = name
         self._care = care or Care()
         self._holds: Sequence[object] = ()
         #: When the peer is to be revalidated; when it was so silent last that the care was told.
         self._due = math.inf
         self._hushed = -math.inf
         self._subprotocol = next((name for name in subprotocols if name in protocol.offered_subprotocols), None)
-
         #: Held once the handshake is being sent.
         self._opening = allocate_lock()
-        self._transport: Transport | None = None
         self._messages: deque[Message] = deque()
-        #: Held around calls of the protocol, which wait for nothing; never while reading or writing.
-        self._mutex: Lock
-        #: Held while writing, so that frames leave whole and in order.
-        self._writing: Lock
         #: Held while reading.
         self._reading: Lock
-        self._clock: Callable[[], float]
         self._owner: object
-        #: Whether there is nothing to do for a reader but to wait for bytes.
-        self._calm = False
         #: Bytes taken without waiting since the queue was empty.
         self._backlog = 0
         #: When bytes were looked for last without waiting.
         self._looked = 0.0
-        #: What is left of a frame that could not be sent at once.
-        self._remainder = b""
-        #: Whether something to send was left to the thread that was writing.
-        self._left = False
-        #: When the peer's time to answer Close is over; or a view's, to answer what came ahead of a mistake.
-        self._close_deadline: float | None = None
-        #: The code and reason of a Close that is to be sent.
-        self._requested: tuple[int, str] | None = None
         self._nones = 0
         #: Whether a thread waits for messages.
         self._waiting = False
@@ -172,6 +172,33 @@ class Connection:
 
     # Receiving
 
+    def _wait_calmly(self, transport: Transport) -> None:
+        """Wait for a message while there is nothing else to do. Nearly all come this way, so it asks little."""
+        reading = self._reading
+        if not reading.acquire(False):
+            return
+        self._waiting = True
+        try:
+            protocol, messages, mutex = self._protocol, self._messages, self._mutex
+            while self._calm and not messages:
+                data = transport.receive()
+                now = self._keepalive.heard = self._clock()
+                # A with statement takes nearly three times as long.
+                mutex.acquire()
+                try:
+                    messages.extend(protocol.receive(data))
+                finally:
+                    mutex.release()
+                if protocol.attention or not self._calm:
+                    self._heed(wait=True, caught_up=len(data) < transport.read_size)
+                if now >= self._due:
+                    self._calm = False
+        except TimeoutError:
+            self._calm = False
+        finally:
+            self._waiting = False
+            reading.release()
+
     def _receive(self, transport: Transport, deadline: float | None) -> None:
         """Wait for bytes until ``deadline``, or until it is time for something else, and do that.
 
@@ -183,14 +210,9 @@ class Connection:
             return
         self._backlog = 0
         silence = self._care.pause() if self._holds else None
+        self._flush_late()
         try:
-            if self._calm and deadline is None:
-                self._feed(transport.receive())
-                if self._keepalive.heard < self._due:
-                    return
-            else:
-                self._flush_late()
-                self._feed(transport.receive(self._patience(deadline, silence)))
+            self._feed(transport.receive(self._patience(deadline, silence)))
         except TimeoutError:
             self._calm = False
             if silence is not None and self._clock() >= self._last_sound + silence:
@@ -228,17 +250,10 @@ class Connection:
     def _feed(self, data: bytes, *, wait: bool = True) -> None:
         """Take bytes that came in; answers leave at once, or with ``wait=False`` as far as they can."""
         self._keepalive.heard = self._clock()
-        protocol, mutex = self._protocol, self._mutex
-        # A with statement takes nearly three times as long.
-        mutex.acquire()
-        try:
-            messages = protocol.receive(data)
-        finally:
-            mutex.release()
-        self._messages.extend(messages)
-        if protocol.attention or not self._calm:
-            assert self._transport is not None
-            self._heed(wait=wait, caught_up=len(data) < self._transport.read_size)
+        with self._mutex:
+            self._messages.extend(self._protocol.receive(data))
+        assert self._transport is not None
+        self._heed(wait=wait, caught_up=len(data) < self._transport.read_size)
 
     def _heed(self, *, wait: bool, caught_up: bool = True) -> None:
         """See to what has come in besides messages; ``caught_up`` if there was no more of it at the moment."""
@@ -326,167 +341,3 @@ class Connection:
         while self._protocol.state is not State.CLOSED:
             self._receive(transport, None)
         self._messages.clear()
-
-    def _is_late(self) -> bool:
-        """Tell whether the time that a closing has is over."""
-        return self._close_deadline is not None and self._clock() >= self._close_deadline
-
-    # Sending
-
-    @property
-    def _has_unsent(self) -> bool:
-        protocol = self._protocol
-        return bool(protocol.outgoing or self._remainder) or self._requested is not None or protocol.eof_to_send
-
-    def _write(self) -> None:
-        """Send what the protocol has ready; the caller holds the lock for writing.
-
-        :raises ConnectionClosed: the connection is gone.
-        """
-        with self._mutex:
-            data, eof = self._protocol.data_to_send(), self._protocol.eof_to_send
-        if data or self._remainder:
-            self._put(data)
-        if eof:
-            self._end_stream()
-
-    def _put(self, data: bytes) -> None:
-        """Send bytes; the caller holds the lock for writing.
-
-        :raises ConnectionClosed: the connection is gone.
-        """
-        assert self._transport is not None
-        if self._remainder:
-            data, self._remainder = self._remainder + data, b""
-        try:
-            self._transport.send(data, self._send_timeout)
-        except OSError as error:
-            if is_timeout(error):
-                self._lose("the client does not read")
-            # What it said before it went, a Close perhaps, may still be there: for us, or for the thread that reads.
-            elif self._look(self._transport):
-                self._lose("the client is gone")
-            else:
-                # Behind that the one who reads finds the end; and nothing can follow a part of a frame.
-                self._transport.shutdown()
-        except BaseException:
-            # Interrupted in the midst of a frame, by a worker's or eventlet's timeout: nothing can follow it.
-            self._lose("interrupted while sending")
-            raise
-        else:
-            return
-        raise ConnectionClosed(self._protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self._protocol.close_reason)
-
-    def _end_stream(self) -> None:
-        assert self._transport is not None
-        self._protocol.eof_to_send = False
-        self._transport.shutdown(socket.SHUT_WR)
-
-    def _flush(self, *, wait: bool = True) -> None:
-        """Send what the protocol says by itself. A thread that is sending does it, when it is done, if there is one."""
-        if not wait:
-            self._flush_now()
-            return
-        while self._has_unsent:
-            self._left = True
-            if not self._writing.acquire(blocking=False):
-                return
-            self._left = False
-            try:
-                with self._mutex:
-                    self._obey()
-                self._write()
-            except ConnectionClosed:
-                return
-            finally:
-                self._writing.release()
-
-    def _flush_late(self, *, wait: bool = True) -> None:
-        """Send what could not be sent at its time; a Close among it gets its answer's time from now on."""
-        if self._has_unsent:
-            self._flush(wait=wait)
-            self._close_deadline = self._clock() + self._close_timeout
-
-    def _flush_now(self) -> None:
-        """Send what can be sent of what the protocol says by itself, without waiting for anything.
-
-        Safe in a signal handler: the thread that it has interrupted may hold any of the locks.
-        """
-        self._left = True
-        if not self._writing.acquire(blocking=False):
-            return
-        self._left = False
-        try:
-            if not self._mutex.acquire(blocking=False):
-                return
-            try:
-                self._obey()
-                data = self._remainder + self._protocol.data_to_send()
-            finally:
-                self._mutex.release()
-            assert self._transport is not None
-            self._remainder = data[self._transport.send_now(data) :] if data else b""
-            if not self._remainder and self._protocol.eof_to_send:
-                self._end_stream()
-        finally:
-            self._writing.release()
-
-    # Closing
-
-    def request_close(self, code: int) -> None:
-        """Send Close without waiting for anything, for a signal handler.
-
-        If a thread is sending at the moment, or the socket cannot be written to at once, the Close leaves a little
-        later.
-        """
-        if self._transport is None or self._protocol.state is not State.OPEN:
-            return
-        self._requested = code, ""
-        self._calm = False
-        self._flush_now()
-        reaper.add(self)
-
-    def hurry(self) -> bool:
-        """Get on with a closing that nobody may be waiting for; gives whether nothing is left to do. For the reaper.
-
-        Never waits, and does not log: where it runs no lock of a greenlet may be waited for.
-        """
-        if self._protocol.state is State.CLOSED or self._transport is None:
-            return True
-        if self._has_unsent:
-            self._flush_now()
-        # None where a thread is sending, which has its own timeout: the Close leaves behind what it sends.
-        if self._close_deadline is None or self._clock() < self._close_deadline:
-            return False
-        # Wakes whoever reads or writes, to find the end of the stream.
-        self._transport.shutdown()
-        return True
-
-    def _obey(self) -> None:
-        """Begin the closing that was requested; the caller holds the mutex."""
-        if self._requested is not None:
-            self._begin_close(*self._requested)
-            self._requested = None
-
-    def _begin_close(self, code: int, reason: str) -> None:
-        # The peer's own mistake comes first.
-        self._protocol.fail()
-        if self._protocol.state is State.OPEN:
-            self._calm = False
-            self._close_deadline = self._clock() + self._close_timeout
-            self._protocol.close(code, reason)
-
-    def _lose(self, reason: str, level: int = logging.INFO) -> None:
-        """Give the connection up."""
-        with self._mutex:
-            self._calm = False
-            if lost := self._protocol.state is not State.CLOSED:
-                self._protocol.lose()
-                self._remainder = b""
-        if self._transport is not None:
-            self._transport.shutdown()
-        if lost:
-            self._log(level, f"lost: {reason}")
-
-    def _log(self, level: int, text: str) -> None:
-        logger.log(level, "WebSocket %s %s", self._name, text)

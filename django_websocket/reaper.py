@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from .native import pause, start_thread
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .sending import Sender
 
 _LOOK: Final = 0.05
 
@@ -22,10 +22,10 @@ class Reaper:
 
     def __init__(self) -> None:
         # What is done to it is atomic. It needs no lock, and must not have one: add() may run in a signal handler.
-        self._closing: set[Connection] = set()
+        self._closing: set[Sender] = set()
         self._running = False
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: Sender) -> None:
         """See a connection through its closing. Never waits; thread-safe."""
         self._closing.add(connection)
         if not self._running:

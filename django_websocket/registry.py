@@ -11,7 +11,7 @@ from .native import pause
 from .protocols.base import CloseCode
 
 if TYPE_CHECKING:
-    from .connection import Connection
+    from .sending import Sender
 
 _LOOK: Final = 0.01
 
@@ -22,7 +22,7 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._views = 0
-        self._open: set[Connection] = set()
+        self._open: set[Sender] = set()
         #: Whether the process has been asked to end: no more connections are taken.
         self.draining = False
 
@@ -41,13 +41,13 @@ class Registry:
     # Adding to, discarding from and copying a set are atomic. They need no lock, and must not have one: close_all() may
     # run in a signal handler, between two instructions of the thread that holds it.
 
-    def add(self, websocket: Connection) -> None:
+    def add(self, websocket: Sender) -> None:
         """Take in a connection whose handshake is being sent."""
         self._open.add(websocket)
         if self.draining:
             websocket.request_close(CloseCode.SERVICE_RESTART)
 
-    def discard(self, websocket: Connection) -> None:
+    def discard(self, websocket: Sender) -> None:
         """Let go of a connection that has ended."""
         self._open.discard(websocket)
 

@@ -119,6 +119,7 @@ class _SocketTransport(Transport):
         # base class of all sockets, which no monkey-patching replaces.
         self._plain = plain
         self.patience = patience
+        self.read_size = READ_SIZE
         # Without it a small frame behind another waits for the peer's delayed acknowledgement, 40 ms.
         self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

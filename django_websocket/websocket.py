@@ -122,13 +122,15 @@ class WebSocket(Connection):
         """
         if not self._messages:
             transport = self._transport or self._open()
-            deadline = None if timeout is None else self._clock() + timeout
-            if not self._wait_for_message(transport, deadline):
+            if timeout is None and not self._holds:
+                self._wait_calmly(transport)
+            if not self._messages and not self._wait_for_message(transport, timeout):
                 return None
         return self._messages.popleft()
 
-    def _wait_for_message(self, transport: Transport, deadline: float | None) -> bool:
+    def _wait_for_message(self, transport: Transport, timeout: float | None) -> bool:
         """Wait until there is a message; gives ``False`` once there will be none."""
+        deadline = None if timeout is None else self._clock() + timeout
         # Another thread that sends may be looking for what has come, which takes no time.
         if not self._reading.acquire(False):
             if self._waiting:

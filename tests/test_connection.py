@@ -23,7 +23,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import connection, websocket
+from django_websocket import sending, websocket
 from django_websocket.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, Compression, State
@@ -288,7 +288,7 @@ def live():
 def reaped(monkeypatch):
     """Let no reaper look at connections whose clock is a test's own; give what it would look at."""
     connections = []
-    for module in (connection, websocket):
+    for module in (sending, websocket):
         monkeypatch.setattr(module, "reaper", SimpleNamespace(add=connections.append))
     return connections
 
@@ -1867,7 +1867,7 @@ def test_a_close_that_could_not_leave_is_sent_by_the_reaper():
 
 def test_a_wait_without_an_end_is_woken(live, monkeypatch):
     """A view sleeps in a read, and its peer answers nothing."""
-    monkeypatch.setattr(connection, "reaper", Reaper())
+    monkeypatch.setattr(sending, "reaper", Reaper())
     ws, _ = live(close_timeout=0.2, ping_interval=None)
     waiting = Running(ws.wait)
     until(ws._reading.locked)

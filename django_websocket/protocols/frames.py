@@ -41,7 +41,7 @@ DATA_OPCODES: Final = frozenset({Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY
 CONTROL_OPCODES: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 
 
-def build_frame(opcode: int, payload: bytes, *, masked: bool) -> bytes:
+def build_frame(opcode: int, payload: bytes, masked: bool) -> bytes:
     """Give a whole frame, with a fresh key where it is ``masked`` (section 5.3)."""
     size = len(payload)
     bit = 0

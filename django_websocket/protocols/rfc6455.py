@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from ..exceptions import HandshakeError, InvalidData, MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
 from .base import CloseCode, Message, Protocol, State, check_close
@@ -57,6 +57,18 @@ class RFC6455(Protocol):
     versions = (13, 8, 7)
     version_headers: ClassVar[tuple[tuple[str, str], ...]] = (("Sec-WebSocket-Version", "13, 8, 7"),)
     can_ping = True
+
+    def __init__(self, request: Request, **options: Any) -> None:
+        """Begin a connection; see :class:`Protocol`."""
+        #: Bytes of an unfinished frame header or control frame.
+        self._rest = b""
+        #: Whether nothing of the next message has come, on a server's side.
+        self._between = False
+        #: The message being read, when a part of it has come.
+        self._partial: PartialMessage | None = None
+        #: What compresses, and inflates, where it was agreed on (RFC 7692).
+        self._deflate: Deflate | None = None
+        super().__init__(request, **options)
 
     # Opening handshake (section 4)
 
@@ -158,13 +170,6 @@ class RFC6455(Protocol):
 
     # Frames that come in (section 5)
 
-    #: Bytes of an unfinished frame header or control frame.
-    _rest: bytes = b""
-    #: The message being read, when a part of it has come.
-    _partial: PartialMessage | None = None
-    #: What compresses, and inflates, where it was agreed on (RFC 7692).
-    _deflate: Deflate | None = None
-
     @property
     def inflates(self) -> bool:
         """Whether compression was agreed on."""
@@ -173,26 +178,66 @@ class RFC6455(Protocol):
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
         messages: list[Message] = []
-        if self.state is not _OPEN:
-            if self.state is State.CLOSED:
+        if self._between and self.state is _OPEN:
+            try:
+                rest = self._receive_whole(data, messages)
+            except UnicodeDecodeError:
+                self._between = False
+                self._fail(InvalidData("a text message is not UTF-8"))
                 return messages
-            if self.state is State.CONNECTING:
-                rest = self._receive_head(data)
-                if not rest:
-                    return messages
-                data = rest
+            if data and not rest:
+                return messages
+            data = rest
+        self._receive_any(data, messages)
+        self._between = not (self.client or self._rest) and self._partial is None and self.fault is None
+        return messages
+
+    def _receive_whole(self, data: bytes, messages: list[Message]) -> bytes:
+        """Take messages that came whole, as nearly all do that a server gets; give what follows them."""
+        position, size, limit = 0, len(data), self.max_message_size
+        while size - position >= 6:
+            first, length = data[position], data[position + 1] - MASKED
+            if length <= MAX_CONTROL_SIZE:
+                start = position + 6
+            elif length == 126 and size - position >= 8:
+                start = position + 8
+                length = data[position + 2] << 8 | data[position + 3]
+                if length <= MAX_CONTROL_SIZE:
+                    break
+            else:
+                break
+            stop = start + length
+            if length < 0 or stop > size or (limit is not None and length > limit):
+                break
+            if first == _WHOLE_TEXT:
+                messages.append(apply_mask(data[start:stop], data[start - 4 : start]).decode())
+            elif first == _WHOLE_BINARY:
+                messages.append(apply_mask(data[start:stop], data[start - 4 : start]))
+            else:
+                break
+            position = stop
+        return data[position:]
+
+    def _receive_any(self, data: bytes, messages: list[Message]) -> None:
+        """Take whatever comes."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.CONNECTING:
+            rest = self._receive_head(data)
+            if not rest:
+                return
+            data = rest
         if self.fault is not None:
-            return messages
+            return
         if not data:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
-            return messages
+            return
         try:
             self._parse(data, messages)
         except UnicodeDecodeError:
             self._fail(InvalidData("a text message is not UTF-8"))
         except ProtocolError as error:
             self._fail(error)
-        return messages
 
     def _parse(self, data: bytes, messages: list[Message]) -> None:
         """Parse all frames of ``data``; messages go to ``messages``."""
@@ -343,7 +388,7 @@ class RFC6455(Protocol):
             compressed = deflate.compress(payload, compress)
             if compressed is not None:
                 opcode, payload = opcode | RSV1, compressed
-        return build_frame(opcode, payload, masked=self.client)
+        return build_frame(opcode, payload, self.client)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).
@@ -368,7 +413,7 @@ class RFC6455(Protocol):
             self._finish(CloseCode.ABNORMAL_CLOSURE)
 
     def _queue(self, opcode: int, payload: bytes) -> None:
-        self.outgoing.append(build_frame(opcode, payload, masked=self.client))
+        self.outgoing.append(build_frame(opcode, payload, self.client))
 
 
 def _check_key(key: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-from _thread import allocate_lock
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -60,11 +59,11 @@ class Connection(Sender):
         "_looked",
         "_messages",
         "_nones",
-        "_opening",
         "_owner",
         "_reading",
         "_subprotocol",
         "_take_over",
+        "_unopened",
         "_waiting",
         "_watch",
     )
@@ -105,8 +104,8 @@ class Connection(Sender):
         self._due = math.inf
         self._hushed = -math.inf
         self._subprotocol = next((name for name in subprotocols if name in protocol.offered_subprotocols), None)
-        #: Held once the handshake is being sent.
-        self._opening = allocate_lock()
+        #: What a thread takes to send the handshake; none is left once it is being sent. A lock would be waited for.
+        self._unopened = [True]
         self._messages: deque[Message] = deque()
         #: Held while reading.
         self._reading: Lock
@@ -131,13 +130,16 @@ class Connection(Sender):
         protocol = self._protocol
         if protocol.state is State.CLOSED:
             raise protocol.closed_error()
-        # Never waited for: the thread that holds it may wait for the client.
-        if not self._opening.acquire(blocking=False):
-            raise RuntimeError("another thread is sending the handshake: accept() before others use the WebSocket")
+        try:
+            token = self._unopened.pop()
+        except IndexError:
+            raise RuntimeError(
+                "another thread is sending the handshake: accept() before others use the WebSocket"
+            ) from None
         try:
             protocol.accept(subprotocol, [*headers, *self._care.opening()])
         except BaseException:
-            self._opening.release()
+            self._unopened.append(token)
             raise
         sock, received = self._take_over()
         transport = open_transport(sock, min(self._keepalive.interval or SILENCE, SILENCE))

@@ -125,6 +125,8 @@ class GreenLock:
     holds it. This one is contended only while a peer does not read, so that looking again now and then is enough.
     """
 
+    __slots__ = ("_lock", "_thread", "_world")
+
     def __init__(self, world: World) -> None:
         self._world = world
         self._lock = world.allocate_lock()

@@ -8,6 +8,8 @@ import os
 class Keepalive:
     """The pings of one connection. Times are seconds on its clock; whoever reads the connection asks."""
 
+    __slots__ = ("_last", "_timeout", "heard", "interval", "latency", "pinged")
+
     def __init__(self, interval: float | None, timeout: float | None) -> None:
         """Ping after ``interval`` seconds of silence, and wait ``timeout`` for a sign of life; ``None``: for ever."""
         self.interval = interval

@@ -6,6 +6,8 @@ from __future__ import annotations
 class Allowance:
     """So many a second, and some more at once. Times are seconds on whatever clock."""
 
+    __slots__ = ("_burst", "_left", "_rate", "_taken")
+
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst

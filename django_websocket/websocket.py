@@ -152,7 +152,8 @@ class WebSocket(Connection):
 
     def __iter__(self) -> Iterator[Message]:
         """Give messages until the connection is closed."""
-        return iter(self.wait, None)
+        while (message := self.wait()) is not None:
+            yield message
 
     def read(self, fallback: Any = None) -> Any:
         """Give the next message if one is there, else ``fallback``. Never waits after the handshake."""

@@ -38,7 +38,7 @@ _OWN_HEADERS: Final = ("sec-websocket-", "websocket-")
 RESERVED_HEADERS: Final = frozenset({"upgrade", "connection", "content-length", "transfer-encoding", "trailer", "te"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Request:
     """An HTTP request that may be an opening handshake, as its server has parsed it.
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import codecs
+from typing import Final
 
 from ..exceptions import InvalidData, MessageTooBig
 from .base import Message
 from .deflate import Deflate
 from .masking import apply_mask
+
+#: Bytes of payload that are kept as they came; fewer are put together, as each object takes some dozens more.
+_LARGE: Final = 4096
 
 
 class PartialMessage:
@@ -20,20 +24,18 @@ class PartialMessage:
         self.frames = 0
         #: Payload bytes that the frame being read still lacks.
         self.missing = 0
+        #: Bytes that have come, unmasked and inflated.
+        self.size = 0
         self._limit = limit
         self._deflate = deflate
         self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
         #: Whether the text so far ends between two characters.
         self._between = True
-        self._payload = bytearray()
-        #: What has come of the frame being read where nobody asks for it before its end: as it came.
-        self._masked = bytearray()
+        #: The payload: large pieces, and what has come since the last of them.
+        self._pieces: list[bytes | bytearray] = []
+        self._tail = bytearray()
         self._mask = b""
         self._final = False
-
-    def __len__(self) -> int:
-        """Give the bytes of the frames that have come whole."""
-        return len(self._payload)
 
     def begin_frame(self, mask: bytes, length: int, *, final: bool) -> None:
         """Begin a frame with ``length`` bytes of payload; ``mask`` is empty where there is none."""
@@ -49,9 +51,6 @@ class PartialMessage:
         :raises MessageTooBig: it inflates to more than the limit.
         """
         self.missing -= len(data)
-        if self._decoder is None and self._deflate is None:
-            self._masked += data
-            return
         mask = self._mask
         payload = apply_mask(data, mask) if mask else bytes(data)
         # Turned to where the next byte comes.
@@ -61,14 +60,19 @@ class PartialMessage:
             payload = self._inflate(payload, self._deflate)
         if self._decoder is not None and not (self._between and payload.isascii()):
             self._validate(payload, self._decoder)
-        self._payload += payload
+        self.size += len(payload)
+        if len(payload) < _LARGE:
+            self._tail += payload
+        else:
+            self._pieces += (self._tail, payload)
+            self._tail = bytearray()
         # After what is within the limit was found good or bad, so that it is no matter in which pieces it came.
-        if self.compressed and self._limit is not None and len(self._payload) > self._limit:
+        if self.compressed and self._limit is not None and self.size > self._limit:
             raise MessageTooBig("a message is too big")
 
     def _inflate(self, payload: bytes, deflate: Deflate) -> bytes:
         """Inflate payload, as far as the limit goes and one byte further."""
-        room = None if self._limit is None else self._limit - len(self._payload)
+        room = None if self._limit is None else self._limit - self.size
         return deflate.inflate(payload, room, final=self._final and not self.missing)
 
     def _validate(self, payload: bytes, decoder: codecs.IncrementalDecoder) -> None:
@@ -80,16 +84,13 @@ class PartialMessage:
             raise InvalidData("a text message is not UTF-8")
 
     def end_frame(self) -> Message | None:
-        """Finish the frame; gives the message if it was the last.
+        """Finish the frame; gives the message if it was the last, and nothing can follow.
 
         :raises UnicodeDecodeError: the text ends within a character.
         """
-        if self._masked:
-            payload = apply_mask(self._masked, self._mask) if self._mask else bytes(self._masked)
-            self._masked = bytearray()
-            if self._final and not self._payload:
-                return payload
-            self._payload += payload
         if not self._final:
             return None
-        return bytes(self._payload) if self._decoder is None else str(self._payload, "utf-8")
+        payload = b"".join((*self._pieces, self._tail))
+        self._pieces.clear()
+        self._tail.clear()
+        return payload if self._decoder is None else payload.decode()

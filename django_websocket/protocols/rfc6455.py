@@ -283,7 +283,7 @@ class RFC6455(Protocol):
                 position = size
                 break
             position = stop
-            payload = data[start:stop] if client else apply_mask(data[start:stop], data[start - 4 : start])
+            payload = data[start:stop] if client else apply_mask(memoryview(data)[start:stop], data[start - 4 : start])
             if first == _WHOLE_TEXT:
                 messages.append(payload.decode())
             elif first == _WHOLE_BINARY:
@@ -318,7 +318,7 @@ class RFC6455(Protocol):
         """Check a data frame's ``length``, and its message with it, against the limits (section 10.4)."""
         compressed, partial = bool(first & RSV1), self._partial
         if partial is not None:
-            compressed, length = partial.compressed, length + len(partial)
+            compressed, length = partial.compressed, length + partial.size
             if self.max_fragments is not None and partial.frames >= self.max_fragments:
                 raise PolicyViolation("a message has too many fragments")
         # How long a compressed message is shows when it is inflated.

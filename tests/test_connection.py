@@ -2269,6 +2269,17 @@ def test_a_flood_of_control_frames(caplog, frame, seconds):
     assert records(caplog) == [(logging.WARNING, "WebSocket /echo/ failed with 1008: too many control frames")]
 
 
+@pytest.mark.parametrize("kind", [Hixie75, Hixie76])
+@pytest.mark.parametrize("frame", [b"\x01\xff", b"\x7fx\xff", b"\x80\x00", b"\x81\x01x"])
+def test_a_flood_of_frames_that_say_nothing(kind, frame):
+    ws, line = connect(kind)
+    line.feed(b"\0x\xff" + frame * CONTROL_BURST + b"\0y\xff")
+    assert (ws.wait(), ws.wait()) == ("x", "y")
+    line.feed(frame)
+    assert ws.wait() is None
+    assert (ws.close_code, ws.close_reason) == (1008, "too many control frames")
+
+
 def test_a_view_that_was_busy_finds_many_control_frames():
     """More than one read takes, and no more a second than there may be."""
     ws, line = connect()

@@ -137,7 +137,7 @@ class Protocol(ABC):
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that came in.
         self.pong: bytes | None = None
-        #: How many control frames have come in; who counts them sets it back.
+        #: How many control frames have come in, or others that say nothing; who counts them sets it back.
         self.control_frames = 0
         #: Whether something else than messages has come in: control frames, a mistake, the end. So that whoever drives
         #: the connection need not look for each; who has looked sets it back.

@@ -206,6 +206,8 @@ class Hixie75(Protocol):
                     self._frame = None
                     if frame.kind == _TEXT:
                         messages.append(frame.text.decode("utf-8", "replace"))
+                    else:
+                        self._count_ignored()
             elif not frame.length_known:
                 self._read_length(frame, data[position])
                 position += 1
@@ -215,6 +217,7 @@ class Hixie75(Protocol):
                 frame.length -= skipped
                 if not frame.length:
                     self._frame = None
+                    self._count_ignored()
 
     def _read_length(self, frame: _Frame, byte: int) -> None:
         """Take one byte of a frame's length: seven bits of it, and whether it goes on."""
@@ -231,6 +234,13 @@ class Hixie75(Protocol):
             if self.closing_frame and frame.kind == _CLOSING:
                 self._send_closing_frame()
                 self._finish(CloseCode.NO_STATUS_RECEIVED)
+            else:
+                self._count_ignored()
+
+    def _count_ignored(self) -> None:
+        """Take note of a frame that says nothing: as many as one likes are as little welcome as pings."""
+        self.control_frames += 1
+        self.attention = True
 
     def _check_size(self, size: int) -> None:
         """:raises MessageTooBig: a frame has ``size`` bytes, and that is too many."""

@@ -23,8 +23,6 @@ LIMIT: Final = 1 << 20
 REST: Final = 64 << 10
 #: What an unfinished message may take, of its limit.
 SHARE: Final = 1.3
-#: Bytes for what inflates a compressed one: a window of 32 KiB, and what it gives at once.
-INFLATER: Final = 128 << 10
 #: Bytes that a server may grow by for a message that inflates to ten times the limit, and for messages nobody takes.
 BOMB: Final = 4 << 20
 QUEUE: Final = 5 << 20

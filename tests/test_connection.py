@@ -24,6 +24,7 @@ from types import SimpleNamespace
 import pytest
 
 from django_websocket import sending, websocket
+from django_websocket.care import Care
 from django_websocket.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, Compression, State
@@ -2267,6 +2268,41 @@ def test_a_flood_of_control_frames(caplog, frame, seconds):
     assert (ws.close_code, ws.close_reason) == (1008, "too many control frames")
     assert line.frames[-1] == (Opcode.CLOSE, b"\x03\xf0too many control frames")
     assert records(caplog) == [(logging.WARNING, "WebSocket /echo/ failed with 1008: too many control frames")]
+
+
+class Busy(Care):
+    """Something that is told of each wait, and holds something or not."""
+
+    def __init__(self, *holds):
+        self.holds = holds
+        self.told = []
+
+    def pause(self):
+        self.told.append("pause")
+        return 1.0
+
+    def silence(self):
+        self.told.append("silence")
+
+
+def test_care_is_asked_only_where_it_holds_something():
+    care = Busy()
+    ws, line = connect(care=care)
+    line.say("x", at=START + 30)
+    assert ws.wait() == "x"
+    assert care.told == []
+
+
+def test_care_is_told_of_each_wait_and_of_one_silence_in_it():
+    care = Busy("a connection")
+    ws, line = connect(care=care)
+    line.say("x")
+    line.say("y", at=START + 0.5)
+    line.say("z", at=START + 2)
+    assert [ws.wait(), ws.wait()] == ["x", "y"]
+    assert care.told == ["pause", "pause"]
+    assert ws.wait() == "z"
+    assert care.told == ["pause", "pause", "pause", "silence", "pause"]
 
 
 @pytest.mark.parametrize("kind", [Hixie75, Hixie76])

@@ -147,8 +147,10 @@ class TestRelease:
 
     def test_an_error_of_the_database(self, care, database, caplog, monkeypatch):
         connection = database()
+        real_close = connection._close
 
         def close():
+            real_close()
             raise OperationalError("gone\n")
 
         # No real one of SQLite does.

@@ -253,13 +253,15 @@ class WebSocket(Connection):
         :raises UnsupportedFeature: over hixie-75 or hixie-76.
         """
         self._open()
-        with self._writing:
-            with self._mutex:
-                self._protocol.ping(data)
-            self._keepalive.note_ping(bytes(data), self._clock())
-            self._write()
-        if self._left:
-            self._flush()
+        try:
+            with self._writing:
+                with self._mutex:
+                    self._protocol.ping(data)
+                self._keepalive.note_ping(bytes(data), self._clock())
+                self._write()
+        finally:
+            if self._left:
+                self._flush()
 
     # Closing
 

@@ -2218,6 +2218,30 @@ def test_what_another_thread_has_left_goes_out_after_a_mistake():
     assert line.frames == [(Opcode.PONG, b"hello")]
 
 
+def test_what_another_thread_has_left_goes_out_after_a_wrong_ping(monkeypatch):
+    ws, line = connect()
+    line.peer.ping(b"hello")
+    data = line.peer.data_to_send()
+    mutex = ws._mutex
+    entered = iter([True])
+
+    class Mutex:
+        """Lets the other thread's ping come in before this one has the mutex, and while it has the lock for writing."""
+
+        def __enter__(self):
+            if next(entered, False):
+                ws._feed(data)
+            mutex.acquire()
+
+        def __exit__(self, *_):
+            mutex.release()
+
+    monkeypatch.setattr(ws, "_mutex", Mutex())
+    with pytest.raises(ValueError, match="125"):
+        ws.ping(b"x" * 126)
+    assert line.frames == [(Opcode.PONG, b"hello")]
+
+
 def test_a_close_that_comes_while_another_thread_sends_is_answered_behind_that():
     ws, line = connect()
     line.answering = False

@@ -104,7 +104,6 @@ class Hixie76(Hixie75):
             return None
         if not self.client:
             self.outgoing.append(_respond(self._challenge + self._head))
-            self.attention = True
         elif not hmac.compare_digest(_respond(self._challenge), self._head):
             self._finish(CloseCode.ABNORMAL_CLOSURE, error=HandshakeError("the server's response is wrong"))
             return None

@@ -31,11 +31,8 @@ def route(view):
 
 
 @pytest.fixture(autouse=True)
-def _project(settings, tmp_path, monkeypatch):
+def _project(settings, _session_files):
     settings.ROOT_URLCONF = sys.modules[__name__]
-    # Which remembers the directory.
-    monkeypatch.delattr("django.contrib.sessions.backends.file.SessionStore._storage_path", raising=False)
-    settings.SESSION_FILE_PATH = str(tmp_path)
 
 
 @pytest.fixture(params=[True, False], ids=["on every request", "when modified"])

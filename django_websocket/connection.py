@@ -174,33 +174,6 @@ class Connection(Sender):
 
     # Receiving
 
-    def _wait_calmly(self, transport: Transport) -> None:
-        """Wait for a message while there is nothing else to do. Nearly all come this way, so it asks little."""
-        reading = self._reading
-        if not reading.acquire(False):
-            return
-        self._waiting = True
-        try:
-            protocol, messages, mutex = self._protocol, self._messages, self._mutex
-            while self._calm and not messages:
-                data = transport.receive()
-                now = self._keepalive.heard = self._clock()
-                # A with statement takes nearly three times as long.
-                mutex.acquire()
-                try:
-                    messages.extend(protocol.receive(data))
-                finally:
-                    mutex.release()
-                if protocol.attention or not self._calm:
-                    self._heed(wait=True, caught_up=len(data) < transport.read_size)
-                if now >= self._due:
-                    self._calm = False
-        except TimeoutError:
-            self._calm = False
-        finally:
-            self._waiting = False
-            reading.release()
-
     def _receive(self, transport: Transport, deadline: float | None) -> None:
         """Wait for bytes until ``deadline``, or until it is time for something else, and do that.
 

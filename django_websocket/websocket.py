@@ -120,16 +120,48 @@ class WebSocket(Connection):
         :raises ConnectionClosed: it has said ``None`` a hundred times in a row.
         :raises RuntimeError: another thread is waiting.
         """
-        if not self._messages:
-            transport = self._transport or self._open()
-            if timeout is None and not self._holds:
-                self._wait_calmly(transport)
-            if not self._messages and not self._wait_for_message(transport, timeout):
-                return None
-        return self._messages.popleft()
+        if self._messages or self._wait(timeout):
+            return self._messages.popleft()
+        return None
 
-    def _wait_for_message(self, transport: Transport, timeout: float | None) -> bool:
-        """Wait until there is a message; gives ``False`` once there will be none."""
+    def __iter__(self) -> Iterator[Message]:
+        """Give messages until the connection is closed."""
+        while self._messages or self._wait(None):
+            yield self._messages.popleft()
+
+    def _wait(self, timeout: float | None) -> bool:
+        """Wait until there is a message; gives ``False`` once there will be none.
+
+        While there is nothing to do but to wait for bytes, as there nearly always is, this asks for little else.
+        """
+        if timeout is None and self._calm and not self._holds and self._reading.acquire(False):
+            transport, protocol, messages = self._transport, self._protocol, self._messages
+            assert transport is not None
+            self._waiting = True
+            try:
+                while not messages and self._calm:
+                    data = transport.receive()
+                    position = protocol.take_whole(data, messages)
+                    now = self._keepalive.heard = self._clock()
+                    if position != len(data) or not data:
+                        with self._mutex:
+                            messages.extend(protocol.receive(data[position:]))
+                        if protocol.attention or not self._calm:
+                            self._heed(wait=True, caught_up=len(data) < transport.read_size)
+                    if now >= self._due:
+                        self._calm = False
+            except TimeoutError:
+                self._calm = False
+            finally:
+                self._waiting = False
+                self._reading.release()
+            if messages:
+                return True
+        return self._wait_carefully(timeout)
+
+    def _wait_carefully(self, timeout: float | None) -> bool:
+        """Wait for a message, and see to all that is due meanwhile."""
+        transport = self._transport or self._open()
         deadline = None if timeout is None else self._clock() + timeout
         # Another thread that sends may be looking for what has come, which takes no time.
         if not self._reading.acquire(False):
@@ -150,10 +182,11 @@ class WebSocket(Connection):
             self._reading.release()
         return True
 
-    def __iter__(self) -> Iterator[Message]:
-        """Give messages until the connection is closed."""
-        while (message := self.wait()) is not None:
-            yield message
+    def _count_none(self) -> None:
+        """Let :meth:`wait` not say ``None`` for ever: ``while True: wait()`` is to end."""
+        self._nones += 1
+        if self._nones >= MAX_NONES:
+            raise self._protocol.closed_error()
 
     def read(self, fallback: Any = None) -> Any:
         """Give the next message if one is there, else ``fallback``. Never waits after the handshake."""
@@ -186,12 +219,6 @@ class WebSocket(Connection):
             return json.loads(message)
         except RecursionError:
             raise ValueError("the JSON is nested too deeply") from None
-
-    def _count_none(self) -> None:
-        """Let :meth:`wait` not say ``None`` for ever: ``while True: wait()`` is to end."""
-        self._nones += 1
-        if self._nones >= MAX_NONES:
-            raise self._protocol.closed_error()
 
     # Sending
 

@@ -1,11 +1,12 @@
-"""What several modules of tests need; and a profile of Hypothesis for a long try: ``CONTRIBUTING.rst`` says how."""
+"""What several modules of tests need; and Hypothesis' profiles, one for a long try: ``CONTRIBUTING.rst`` says how."""
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "long", max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
-)
+# How long an example takes says more of what else the machine does.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("long", settings.get_profile("unhurried"), max_examples=10_000, print_blob=True)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture

@@ -71,9 +71,10 @@ LAYERS = {
     "protocols.deflate": Layer(VERSION, PURE),
     "protocols.frames": Layer(VERSION | {"protocols.masking"}, PURE),
     "protocols.partial": Layer(VERSION | {"protocols.masking", "protocols.deflate"}, PURE),
-    "protocols.rfc6455": Layer(
+    "protocols.framed": Layer(
         VERSION | {"protocols.frames", "protocols.masking", "protocols.deflate", "protocols.partial"}, PURE
     ),
+    "protocols.rfc6455": Layer(VERSION | {"protocols.deflate", "protocols.framed"}, PURE),
     "protocols.hixie75": Layer(VERSION, PURE),
     "protocols.hixie76": Layer(VERSION | {"protocols.hixie75"}, PURE),
     # The system. A WebSocket knows no server, and a server no WebSocket.

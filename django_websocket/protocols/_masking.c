@@ -11,6 +11,7 @@
 /* Bytes whose masking takes as long as a thread may keep the GIL anyway, some milliseconds. Whoever gives it up for less
    waits a whole switch interval to have it back from a busy thread. */
 #define RELEASE_GIL_FROM (1 << 24)
+#define WRONG_SIZE "a mask has 4 bytes"
 
 /* A copy of a fixed size is a single load or store to a compiler, and right for any alignment and type. */
 static inline uint64_t
@@ -28,7 +29,7 @@ store(unsigned char *to, uint64_t word)
     memcpy(to, &word, 8);
 }
 
-/* XOR `size` bytes of `from` into `to`, which may be the same. */
+/* XOR `size` bytes of `from` into `to`. */
 static void
 xor_bytes(unsigned char *to, const unsigned char *from, Py_ssize_t size, const unsigned char mask[4])
 {
@@ -73,55 +74,71 @@ read_mask(PyObject *object, unsigned char mask[4])
     }
     PyBuffer_Release(&view);
     if (size != 4) {
-        PyErr_SetString(PyExc_ValueError, "a mask has 4 bytes");
+        PyErr_SetString(PyExc_ValueError, WRONG_SIZE);
         return -1;
     }
     return 0;
 }
 
 PyDoc_STRVAR(apply_mask_doc,
-"apply_mask($module, data, mask, /)\n"
+"apply_mask($module, data, mask, start=0, stop=sys.maxsize, /)\n"
 "--\n"
 "\n"
-"Mask or unmask ``data`` with the four bytes of ``mask``.\n"
+"Mask or unmask ``data[start:stop]`` with the four bytes of ``mask``; ``None`` stands for those ahead of it.\n"
 "\n"
-":raises ValueError: a mask of another size.");
+":raises ValueError: a mask of another size, or a negative index.");
 
 static PyObject *
 apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
     unsigned char mask[4];
     unsigned char *to;
+    const unsigned char *from;
+    Py_ssize_t start = 0, stop = PY_SSIZE_T_MAX, size;
     Py_buffer data;
     PyObject *masked;
 
-    if (count != 2) {
-        PyErr_Format(PyExc_TypeError, "apply_mask() takes 2 arguments, not %zd", count);
+    if (count < 2 || count > 4) {
+        PyErr_Format(PyExc_TypeError, "apply_mask() takes 2 to 4 arguments, not %zd", count);
         return NULL;
     }
-    if (read_mask(args[1], mask) < 0 || PyObject_GetBuffer(args[0], &data, PyBUF_FULL_RO) < 0) {
+    if (count > 2 && (start = PyLong_AsSsize_t(args[2])) == -1 && PyErr_Occurred()) {
         return NULL;
     }
-    masked = PyBytes_FromStringAndSize(NULL, data.len);
+    if (count > 3 && (stop = PyLong_AsSsize_t(args[3])) == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    if (start < 0 || stop < 0) {
+        PyErr_SetString(PyExc_ValueError, "an index is negative");
+        return NULL;
+    }
+    if ((args[1] != Py_None && read_mask(args[1], mask) < 0) || PyObject_GetBuffer(args[0], &data, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    from = (const unsigned char *)data.buf;
+    stop = Py_MIN(stop, data.len);
+    start = Py_MIN(start, data.len);
+    size = Py_MAX(stop - start, 0);
+    if (args[1] == Py_None) {
+        if (start < 4) {
+            PyErr_SetString(PyExc_ValueError, WRONG_SIZE);
+            PyBuffer_Release(&data);
+            return NULL;
+        }
+        memcpy(mask, from + start - 4, 4);
+    }
+    masked = PyBytes_FromStringAndSize(NULL, size);
     if (masked == NULL) {
         PyBuffer_Release(&data);
         return NULL;
     }
     to = (unsigned char *)PyBytes_AS_STRING(masked);
-    if (!PyBuffer_IsContiguous(&data, 'C')) {
-        if (PyBuffer_ToContiguous(to, &data, data.len, 'C') < 0) {
-            Py_CLEAR(masked);
-        }
-        else {
-            xor_bytes(to, to, data.len, mask);
-        }
-    }
-    else if (data.len < RELEASE_GIL_FROM) {
-        xor_bytes(to, data.buf, data.len, mask);
+    if (size < RELEASE_GIL_FROM) {
+        xor_bytes(to, from + start, size, mask);
     }
     else {
         Py_BEGIN_ALLOW_THREADS
-        xor_bytes(to, data.buf, data.len, mask);
+        xor_bytes(to, from + start, size, mask);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&data);

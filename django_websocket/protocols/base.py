@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
@@ -207,6 +207,14 @@ class Protocol(ABC):
         messages that were complete before are given first. With :attr:`holds_fault`, where the state is ``OPEN`` it
         stays so, and the reason is in :attr:`fault`, until :meth:`fail` is called; nothing more is taken meanwhile.
         """
+
+    def take_whole(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:  # noqa: ARG002
+        """Take the messages that ``data`` has whole from ``position`` on; gives where the first other thing begins.
+
+        For speed: it may always give ``position``, and what it leaves is for :meth:`receive`, which takes anything.
+        Needs not be kept apart from other calls than :meth:`receive`.
+        """
+        return position
 
     @abstractmethod
     def encode(self, message: str | bytes | bytearray | memoryview, compress: bool | None = None) -> bytes:

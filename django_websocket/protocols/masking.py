@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from typing import Final, Literal
 
@@ -9,20 +10,31 @@ from typing import Final, Literal
 _XOR_LIMIT: Final = 512
 
 
-def apply_mask_in_python(data: bytes | bytearray | memoryview, mask: bytes, /) -> bytes:
-    """Mask or unmask ``data`` with the four bytes of ``mask``.
+def apply_mask_in_python(
+    data: bytes | bytearray | memoryview,
+    mask: bytes | bytearray | memoryview | None,
+    start: int = 0,
+    stop: int = sys.maxsize,
+    /,
+) -> bytes:
+    """Mask or unmask ``data[start:stop]`` with the four bytes of ``mask``; ``None`` stands for those ahead of it.
 
-    :raises ValueError: a mask of another size.
+    :raises ValueError: a mask of another size, or a negative index.
     """
+    if start < 0 or stop < 0:
+        raise ValueError("an index is negative")
+    if isinstance(data, memoryview):
+        data = data.cast("B")
+    if mask is None:
+        mask = data[max(0, start - 4) : start]
     if len(mask) != 4:
         raise ValueError("a mask has 4 bytes")
-    if isinstance(data, memoryview):
-        data = bytes(data)
-    size = len(data)
+    part = data[start:stop]
+    size = len(part)
     if size <= _XOR_LIMIT:
-        key = (mask * (size // 4 + 1))[:size]
-        return (int.from_bytes(data, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
-    masked = bytearray(data)
+        key = (bytes(mask) * (size // 4 + 1))[:size]
+        return (int.from_bytes(part, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+    masked = bytearray(part)
     for index in range(4):
         masked[index::4] = masked[index::4].translate(_table(mask[index]))
     return bytes(masked)

@@ -38,7 +38,6 @@ from .test_rfc6455 import (
     measure,
     outcome,
     split_frames,
-    unhurried,
 )
 
 OFFER = "permessage-deflate; client_max_window_bits"
@@ -821,7 +820,6 @@ MESSAGES = st.one_of(
 )
 
 
-@unhurried
 @given(
     COMPRESSIONS,
     COMPRESSIONS,
@@ -838,7 +836,6 @@ def test_both_sides_understand_each_other(compression, offer, messages, cuts):
         assert receiver.state is State.OPEN
 
 
-@unhurried
 @given(
     st.builds(
         Parameters,
@@ -889,7 +886,6 @@ def compressed_messages(draw):
     return frames
 
 
-@unhurried
 @given(
     st.lists(compressed_messages(), max_size=4).map(b"".join),
     st.lists(st.integers(0, 1000)),

@@ -26,7 +26,7 @@ from django_websocket.protocols.rfc6455 import RFC6455
 
 from .test_deflate import BROAD, COMPRESSIONS, MESSAGES, RSV1, deflated, open_server
 from .test_hixie75 import feed
-from .test_rfc6455 import BINARY, TEXT, make_client, make_frame, unhurried
+from .test_rfc6455 import BINARY, TEXT, make_client, make_frame
 
 BITS = st.integers(9, 15)
 #: Whether it is compressed, where we send it; in how many pieces it comes, where they do.
@@ -159,7 +159,6 @@ def converse(own, peer, conversation, cuts):
 CUTS = st.lists(st.integers(0, 3000), max_size=10)
 
 
-@unhurried
 @given(
     COMPRESSIONS,
     st.fixed_dictionaries(
@@ -178,7 +177,6 @@ def test_a_client_of_websockets(compression, options, conversation, cuts):
     converse(own, peer, conversation, cuts)
 
 
-@unhurried
 @given(
     COMPRESSIONS,
     st.fixed_dictionaries(
@@ -207,14 +205,12 @@ WSPROTO_OPTIONS = st.fixed_dictionaries(
 )
 
 
-@unhurried
 @given(COMPRESSIONS, WSPROTO_OPTIONS, CONVERSATIONS, CUTS)
 def test_a_client_of_wsproto(compression, options, conversation, cuts):
     own, peer = wsproto_client(compression, **options)
     converse(own, peer, conversation, cuts)
 
 
-@unhurried
 @given(COMPRESSIONS, WSPROTO_OPTIONS, CONVERSATIONS, CUTS)
 def test_a_server_of_wsproto(compression, options, conversation, cuts):
     own, peer = wsproto_server(compression, **options)

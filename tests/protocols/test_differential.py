@@ -20,7 +20,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from django_websocket.protocols.base import State
-from django_websocket.protocols.rfc6455 import MAX_PONGS
+from django_websocket.protocols.framed import MAX_PONGS
 
 from .test_hixie75 import feed
 from .test_rfc6455 import (
@@ -43,7 +43,6 @@ from .test_rfc6455 import (
     naive_mask,
     open_server,
     split_frames,
-    unhurried,
 )
 
 
@@ -329,7 +328,6 @@ def has_1014(data):
     )
 
 
-@unhurried
 @given(STREAMS, st.lists(st.integers(0, 1000)), st.booleans())
 def test_agrees_with_wsproto(data, cuts, closing):
     data = complete_header(data)
@@ -337,7 +335,6 @@ def test_agrees_with_wsproto(data, cuts, closing):
     assert ours(data, *cuts, closing=closing) == wsproto(data, closing=closing)
 
 
-@unhurried
 @given(STREAMS, st.integers(0, 1000), st.integers(0, 255), st.integers(0, 1000), st.booleans())
 def test_agrees_with_wsproto_on_damaged_frames(data, position, byte, end, closing):
     if data:
@@ -387,7 +384,6 @@ WHOLE_FRAMES = st.tuples(
 ).map(b"".join)
 
 
-@unhurried
 @given(WHOLE_FRAMES, st.lists(st.integers(0, 1000)))
 def test_agrees_with_websockets(data, cuts):
     assert ours(data, *cuts) == websockets(data)
@@ -408,7 +404,6 @@ SIZED_FRAMES = st.one_of(
 )
 
 
-@unhurried
 @given(
     st.lists(SIZED_FRAMES, max_size=5).map(b"".join),
     st.sampled_from([0, 1, 5, 10, 15, 125, 126, 252, 65535, 65536]),

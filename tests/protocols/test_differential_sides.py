@@ -37,7 +37,6 @@ from .test_rfc6455 import (
     VALID_CODES,
     make_close,
     make_frame,
-    unhurried,
 )
 
 #: Whether it is the client that reads, and whether compression was agreed on: all but the plain server.
@@ -182,7 +181,6 @@ CUTS = st.lists(st.integers(0, 2000), max_size=10)
 def test_agrees_with_both_on_whole_frames(client, deflate):
     ends = set()
 
-    @unhurried
     @given(STREAMS[client, deflate], CUTS)
     def check(data, cuts):
         verdict = read_ours(data, *cuts, client=client, deflate=deflate)
@@ -221,7 +219,6 @@ def has_1014(data):
 
 
 @pytest.mark.parametrize(("client", "deflate"), SIDES)
-@unhurried
 @given(st.data(), st.booleans(), CUTS)
 def test_agrees_with_wsproto_on_damaged_frames(client, deflate, data, closing, cuts):
     stream = data.draw(STREAMS[client, deflate])
@@ -238,7 +235,6 @@ def test_agrees_with_wsproto_on_damaged_frames(client, deflate, data, closing, c
 
 
 @pytest.mark.parametrize("client", [False, True])
-@unhurried
 @given(st.lists(st.tuples(st.text(max_size=30), LEVELS), min_size=1, max_size=6), CUTS)
 def test_all_inflate_with_what_came_before(client, texts, cuts):
     """With context takeover: one compressor for all."""

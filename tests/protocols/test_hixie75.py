@@ -38,10 +38,11 @@ def open_server(**options):
 
 
 def feed(protocol, data, *cuts):
-    """Give ``data`` in pieces that end at ``cuts``; an empty piece would be the end of the stream."""
+    """Give ``data`` in pieces that end at ``cuts``, as a connection does; an empty one would be the stream's end."""
     messages = []
     cuts = sorted({cut for cut in cuts if 0 < cut < len(data)})
     for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
+        start = protocol.take_whole(data[:stop], messages, start)  # noqa: PLW2901 - the rest is what is left
         messages += protocol.receive(data[start:stop]) if start < stop else []
     return messages
 

@@ -24,7 +24,6 @@ from django_websocket.protocols.http import (
 )
 
 from .test_hixie75 import UNCLEAN
-from .test_rfc6455 import unhurried
 
 UPGRADE = {"upgrade": "websocket", "connection": "Upgrade"}
 #: RFC 9110 section 5.6.2
@@ -172,7 +171,6 @@ def test_a_version_may_have_a_body_of_one_length():
 # Lists of tokens
 
 
-@unhurried
 @given(st.lists(TOKENS, unique=True, max_size=MAX_LIST_ITEMS), SPACE, SPACE)
 def test_parses_what_it_was_made_of(names, before, after):
     value = ",".join(f"{before}{name}{after}" for name in names)
@@ -329,7 +327,6 @@ PARAMETER = st.tuples(TOKENS, st.one_of(st.none(), TOKENS, TOKENS.map('"{}"'.for
 EXTENSION = st.tuples(TOKENS, st.lists(PARAMETER, max_size=4))
 
 
-@unhurried
 @given(st.lists(EXTENSION, max_size=5), SPACE, SPACE)
 def test_takes_extensions_with_any_parameters_and_spaces(extensions, before, after):
     value = f"{before},{after}".join(

@@ -10,10 +10,11 @@ import itertools
 import operator
 import tracemalloc
 from array import array
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_websocket.exceptions import (
@@ -27,13 +28,11 @@ from django_websocket.exceptions import (
 from django_websocket.protocols import frames as framing
 from django_websocket.protocols import partial, rfc6455
 from django_websocket.protocols.base import State
+from django_websocket.protocols.framed import MAX_PONGS
 from django_websocket.protocols.http import MAX_HEAD_SIZE, MAX_LIST_SIZE, Request
-from django_websocket.protocols.rfc6455 import MAX_PONGS, RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from .test_hixie75 import feed
-
-#: For tests in which one example may take long on a busy machine.
-unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Section 1.3
 NONCE = b"the sample nonce"
@@ -508,6 +507,90 @@ def test_messages_of_every_width_of_length(make_receiver, kind, size):
     assert type(receiver.receive(data)[0]) is kind
     assert type(feed(receiver, data, 4)[0]) is kind
     assert receiver.state is State.OPEN
+
+
+def begun():
+    """Give a server that has taken a message, from when on whole ones can be taken."""
+    server = open_server(max_message_size=70_000)
+    assert server.receive(make_frame(TEXT, b"first")) == ["first"]
+    return server
+
+
+WHOLE = [(TEXT, b""), (TEXT, "é".encode() * 60), (BINARY, b"\0" * 126), (TEXT, b"x" * 65535), (BINARY, b"x" * 70_000)]
+
+
+def test_takes_whole_messages_and_leaves_what_follows():
+    server, messages = begun(), deque(["earlier"])
+    frames = [make_frame(opcode, payload) for opcode, payload in WHOLE]
+    data = b"".join([b"before", *frames, make_frame(PING, b"1"), make_frame(TEXT, b"behind it")])
+    assert server.take_whole(data, messages, 6) == 6 + sum(map(len, frames))
+    assert list(messages) == ["earlier", "", "é" * 60, b"\0" * 126, "x" * 65535, b"x" * 70_000]
+    assert server.take_whole(frames[1], messages) == len(frames[1])
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        make_frame(TEXT, b"no more", fin=False),
+        make_frame(TEXT, b"compressed", rsv=4),
+        make_frame(TEXT, b"not masked", mask=None),
+        make_frame(TEXT, b"\xff"),
+        make_frame(BINARY, b"x" * 70_001),
+        make_frame(BINARY, b"x" * 125, width=2),
+        make_frame(BINARY, b"x" * 65535, width=8),
+        make_frame(BINARY, b"", length=1 << 63, width=8),
+        *(make_frame(opcode) for opcode in CONTROL),
+        make_frame(CONTINUATION, b"?"),
+        *(make_frame(TEXT, b"x" * 70_000)[:size] for size in (0, 1, 5, 6, 9, 13, 14, 70_013)),
+        *(make_frame(TEXT, b"x" * 126)[:size] for size in (2, 3, 4, 7, 8, 133)),
+        make_frame(TEXT, b"x")[:6],
+    ],
+)
+def test_leaves_whatever_is_no_whole_message(frame):
+    server, messages = begun(), []
+    data = make_frame(TEXT, b"whole")
+    assert server.take_whole(data + frame, messages) == len(data)
+    assert messages == ["whole"]
+    # It has forgotten nothing, and knows nothing of it.
+    assert server.take_whole(data, messages) == len(data)
+
+
+def closed():
+    server = begun()
+    server.lose()
+    return server
+
+
+def faulty():
+    server = begun()
+    server.holds_fault = True
+    server.receive(make_frame(0x3))
+    assert server.fault is not None
+    return server
+
+
+def partway(data):
+    server = begun()
+    server.receive(data)
+    return server
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        closed,
+        faulty,
+        open_client,
+        lambda: partway(make_frame(TEXT, b"a part", fin=False)),
+        lambda: partway(make_frame(TEXT, b"a part")[:9]),
+        lambda: partway(make_frame(TEXT, b"nothing")[:6]),
+        lambda: partway(make_frame(TEXT, b"nothing")[:1]),
+    ],
+)
+def test_takes_nothing_whole_where_nothing_can_be(make):
+    protocol, messages = make(), []
+    assert protocol.take_whole(make_frame(TEXT, b"whole", mask=None if protocol.client else MASK), messages) == 0
+    assert messages == []
 
 
 @pytest.mark.parametrize("opcode", [TEXT, BINARY, CONTINUATION, *CONTROL])
@@ -1487,7 +1570,6 @@ def test_does_not_ask_with_a_header_of_the_handshake(name):
 GOOD = {"Sec-WebSocket-Protocol": "chat"}
 
 
-@unhurried
 @given(st.lists(st.integers(1, 300)))
 @example(range(1, 300))
 def test_takes_the_answer_in_any_pieces(cuts):
@@ -1707,7 +1789,6 @@ def outcome(server):
     return server.state, server.close_code, server.close_reason, str(server.error), server.eof_to_send, server.pong
 
 
-@unhurried
 @given(
     st.one_of(STREAMS, SURROGATE_STREAMS),
     st.lists(st.integers(0, 1000)),
@@ -1740,7 +1821,6 @@ def test_nothing_depends_on_how_bytes_arrive(data, cuts, limit, closing):
 MESSAGES = st.one_of(st.text(max_size=100), st.binary(max_size=100), st.sampled_from([126, 65536]).map(bytes))
 
 
-@unhurried
 @given(st.lists(MESSAGES, max_size=5), st.lists(st.lists(st.integers(0, 99), max_size=4), max_size=5), st.data())
 def test_fragmented_messages_arrive_whole(messages, all_cuts, data):
     stream = b""
@@ -1760,7 +1840,6 @@ def test_fragmented_messages_arrive_whole(messages, all_cuts, data):
 # Both sides
 
 
-@unhurried
 @given(st.lists(MESSAGES), st.lists(MESSAGES), st.sampled_from([13, 8, 7]), st.lists(st.integers(0, 1000)))
 def test_both_sides_understand_each_other(to_server, to_client, version, cuts):
     client = make_client({"cookie": "a=b", "origin": "http://example.com"}, version=version, subprotocols=["a", "chat"])

@@ -16,7 +16,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
 from .readers import EventletReader, GeventReader, Reader
-from .transports import Lock, NonBlockingTransport, is_timeout, wait_for
+from .transports import Lock, NonBlockingTransport, SocketTransport, is_timeout, wait_for
 
 #: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001
@@ -85,16 +85,11 @@ class GreenTransport(NonBlockingTransport):
                 raise
             return b""
 
-    def send(self, data: bytes, timeout: float) -> None:
+    def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
         if self._reader is None:
-            super().send(data, timeout)
-            return
-        try:
-            sent = self._plain.send(data)
-        except BlockingIOError:
-            sent = 0
-        if sent != len(data):
-            self._send_rest(memoryview(data)[sent:], timeout)
+            super().send(data, timeout, payload)
+        else:
+            SocketTransport.send(self, data, timeout, payload)
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         super().shutdown(how)

@@ -166,11 +166,11 @@ class MemoryTransport(Transport):
     def _take(self) -> bytes:
         return self._incoming.popleft() if self._incoming[0] else b""
 
-    def send(self, data: bytes, timeout: float) -> None:  # noqa: ARG002 - there is always room
-        """Let the test have ``data``."""
+    def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:  # noqa: ARG002 - there is always room
+        """Let the test have ``data``, and ``payload``."""
         if self._shut or self.gone:
             raise BrokenPipeError
-        self.sent.append(data)
+        self.sent.append(data + payload)
         self._arrived.set()
 
     def send_now(self, data: bytes) -> int:

@@ -83,8 +83,8 @@ class Sender(ABC):
         if eof:
             self._end_stream()
 
-    def _put(self, data: bytes) -> None:
-        """Send bytes; the caller holds the lock for writing.
+    def _put(self, data: bytes, payload: bytes = b"") -> None:
+        """Send bytes, and ``payload`` behind them; the caller holds the lock for writing.
 
         :raises ConnectionClosed: the connection is gone.
         """
@@ -92,7 +92,7 @@ class Sender(ABC):
         if self._remainder:
             data, self._remainder = self._remainder + data, b""
         try:
-            self._transport.send(data, self._send_timeout)
+            self._transport.send(data, self._send_timeout, payload)
         except OSError as error:
             if is_timeout(error):
                 self._lose("the client does not read")

@@ -27,6 +27,9 @@ from typing import Any, Final, Protocol
 
 #: Bytes taken from the kernel at once: a message of 64 KiB with its header.
 READ_SIZE: Final = 65536 + 14
+_HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
+#: No enumeration's member, which would be looked up, and turned into a number, each time.
+_DONT_WAIT: Final = int(getattr(socket, "MSG_DONTWAIT", 0))
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
 #: The longest TCP_USER_TIMEOUT, in milliseconds: it is a C int.
 _MAX_USER_TIMEOUT: Final = 2**31 - 1
@@ -75,8 +78,8 @@ class Transport(ABC):
         """Give the bytes that are there, ``None`` when there are none, ``b""`` when the peer is gone."""
 
     @abstractmethod
-    def send(self, data: bytes, timeout: float) -> None:
-        """Send all of ``data``.
+    def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
+        """Send all of ``data``, and of ``payload`` behind it.
 
         :raises TimeoutError: the peer accepted no byte for ``timeout`` seconds. The stream cannot be used any more.
         :raises OSError: the peer is gone.
@@ -110,7 +113,7 @@ class Transport(ABC):
         """Let the system find out, within ``interval + timeout`` seconds, that a peer has vanished."""
 
 
-class _SocketTransport(Transport):
+class SocketTransport(Transport):
     """A connection over a socket of the system."""
 
     def __init__(self, sock: Any, plain: _socket.socket, patience: float | None) -> None:
@@ -135,6 +138,42 @@ class _SocketTransport(Transport):
             _socket.socket.shutdown(self._plain, how)
         except OSError:
             pass
+
+    def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
+        if payload and not _HAS_SENDMSG:
+            data, payload = data + payload, b""
+        try:
+            if payload:
+                sent = self._plain.sendmsg((data, payload), (), _DONT_WAIT)
+            else:
+                sent = self._plain.send(data, _DONT_WAIT)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data) + len(payload):
+            return
+        if sent >= len(data):
+            data, payload, sent = payload, b"", sent - len(data)
+        self._send_rest(memoryview(data + payload)[sent:], timeout)
+
+    def _send_rest(self, rest: memoryview, timeout: float, *, write: bool = True) -> None:
+        """Send ``rest``, of which nothing could be sent just now; not ``write`` if TLS has to read for it."""
+        while True:
+            # Whenever there is room the peer has accepted something, be it a part of a TLS record that send() does not
+            # count yet.
+            stalled = not self._has_room(write=write, timeout=timeout)
+            sent, write = self._send_some(rest)
+            if sent == len(rest):
+                return
+            if stalled and not sent:
+                raise TimeoutError
+            rest = rest[sent:]
+
+    def _send_some(self, data: memoryview) -> tuple[int, bool]:
+        """Send what can be sent at once; gives how many bytes that was, and whether to wait for writing or reading."""
+        try:
+            return self._plain.send(data, _DONT_WAIT), True
+        except BlockingIOError:
+            return 0, True
 
     def _wait(self, write: bool, timeout: float | None) -> None:
         """Wait until the socket is ready.
@@ -164,7 +203,7 @@ class _SocketTransport(Transport):
             self._set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
 
-class BlockingTransport(_SocketTransport):
+class BlockingTransport(SocketTransport):
     """A plain socket under threads, whose reads time out in the kernel."""
 
     def __init__(self, sock: socket.socket, patience: float | None) -> None:
@@ -188,35 +227,20 @@ class BlockingTransport(_SocketTransport):
 
     def receive_now(self) -> bytes | None:
         try:
-            return self._socket.recv(self.read_size, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+            return self._socket.recv(self.read_size, _DONT_WAIT)  # type: ignore[no-any-return]
         except BlockingIOError:
             return None
         except OSError:
             return b""
 
-    def send(self, data: bytes, timeout: float) -> None:
-        rest: bytes | memoryview = data
-        stalled = False
-        while True:
-            try:
-                sent = self._socket.send(rest, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                sent = 0
-            if sent == len(rest):
-                return
-            if stalled and not sent:
-                raise TimeoutError
-            rest = memoryview(rest)[sent:]
-            stalled = not self._has_room(write=True, timeout=timeout)
-
     def send_now(self, data: bytes) -> int:
         try:
-            return self._socket.send(data, socket.MSG_DONTWAIT)  # type: ignore[no-any-return]
+            return self._socket.send(data, _DONT_WAIT)  # type: ignore[no-any-return]
         except OSError:
             return 0
 
 
-class NonBlockingTransport(_SocketTransport):
+class NonBlockingTransport(SocketTransport):
     """A socket that never blocks; :meth:`_wait` is its world's way to wait. This one is for threads."""
 
     def __init__(self, sock: Any, plain: _socket.socket, patience: float | None) -> None:
@@ -258,28 +282,20 @@ class NonBlockingTransport(_SocketTransport):
         except OSError:
             return b""
 
-    def send(self, data: bytes, timeout: float) -> None:
-        self._send_rest(memoryview(data), timeout)
+    def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
+        rest = memoryview(data + payload)
+        sent, write = self._send_some(rest)
+        if sent != len(rest):
+            self._send_rest(rest[sent:], timeout, write=write)
 
-    def _send_rest(self, rest: memoryview, timeout: float) -> None:
-        stalled = False
-        while True:
-            write = True
-            try:
-                with self._guard:
-                    sent = self._socket.send(rest)
-            except (BlockingIOError, ssl.SSLWantWriteError):
-                sent = 0
-            except ssl.SSLWantReadError:
-                sent, write = 0, False
-            if sent == len(rest):
-                return
-            if stalled and not sent:
-                raise TimeoutError
-            rest = rest[sent:]
-            # Whenever there is room the peer has accepted something, be it a part of a TLS record that send() does not
-            # count yet.
-            stalled = not self._has_room(write=write, timeout=timeout)
+    def _send_some(self, data: memoryview) -> tuple[int, bool]:
+        try:
+            with self._guard:
+                return self._socket.send(data), True
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0, True
+        except ssl.SSLWantReadError:
+            return 0, False
 
     def send_now(self, data: bytes) -> int:
         # Not while a thread, which may be the one that the signal has interrupted, is inside the TLS library.

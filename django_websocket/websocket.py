@@ -233,9 +233,10 @@ class WebSocket(Connection):
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
         """
-        transport = self._transport or self._open()
+        if self._transport is None:
+            self._open()
         if self._clock() - self._looked > LOOK_INTERVAL:
-            self._look_up(transport)
+            self._look_up()
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
             try:
                 message = memoryview(message)  # type: ignore[arg-type]
@@ -245,15 +246,16 @@ class WebSocket(Connection):
         writing.acquire()
         try:
             # Without the mutex: whatever else the protocol is told meanwhile, this goes out ahead of its answer.
-            self._put(self._protocol.encode(message, compress))
+            data, payload = self._protocol.encode(message, compress)
+            self._put(data, payload)
         finally:
             writing.release()
             if self._left:
                 self._flush()
 
-    def _look_up(self, transport: Transport) -> None:
+    def _look_up(self) -> None:
         """See, once in a while, to what a view that only sends would miss."""
-        now = self._clock()
+        transport, now = self._open(), self._clock()
         if now >= self._due and transport.current() == self._owner and self._reading.acquire(False):
             # Else a thread that waits does it.
             try:

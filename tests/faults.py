@@ -104,6 +104,9 @@ class FaultySocket(socket.socket):
             finish()
         return sent
 
+    def sendmsg(self, buffers, ancdata=(), flags=0):
+        return self.send(b"".join(buffers), flags)
+
     def go_on(self):
         """Let the peer say the rest later, once what it has said is read: who reads waits for it then."""
         if self.rest is not None and self.read == self.fault.position:

@@ -151,12 +151,12 @@ class Line(Transport):
             return self._take()
         return b"" if socket.SHUT_RDWR in self.shut else None
 
-    def send(self, data, timeout):
+    def send(self, data, timeout, payload=b""):
         if self.on_send is not None:
-            self.on_send(data)
+            self.on_send(data + payload)
         if self.shut:
             raise BrokenPipeError
-        self._send(data)
+        self._send(data + payload)
 
     def _send(self, data):
         self.sent += data

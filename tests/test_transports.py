@@ -409,6 +409,43 @@ def test_send_of_much_to_a_slow_reader(connect):
     assert bytes(got) == data
 
 
+@pytest.mark.parametrize("size", [1, 20_000, 10_000_000])
+def test_send_of_two_pieces(connect, size):
+    transport, peer = connect()
+    payload = bytes(index % 251 for index in range(size))
+    sending = Running(transport.send, b"header", PATIENCE, payload)
+    assert read_all(peer, 6 + size) == b"header" + payload
+    sending.result()
+
+
+@pytest.mark.parametrize("first", [0, 3, 6, 8])
+def test_two_pieces_of_which_the_first_send_takes_a_part(monkeypatch, first):
+    ours, theirs = tcp_pair()
+    transport = BlockingTransport(ours, PATIENCE)
+
+    class Slow:
+        def sendmsg(self, pieces, ancillary, flags):
+            if not first:
+                raise BlockingIOError
+            return ours.send(b"".join(pieces)[:first], flags)
+
+        def __getattr__(self, name):
+            return getattr(ours, name)
+
+    monkeypatch.setattr(transport, "_plain", Slow())
+    with ours, theirs:
+        transport.send(b"header", PATIENCE, b"payload")
+        assert read_all(theirs, 13) == b"headerpayload"
+
+
+def test_two_pieces_where_the_system_cannot_take_them_at_once(monkeypatch):
+    ours, theirs = tcp_pair()
+    monkeypatch.setattr(transports, "_HAS_SENDMSG", False)
+    with ours, theirs:
+        BlockingTransport(ours, PATIENCE).send(b"header", PATIENCE, b"payload")
+        assert read_all(theirs, 13) == b"headerpayload"
+
+
 @pytest.mark.parametrize("data", [b"", b"x"])
 def test_send_of_little(connect, data):
     transport, peer = connect()
@@ -836,7 +873,7 @@ class Memory(Transport):
     def receive_now(self):
         return b""
 
-    def send(self, data, timeout):
+    def send(self, data, timeout, payload=b""):
         pass
 
     def send_now(self, data):

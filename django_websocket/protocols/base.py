@@ -217,12 +217,15 @@ class Protocol(ABC):
         return position
 
     @abstractmethod
-    def encode(self, message: str | bytes | bytearray | memoryview, compress: bool | None = None) -> bytes:
+    def encode(
+        self, message: str | bytes | bytearray | memoryview, compress: bool | None = None
+    ) -> tuple[bytes, bytes]:
         """Give a message as the bytes to send, ``str`` as text and bytes as binary.
 
-        They are to be sent, and ahead of what waits in :attr:`outgoing`, a Close perhaps, before anything else is
-        called. ``compress`` is for connections that have agreed on compression: ``False`` sends this message as it is,
-        ``True`` does not ask for its length.
+        It comes in two pieces, to be sent one behind the other, of which the second may be empty: to put a large
+        payload behind its header would take a copy. They go ahead of what waits in :attr:`outgoing`, a Close perhaps,
+        and out before anything else is called. ``compress`` is for connections that have agreed on compression:
+        ``False`` sends this message as it is, ``True`` does not ask for its length.
 
         :raises TypeError: neither ``str`` nor bytes-like.
         :raises ConnectionClosed: the state is not ``OPEN``.
@@ -231,7 +234,7 @@ class Protocol(ABC):
 
     def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
         """Send a message, as :meth:`encode` makes it, when its turn comes."""
-        self.outgoing.append(self.encode(message, compress))
+        self.outgoing.append(b"".join(self.encode(message, compress)))
 
     @abstractmethod
     def ping(self, data: bytes = b"") -> None:

@@ -20,6 +20,7 @@ from .frames import (
     RSV1,
     Opcode,
     build_frame,
+    build_header,
     long_length,
     parse_close,
 )
@@ -34,6 +35,8 @@ _WHOLE_TEXT: Final = FIN | int(Opcode.TEXT)
 _WHOLE_BINARY: Final = FIN | int(Opcode.BINARY)
 _OPEN: Final = State.OPEN
 
+#: Bytes of payload from which on a frame is sent in two pieces.
+LARGE: Final = 1 << 14
 #: Pongs that may wait to be sent. More pings than this in one read are a flood, and only the latest of them is
 #: answered, as section 5.5.3 allows.
 MAX_PONGS: Final = 256
@@ -257,8 +260,10 @@ class FramedProtocol(Protocol):
 
     # Frames that go out
 
-    def encode(self, message: str | bytes | bytearray | memoryview, compress: bool | None = None) -> bytes:
-        """Give a message as one frame."""
+    def encode(
+        self, message: str | bytes | bytearray | memoryview, compress: bool | None = None
+    ) -> tuple[bytes, bytes]:
+        """Give a message as one frame; see :meth:`Protocol.encode`."""
         if isinstance(message, str):
             opcode, payload = _TEXT, message.encode()
         elif isinstance(message, (bytes, bytearray, memoryview)):
@@ -272,7 +277,9 @@ class FramedProtocol(Protocol):
             compressed = deflate.compress(payload, compress)
             if compressed is not None:
                 opcode, payload = opcode | RSV1, compressed
-        return build_frame(opcode, payload, self.client)
+        if len(payload) >= LARGE and not self.client:
+            return build_header(opcode, len(payload)), payload
+        return build_frame(opcode, payload, self.client), b""
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).

@@ -41,18 +41,31 @@ DATA_OPCODES: Final = frozenset({Opcode.CONTINUATION, Opcode.TEXT, Opcode.BINARY
 CONTROL_OPCODES: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 
 
+def build_header(opcode: int, size: int, masked: int = 0) -> bytes:
+    """Give the header of a frame with ``size`` bytes of payload, up to its mask; ``masked`` is 0 or :data:`MASKED`."""
+    if size <= MAX_CONTROL_SIZE:
+        return _pack_header(FIN | opcode, masked | size)
+    if size < 1 << 16:
+        return _pack_header_2(FIN | opcode, masked | 126, size)
+    return _pack_header_8(FIN | opcode, masked | 127, size)
+
+
+#: Headers that are sent over and over, by opcode and size.
+_SHORT_HEADERS: Final = {
+    opcode: tuple(build_header(opcode, size) for size in range(MAX_CONTROL_SIZE + 1))
+    for opcode in map(int, (Opcode.TEXT, Opcode.BINARY, Opcode.PONG))
+}
+
+
 def build_frame(opcode: int, payload: bytes, masked: bool) -> bytes:
     """Give a whole frame, with a fresh key where it is ``masked`` (section 5.3)."""
     size = len(payload)
-    bit = 0
     if masked:
         mask = os.urandom(4)
-        bit, payload = MASKED, mask + apply_mask(payload, mask)
-    if size <= MAX_CONTROL_SIZE:
-        return _pack_header(FIN | opcode, bit | size) + payload
-    if size < 1 << 16:
-        return _pack_header_2(FIN | opcode, bit | 126, size) + payload
-    return _pack_header_8(FIN | opcode, bit | 127, size) + payload
+        return build_header(opcode, size, MASKED) + mask + apply_mask(payload, mask)
+    if size <= MAX_CONTROL_SIZE and opcode in _SHORT_HEADERS:
+        return _SHORT_HEADERS[opcode][size] + payload
+    return build_header(opcode, size) + payload
 
 
 def long_length(data: bytes) -> int:

@@ -253,8 +253,8 @@ class Hixie75(Protocol):
         self,
         message: str | bytes | bytearray | memoryview,
         compress: bool | None = None,  # noqa: ARG002
-    ) -> bytes:
-        """Give a text message as the bytes to send.
+    ) -> tuple[bytes, bytes]:
+        """Give a text message as the bytes to send; see :meth:`Protocol.encode`.
 
         :raises UnsupportedFeature: ``message`` is not ``str``.
         """
@@ -262,7 +262,7 @@ class Hixie75(Protocol):
             raise UnsupportedFeature(f"hixie-{self.version} carries text only, not {type(message).__name__}")
         self._check_open()
         # UTF-8 never has the terminator's byte.
-        return b"\x00%b\xff" % message.encode()
+        return b"\x00%b\xff" % message.encode(), b""
 
     def ping(self, data: bytes = b"") -> None:  # noqa: ARG002
         """:raises UnsupportedFeature: always."""

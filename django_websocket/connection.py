@@ -228,7 +228,7 @@ class Connection(Sender):
         with self._mutex:
             self._messages.extend(self._protocol.receive(data))
         assert self._transport is not None
-        self._heed(wait=wait, caught_up=len(data) < self._transport.read_size)
+        self._heed(wait=wait, caught_up=not self._transport.more)
 
     def _heed(self, *, wait: bool, caught_up: bool = True) -> None:
         """See to what has come in besides messages; ``caught_up`` if there was no more of it at the moment."""

@@ -16,7 +16,7 @@ from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
 from .readers import EventletReader, GeventReader, Reader
-from .transports import Lock, NonBlockingTransport, SocketTransport, is_timeout, wait_for
+from .transports import SMALL_READ_SIZE, Lock, NonBlockingTransport, SocketTransport, is_timeout, wait_for
 
 #: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001
@@ -59,8 +59,6 @@ class GreenTransport(NonBlockingTransport):
         self._thread = world.get_ident()
         # Below TLS there may be nothing to wait for, though there are bytes above it.
         self._reader = reader
-        #: Whether the last read has filled its buffer, so that there may be more.
-        self._more = False
 
     def receive(self, timeout: float | None = None) -> bytes:
         reader = self._reader
@@ -69,16 +67,18 @@ class GreenTransport(NonBlockingTransport):
         try:
             if timeout is None:
                 timeout = self.patience
-                if not self._more:
+                if not self.more:
                     # There is nothing yet, nearly always: to look first would cost a call, and an exception.
                     reader.wait(timeout)
             while True:
+                size = self._size
                 try:
-                    data = self._plain.recv(self.read_size)
+                    data = self._plain.recv(size)
                 except BlockingIOError:
                     reader.wait(timeout)
                 else:
-                    self._more = len(data) == self.read_size
+                    if size != SMALL_READ_SIZE or len(data) == size:
+                        self._resize(size, len(data))
                     return data
         except OSError as error:
             if is_timeout(error):

@@ -147,7 +147,7 @@ class WebSocket(Connection):
                         with self._mutex:
                             messages.extend(protocol.receive(data[position:]))
                         if protocol.attention or not self._calm:
-                            self._heed(wait=True, caught_up=len(data) < transport.read_size)
+                            self._heed(wait=True, caught_up=not transport.more)
                     if now >= self._due:
                         self._calm = False
             except TimeoutError:

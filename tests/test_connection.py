@@ -129,6 +129,7 @@ class Line(Transport):
         data = data() if callable(data) else data
         if isinstance(data, BaseException):
             raise data
+        self.more = len(data) >= self.read_size
         if len(data) > self.read_size:
             self.incoming.insert(0, (at, data[self.read_size :]))
         return data[: self.read_size]

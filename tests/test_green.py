@@ -510,7 +510,7 @@ def more_than_a_read_takes(world):
     assert received == data
     sending.result()
     # The last read may have filled its buffer exactly: it looks, finds nothing, and waits.
-    transport._more = True
+    transport.more = True
     receiving = world.run(transport.receive)
     world.let_run()
     assert not receiving.over

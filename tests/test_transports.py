@@ -22,6 +22,7 @@ import pytest
 from django_websocket import transports
 from django_websocket.transports import (
     READ_SIZE,
+    SMALL_READ_SIZE,
     BlockingTransport,
     NonBlockingTransport,
     Transport,
@@ -206,6 +207,34 @@ def test_receive_takes_a_bounded_piece(connect):
         assert 0 < len(data) <= READ_SIZE
         size -= len(data)
     sending.result()
+
+
+def test_a_small_read_that_is_filled_makes_the_next_one_large(connect):
+    transport, peer = connect()
+    peer.sendall(b"few")
+    assert (transport.receive(), transport.more) == (b"few", False)
+    peer.sendall(b"x" * (2 * SMALL_READ_SIZE + 9))
+    assert (len(transport.receive()), transport.more) == (SMALL_READ_SIZE, True)
+    assert (len(transport.receive()), transport.more) == (SMALL_READ_SIZE + 9, False)
+    peer.sendall(b"x" * (2 * SMALL_READ_SIZE + 9))
+    assert (len(transport.receive()), transport.more) == (2 * SMALL_READ_SIZE + 9, False)
+    peer.sendall(b"few")
+    assert (transport.receive(), transport.more) == (b"few", False)
+    peer.sendall(b"x" * (SMALL_READ_SIZE + 1))
+    assert (len(transport.receive()), transport.more) == (SMALL_READ_SIZE, True)
+    assert (transport.receive(), transport.more) == (b"x", False)
+
+
+def test_a_look_takes_all_that_a_read_may(connect):
+    transport, peer = connect()
+    peer.sendall(b"x" * (2 * SMALL_READ_SIZE))
+    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    assert (len(transport.receive_now()), transport.more) == (2 * SMALL_READ_SIZE, False)
+    transport.read_size = 4096
+    peer.sendall(b"x" * 4097)
+    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    assert (len(transport.receive_now()), transport.more) == (4096, True)
+    assert (transport.receive(), transport.more) == (b"x", False)
 
 
 def test_receive_now(connect):

@@ -18,6 +18,7 @@ from .frames import (
     NOT_SHORTEST,
     RSV,
     RSV1,
+    SHORT_HEADERS,
     Opcode,
     build_frame,
     build_header,
@@ -277,9 +278,14 @@ class FramedProtocol(Protocol):
             compressed = deflate.compress(payload, compress)
             if compressed is not None:
                 opcode, payload = opcode | RSV1, compressed
-        if len(payload) >= LARGE and not self.client:
-            return build_header(opcode, len(payload)), payload
-        return build_frame(opcode, payload, self.client), b""
+        if self.client:
+            return build_frame(opcode, payload, True), b""
+        size = len(payload)
+        if size <= MAX_CONTROL_SIZE:
+            return SHORT_HEADERS[opcode][size] + payload, b""
+        if size < LARGE:
+            return build_header(opcode, size) + payload, b""
+        return build_header(opcode, size), payload
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).

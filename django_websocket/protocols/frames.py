@@ -50,10 +50,11 @@ def build_header(opcode: int, size: int, masked: int = 0) -> bytes:
     return _pack_header_8(FIN | opcode, masked | 127, size)
 
 
-#: Headers that are sent over and over, by opcode and size.
-_SHORT_HEADERS: Final = {
-    opcode: tuple(build_header(opcode, size) for size in range(MAX_CONTROL_SIZE + 1))
-    for opcode in map(int, (Opcode.TEXT, Opcode.BINARY, Opcode.PONG))
+#: The headers of whole messages up to 125 bytes, by opcode, with :data:`RSV1` or without, and by size.
+SHORT_HEADERS: Final = {
+    bit | opcode: tuple(build_header(bit | opcode, size) for size in range(MAX_CONTROL_SIZE + 1))
+    for bit in (0, RSV1)
+    for opcode in (int(Opcode.TEXT), int(Opcode.BINARY))
 }
 
 
@@ -63,8 +64,6 @@ def build_frame(opcode: int, payload: bytes, masked: bool) -> bytes:
     if masked:
         mask = os.urandom(4)
         return build_header(opcode, size, MASKED) + mask + apply_mask(payload, mask)
-    if size <= MAX_CONTROL_SIZE and opcode in _SHORT_HEADERS:
-        return _SHORT_HEADERS[opcode][size] + payload
     return build_header(opcode, size) + payload
 
 

@@ -1,8 +1,8 @@
 """The settings, typed, and the options of a view, which override them.
 
-Everything is read from ``django.conf.settings`` when it is asked for, so that ``override_settings`` works
-and importing this module needs no settings. A setting and the option of the same name have one validator,
-and the system checks use it too. A validator gives the value in its final type, or raises ``TypeError`` or
+A setting is read from ``django.conf.settings`` when it is asked for first, so that importing this module needs no
+settings, and again after ``override_settings`` has changed one. A setting and the option of the same name have one
+validator, and the system checks use it too. A validator gives the value in its final type, or raises ``TypeError`` or
 ``ValueError`` with a text that continues a sentence begun by the name of the setting or option.
 """
 
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, overload
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from .exceptions import HandshakeError
@@ -158,7 +160,7 @@ def import_protocol(path: str) -> type[Protocol]:
 
 
 class Setting(Generic[T]):
-    """A setting of the project, read and validated at every access.
+    """A setting of the project, read and validated at the first access; then it is an attribute of the instance.
 
     :raises ImproperlyConfigured: at access, when the value is not one the setting can have.
     """
@@ -168,6 +170,7 @@ class Setting(Generic[T]):
         self.validate = validate
 
     def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
         self.name = f"WEBSOCKET_{name.upper()}"
 
     @overload
@@ -179,16 +182,17 @@ class Setting(Generic[T]):
     def __get__(self, instance: object, owner: type) -> Setting[T] | T:
         if instance is None:
             return self
+        # Taken before the setting is read: what another thread changes meanwhile is not forgotten.
+        values = instance.__dict__
         try:
-            return self.validate(getattr(settings, self.name, self.default))
+            value = values[self.attribute] = self.validate(getattr(settings, self.name, self.default))
         except (TypeError, ValueError) as error:
             raise ImproperlyConfigured(f"{self.name} {error}.") from error
+        return value
 
 
 class Conf:
     """The settings of this package: ``conf.ping_interval`` is ``WEBSOCKET_PING_INTERVAL``."""
-
-    __slots__ = ()
 
     #: With the middleware: every view takes WebSockets.
     accept_all = Setting(False, _flag)
@@ -229,14 +233,30 @@ class Conf:
         :raises TypeError: as :func:`check_options`; so with ``ValueError``.
         :raises ImproperlyConfigured: a setting has a value it cannot have.
         """
+        return self._options(overrides) if overrides else self._defaults
+
+    @cached_property
+    def _defaults(self) -> Options:
+        return self._options({})
+
+    def _options(self, overrides: Mapping[str, object]) -> Options:
         values = _validated(overrides)
         for name in _VALIDATORS:
             if name not in values and name != "subprotocols":
                 values[name] = getattr(self, name)
         return Options(**values)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name!r} is set in the project's settings")
+
+    def forget(self, *, setting: str, **_: Any) -> None:
+        """Have the settings read anew, as a test has changed one."""
+        if setting.startswith("WEBSOCKET_"):
+            object.__setattr__(self, "__dict__", {})
+
 
 conf: Final = Conf()
+setting_changed.connect(conf.forget, dispatch_uid="django_websocket.conf")
 
 
 # The options of a view

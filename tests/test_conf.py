@@ -138,6 +138,31 @@ class TestSettings:
         with pytest.raises(AttributeError):
             conf.max_fragments = 3
 
+    def test_is_validated_once(self, monkeypatch):
+        values = []
+        monkeypatch.setattr(Conf.max_fragments, "validate", lambda value: values.append(value) or value)
+        conf.forget(setting="WEBSOCKET_MAX_FRAGMENTS")
+        assert [conf.max_fragments, conf.options({}).max_fragments] * 2 == [1024] * 4
+        assert values == [1024]
+
+    def test_is_read_anew_when_a_test_changes_it(self):
+        for _ in range(2):
+            assert (conf.max_fragments, conf.options({}).max_fragments) == (1024, 1024)
+            with override_settings(WEBSOCKET_MAX_FRAGMENTS=3):
+                assert (conf.max_fragments, conf.options({}).max_fragments) == (3, 3)
+
+    def test_change_while_it_is_read_counts(self, settings, monkeypatch):
+        validate = Conf.max_fragments.validate
+
+        def change(value):
+            monkeypatch.setattr(Conf.max_fragments, "validate", validate)
+            settings.WEBSOCKET_MAX_FRAGMENTS = 7
+            return value
+
+        monkeypatch.setattr(Conf.max_fragments, "validate", change)
+        conf.forget(setting="WEBSOCKET_MAX_FRAGMENTS")
+        assert (conf.max_fragments, conf.max_fragments) == (1024, 7)
+
     def test_importing_needs_no_settings(self):
         code = "import django_websocket.conf as c; from django.conf import settings; assert not settings.configured"
         subprocess.run([sys.executable, "-c", code], check=True, env={})

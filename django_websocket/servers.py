@@ -40,8 +40,7 @@ class Link:
 
     #: The client's socket, as its server uses it.
     sock: Any
-    #: Gives the bytes that the server has read behind the request, and those that have come since, or ``b""``; never
-    #: waits.
+    #: Gives the bytes that the server has read behind the request, or ``b""``; never waits.
     read_ahead: Callable[[], bytes]
     #: Tells the server that the request is answered.
     answered: Callable[[], None] = _nothing
@@ -81,7 +80,7 @@ class Link:
             _socket.socket.shutdown(plain, _socket.SHUT_RDWR)
         except OSError:
             pass  # the client was faster
-        while self.read_ahead():
+        while self.read_ahead() or _receive_now(self.sock):
             pass
 
 
@@ -154,7 +153,7 @@ def _gunicorn(environ: Mapping[str, Any]) -> Link | None:
         if unreader is not None:
             # By hand, as take_buffered() is not in the versions before 27.
             held, unreader.buf = unreader.buf.getvalue(), io.BytesIO()
-        return held or _receive_now(sock)
+        return held
 
     return Link(sock, read_ahead)
 
@@ -172,7 +171,7 @@ def _werkzeug(environ: Mapping[str, Any]) -> Link | None:
         held = _drain(sock, reader)
         # Behind its answer it reads what has come to the end of the stream: that is here.
         reader.raw._sock = _Ended(sock)  # noqa: SLF001
-        return held or _receive_now(sock)
+        return held
 
     return Link(sock, read_ahead, refusing=read_ahead)
 
@@ -202,7 +201,7 @@ def _waitress(environ: Mapping[str, Any]) -> Link | None:
 
     def read_ahead() -> bytes:
         # A body has been read already; some clients announce hixie-76's eight bytes as one.
-        held = environ["wsgi.input"].read()
+        held: bytes = environ["wsgi.input"].read()
         # Even if it is configured to look ahead.
         channel.readable = lambda: False
         with channel.requests_lock:
@@ -211,7 +210,7 @@ def _waitress(environ: Mapping[str, Any]) -> Link | None:
             del channel.requests[1:]
         if parser is not None:
             held += parser.header_plus
-        return held or _receive_now(sock)
+        return held
 
     def answered() -> None:
         channel.write_soon = len

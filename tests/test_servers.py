@@ -594,7 +594,10 @@ def test_a_refusal_reaches_the_socket_below_a_wrapper(name):
     """A green library's own shutdown may wait, or end TLS first."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
+        theirs.sendall(b"c")
         chunks = [b"a", b"b", b""]
-        Link(SimpleNamespace(**{name: ours}), lambda: chunks.pop(0)).refuse()
+        wrapper = type("Wrapper", (), {name: ours, "__getattr__": lambda _, method: getattr(ours, method)})
+        Link(wrapper(), lambda: chunks.pop(0) if chunks else b"").refuse()
         assert theirs.recv(1) == b""
         assert chunks == []
+        assert ours.recv(1) == b""

@@ -109,7 +109,7 @@ def _die(signum: int) -> None:
 
 def find_worker() -> Any:
     """Give gunicorn's worker where this process is one, else ``None``: a signal's handler is a method of it."""
-    if _lifetime.worker is not None:
+    if _lifetime.worker is not None or "gunicorn" not in sys.modules:
         return _lifetime.worker
     handler = signal.getsignal(signal.SIGTERM)
     worker = getattr(getattr(handler, "before_websockets", handler), "__self__", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Final
 
 from django.db import connections
@@ -15,6 +16,8 @@ def silence_toolbar() -> None:
 
     There will be no page to show it on; the view's queries would fill the memory for hours.
     """
+    if "debug_toolbar" not in sys.modules:
+        return
     for connection in connections.all(initialized_only=True):
         sql_panel = getattr(connection, "_djdt_logger", None)
         if sql_panel is not None:

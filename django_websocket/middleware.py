@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, Final
 
@@ -72,11 +71,11 @@ def note_exception(request: HttpRequest, exception: Exception) -> HttpResponseBa
     return Attempt.of(request).fail(request, exception)
 
 
-def see_through(request: HttpRequest) -> AbstractContextManager[None]:
+def see_through(request: HttpRequest) -> Upkeep:
     """Give the context in which the view of a WebSocket is to run, where it is called by a decorator of ours."""
     attempt = Attempt.of(request)
     assert attempt.upkeep is not None
-    return attempt.upkeep.seen_through()
+    return attempt.upkeep
 
 
 def is_handled(request: HttpRequest) -> bool:
@@ -153,10 +152,10 @@ class Attempt:
 
     def serve(self, request: HttpRequest, get_response: GetResponse) -> HttpResponseBase:
         """Let the request be answered, and end its connection where it attempted a WebSocket."""
-        if not self.upgrade.is_upgrade:
-            return get_response(request)
         if self.error is not None:
             return self._close_after(request, refuse(request, self.error))
+        if self.protocol is None:
+            return get_response(request)
         try:
             response = get_response(request)
         except BaseException:
@@ -174,9 +173,7 @@ class Attempt:
             if self.failed and response.status_code >= 400:
                 # A 404 that was raised, say: Django would log it when it has gone through all middleware.
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
-            end = ended(response)
-            end.link = self.link
-            return end
+            return ended(response, self.link)
         if self.upgrade.host is None and not self.refused:
             # Another middleware has asked for the host before the view was found.
             response = refuse(request, HandshakeError(BAD_HOST))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -65,6 +65,10 @@ class EndedResponse(HttpResponse):
     #: The connection that has ended, once it has.
     link: servers.Link | None = None
 
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Give no headers, whatever middleware has added: a server may look at them before it finds nobody there."""
+        return ()
+
     def __iter__(self) -> Iterator[bytes]:
         if self.link is not None:
             # Some servers find the socket shut down and never call close(): request_finished would not be sent.
@@ -78,10 +82,18 @@ class EndedResponse(HttpResponse):
             super().close()
 
 
-def ended(response: object = None) -> EndedResponse:
-    """Give the response of a WebSocket that has been used, in the place of what its view returned; nobody sees it."""
-    end = EndedResponse()
-    if isinstance(response, HttpResponseBase):
-        # Files and the like, which the other response would have closed.
-        end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
+def ended(response: object = None, link: servers.Link | None = None) -> EndedResponse:
+    """Give the response of a WebSocket that has been used, in the place of ``response``; nobody sees it.
+
+    ``link`` is that of a connection that has ended.
+    """
+    if isinstance(response, EndedResponse):
+        end = response
+        end.cookies.clear()
+    else:
+        end = EndedResponse()
+        if isinstance(response, HttpResponseBase):
+            # Files and the like, which the other response would have closed.
+            end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
+    end.link = link
     return end

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 from django.http import HttpRequest
@@ -36,14 +34,12 @@ class Upkeep(Care):
         self._period = period
         self._seen_through = False
 
-    @contextmanager
-    def seen_through(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """See the view to its end: what it has not saved of its session by then stays unsaved, after a handshake."""
         self._seen_through = True
-        try:
-            yield
-        finally:
-            let_go(self._request)
+
+    def __exit__(self, *_: object) -> None:
+        let_go(self._request)
 
     def opening(self) -> list[tuple[str, str]]:
         """Save the session; gives its cookie and the like for the handshake."""

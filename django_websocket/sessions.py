@@ -29,8 +29,11 @@ def handshake_cookies(request: HttpRequest) -> list[tuple[str, str]]:
     """
     session: Any = getattr(request, "session", None)
     accessed = session is not None and session.accessed
+    chain = _cookie_middleware(tuple(settings.MIDDLEWARE), has_session=session is not None)
+    if not chain:
+        return []
     response = HttpResponse(status=101)
-    for middleware in _cookie_middleware(tuple(settings.MIDDLEWARE)):
+    for middleware in chain:
         # Innermost first: messages may be stored in the session.
         response = middleware.process_response(request, response)
     if session is not None:
@@ -40,11 +43,11 @@ def handshake_cookies(request: HttpRequest) -> list[tuple[str, str]]:
 
 
 @lru_cache(maxsize=8)
-def _cookie_middleware(paths: tuple[str, ...]) -> list[Any]:
+def _cookie_middleware(paths: tuple[str, ...], *, has_session: bool) -> list[Any]:
     """Give instances of the middleware of a project that sets cookies; they are asked for them, and call nobody."""
     classes = [found for path in reversed(paths) if isinstance(found := import_string(path), type)]
     classes = [found for found in classes if issubclass(found, _COOKIES)]
-    if not any(issubclass(found, SessionMiddleware) for found in classes):
+    if has_session and not any(issubclass(found, SessionMiddleware) for found in classes):
         # Another one, which has made the request's session.
         classes.append(SessionMiddleware)
     return [found(_nobody) for found in classes]

@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
@@ -233,11 +233,17 @@ def start_native_thread(function: Callable[..., object], args: tuple[object, ...
 
 def find_transport(sock: Any, patience: float | None) -> GreenTransport | None:
     """Give the transport for a socket of eventlet or gevent, ``None`` if it belongs to neither."""
+    kind: type = type(sock)
+    world = _world_of(kind)
+    if world is None or (pair := world.unwrap(sock)) is None:
+        return None
+    return GreenTransport(*pair, patience, world, None if hasattr(sock, "do_handshake") else world.reader(sock))
+
+
+@lru_cache
+def _world_of(kind: type) -> World | None:
+    """Give the world of a class of sockets; its bases tell, before anything of a library is imported."""
     for name in ("eventlet", "gevent"):
-        # A socket's classes tell whose it is, before anything of its library is imported.
-        if any(base.__module__.partition(".")[0] == name for base in type(sock).__mro__):
-            world = _world(name)
-            if pair := world.unwrap(sock):
-                reader = None if hasattr(sock, "do_handshake") else world.reader(sock)
-                return GreenTransport(*pair, patience, world, reader)
+        if any(base.__module__.partition(".")[0] == name for base in kind.__mro__):
+            return _world(name)
     return None

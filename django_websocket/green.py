@@ -168,7 +168,7 @@ class _Eventlet:
         self.select = patcher.original("select")
         self.getcurrent, self.sleep = getcurrent, sleep
         self._types = GreenSocket, GreenSSLSocket
-        self._trampoline = hubs.trampoline
+        self._trampoline, self._get_hub = hubs.trampoline, hubs.get_hub
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimeoutError)
@@ -184,12 +184,12 @@ class _Eventlet:
         return sock, sock
 
     def reader(self, sock: Any) -> Reader:
-        return EventletReader(sock.fileno())
+        return EventletReader(sock.fileno(), self._get_hub(), self.getcurrent)
 
 
 class _Gevent:
     def __init__(self) -> None:
-        from gevent import getcurrent, monkey, sleep
+        from gevent import get_hub, getcurrent, monkey, sleep
         from gevent import socket as green_socket
         from gevent.ssl import SSLSocket
 
@@ -198,6 +198,7 @@ class _Gevent:
         originals = dict(zip(names, monkey.get_original("select", names), strict=True))
         self.select = SimpleNamespace(POLLIN=1, POLLOUT=4, **originals)
         self.getcurrent, self.sleep = getcurrent, sleep
+        self._get_hub = get_hub
         self._types = green_socket.socket, SSLSocket
         self._wait_read, self._wait_write = green_socket.wait_read, green_socket.wait_write
 
@@ -211,7 +212,7 @@ class _Gevent:
         return (sock._sock, sock._sock) if isinstance(sock, plain) else None  # noqa: SLF001
 
     def reader(self, sock: Any) -> Reader:
-        return GeventReader(sock._read_event)  # noqa: SLF001
+        return GeventReader(sock._read_event, self._get_hub(), self.getcurrent)  # noqa: SLF001
 
 
 @cache

@@ -97,12 +97,10 @@ class EventletReader(Reader):
 
     _listener: Any = None
 
-    def __init__(self, fd: int) -> None:
-        from eventlet import getcurrent, hubs
-
+    def __init__(self, fd: int, hub: Any, getcurrent: Callable[[], Any]) -> None:
         super().__init__(getcurrent)
         self._fd = fd
-        self._hub = hubs.get_hub()
+        self._hub = hub
 
     def _switch(self) -> None:
         if self._listener is None:
@@ -139,12 +137,10 @@ class EventletReader(Reader):
 class GeventReader(Reader):
     """gevent's own watcher of the socket; what it tells the system is put off until it is clear that it has changed."""
 
-    def __init__(self, watcher: Any) -> None:
-        from gevent import get_hub, getcurrent
-
+    def __init__(self, watcher: Any, hub: Any, getcurrent: Callable[[], Any]) -> None:
         super().__init__(getcurrent)
         self._watcher = watcher
-        self._hub = get_hub()
+        self._hub = hub
 
     def _switch(self) -> None:
         self._hub.wait(self._watcher)

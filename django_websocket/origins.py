@@ -112,7 +112,12 @@ def _parse(text: str) -> Origin | None:
     """Parse an origin; ``None`` when it is none. A wildcard stays in the host."""
     if text in _HOSTLESS:
         return _HOSTLESS[text]
-    match = _ORIGIN.fullmatch(text) if len(text) <= MAX_ORIGIN_SIZE else None
+    return _parse_hosted(text) if len(text) <= MAX_ORIGIN_SIZE else None
+
+
+@lru_cache
+def _parse_hosted(text: str) -> Origin | None:
+    match = _ORIGIN.fullmatch(text)
     if match is None:
         return None
     scheme, host = match[1].lower(), match[2].lower()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 
 class Care:
@@ -43,3 +44,7 @@ class Care:
         Called by the thread that waits, or by the connection's own when it sends.
         """
         return None
+
+
+#: For connections that nobody else has to do with.
+NO_CARE: Final = Care()

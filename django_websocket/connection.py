@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from .care import Care
+from .care import NO_CARE, Care
 from .exceptions import PolicyViolation
 from .keepalive import Keepalive
 from .protocols.base import Message, Protocol, State
@@ -98,7 +98,7 @@ class Connection(Sender):
         self._control_frames = Allowance(CONTROL_RATE, CONTROL_BURST)
         self._handshake_timeout = handshake_timeout
         self._encoder = encoder
-        self._care = care or Care()
+        self._care = care or NO_CARE
         self._holds: Sequence[object] = ()
         #: When the peer is to be revalidated; when it was so silent last that the care was told.
         self._due = math.inf
@@ -316,3 +316,7 @@ class Connection(Sender):
         while self._protocol.state is not State.CLOSED:
             self._receive(transport, None)
         self._messages.clear()
+
+    def _dismiss_care(self) -> None:
+        """Need nothing more. A care knows who knows this, so that only the garbage collector would find them all."""
+        self._care = NO_CARE

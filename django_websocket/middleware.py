@@ -169,6 +169,8 @@ class Attempt:
         finally:
             if self.counted:
                 registry.leave()
+            # It refers to the request, which refers to this.
+            self.upkeep = None
         if websocket is not None and websocket.handshake_sent:
             if self.failed and response.status_code >= 400:
                 # A 404 that was raised, say: Django would log it when it has gone through all middleware.

@@ -6,6 +6,7 @@ the view; what ends the view hours later must not overwrite what others have sav
 
 from __future__ import annotations
 
+import weakref
 from functools import lru_cache
 from typing import Any, Final
 
@@ -67,8 +68,9 @@ def let_go(request: HttpRequest) -> None:
     session: Any = getattr(request, "session", None)
     if session is not None:
         is_empty = type(session).is_empty
+        own = weakref.ref(session)
         # What SessionMiddleware asks for last, also with SESSION_SAVE_EVERY_REQUEST. Its save() looks like a view's.
-        session.is_empty = lambda: websocket.handshake_sent or is_empty(session)
+        session.is_empty = lambda: websocket.handshake_sent or is_empty(own())
     messages: Any = getattr(request, "_messages", None)
     if messages is not None and websocket.handshake_sent:
         messages.used = messages.added_new = False

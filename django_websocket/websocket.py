@@ -358,6 +358,7 @@ class WebSocket(Connection):
         transport = self._transport
         if transport is None:
             self._protocol.lose()
+            self._dismiss_care()
             return
         try:
             if not wait:
@@ -372,6 +373,7 @@ class WebSocket(Connection):
                 self._protocol.lose()
             transport.shutdown()
             registry.discard(self)
+            self._dismiss_care()
             # Threads that still send or read have been woken; once they are out, the server may close the socket.
             for lock in (self._writing, self._reading):
                 if lock.acquire(timeout=LEAVING_TIME):

@@ -1,5 +1,6 @@
 """From the environ to the view and to the end of its WebSocket."""
 
+import gc
 import logging
 import re
 import socket
@@ -16,7 +17,7 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.db import close_old_connections
-from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.template.response import TemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 from django.urls import path, re_path
@@ -30,6 +31,7 @@ from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.registry import registry
 from django_websocket.servers import ENVIRON_KEY, Link
 from django_websocket.testing import WebSocketClient
+from django_websocket.websocket import WebSocket
 
 from .views import HANDSHAKE, HIXIE76, KEY3, OURS, RESPONSE76, VERSIONS, plain
 
@@ -69,6 +71,9 @@ def client(request, settings):
     if request.param == "without the middleware":
         settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != OURS]
     return WebSocketClient()
+
+
+SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 
 
 @dataclass(frozen=True)
@@ -1274,6 +1279,23 @@ class TestSignals:
             assert websocket.wait() == "hello"
             assert counts() == (1, 0)
         assert counts() == (1, 1)
+
+    @pytest.mark.parametrize("names", [[OURS], [OURS, SESSIONS], [], [SESSIONS]])
+    def test_leaves_nothing_to_the_garbage_collector(self, settings, wire, names):
+        """It comes late, and looks through all that is open then. MessageMiddleware leaves its requests to it."""
+
+        def count():
+            return sum(issubclass(type(each), (WebSocket, HttpRequest)) for each in gc.get_objects())
+
+        settings.MIDDLEWARE = names
+        gc.collect()
+        gc.disable()
+        try:
+            before = count()
+            wire("/echo/", frames("hello"), GOODBYE)
+            assert count() == before
+        finally:
+            gc.enable()
 
 
 # Together with other middleware

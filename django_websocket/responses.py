@@ -89,6 +89,7 @@ def ended(response: object = None, link: servers.Link | None = None) -> EndedRes
     """
     if isinstance(response, EndedResponse):
         end = response
+        end.status_code = EndedResponse.status_code
         end.cookies.clear()
     else:
         end = EndedResponse()

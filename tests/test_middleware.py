@@ -29,6 +29,7 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.registry import registry
+from django_websocket.responses import ended
 from django_websocket.servers import ENVIRON_KEY, Link
 from django_websocket.testing import WebSocketClient
 from django_websocket.websocket import WebSocket
@@ -1296,6 +1297,14 @@ class TestSignals:
             assert count() == before
         finally:
             gc.enable()
+
+
+def test_server_is_told_nothing_that_other_middleware_adds():
+    end = ended()
+    end["X-Header"], end.status_code = "value", 500
+    end.set_cookie("name", "value")
+    assert ended(end) is end
+    assert (end.status_code, list(end.items()), dict(end.cookies)) == (101, [], {})
 
 
 # Together with other middleware

@@ -24,7 +24,9 @@ logger = logging.getLogger("django_websocket.connection")
 _OPEN: Final = State.OPEN
 
 #: Seconds without bytes after which a read that waits for nothing else looks whether there is something else to do.
-SILENCE: Final = 1.0
+#: Long, as each look wants the interpreter: of thousands of threads too many would queue for it. But from 16 seconds on
+#: Linux rounds a socket's timeout to two seconds and more, and all that have fallen silent in them would wake at once.
+SILENCE: Final = 15.0
 #: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
 MAX_PATIENCE: Final = 20.0
 #: Bytes taken at once where compression was agreed on: each can inflate to a thousand.
@@ -142,7 +144,9 @@ class Connection(Sender):
             self._unopened.append(token)
             raise
         sock, received = self._take_over()
-        transport = open_transport(sock, min(self._keepalive.interval or SILENCE, SILENCE))
+        transport = open_transport(
+            sock, min(SILENCE, self._keepalive.interval or SILENCE, self._care.interval or SILENCE)
+        )
         self._clock = transport.clock
         self._owner = transport.current()
         self._mutex, self._writing, self._reading = transport.mutex(), transport.lock(), transport.lock()

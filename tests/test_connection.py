@@ -933,9 +933,20 @@ def test_most_waits_need_no_timeout_of_their_own():
 def test_after_a_silence_a_wait_is_as_long_as_it_may():
     ws, line = connect()
     line.say("x")
-    line.say("y", at=START + 15)
+    line.say("y", at=START + SILENCE + 1)
     assert (ws.wait(), ws.wait()) == ("x", "y")
     assert line.waits[-2:] == [SILENCE, PING_INTERVAL - SILENCE]
+
+
+def test_who_waits_idly_is_woken_by_nothing_but_pings():
+    """Each wakes a thread, which wants the interpreter: with thousands of them too many would queue for it."""
+    ws, line = connect()
+    line.say("x", at=START + 10 * PING_INTERVAL - 1)
+    assert ws.wait() == "x"
+    pings = [opcode for opcode, _ in line.frames].count(Opcode.PING)
+    assert pings == 9
+    # The first silence, then a ping and its pong for each interval.
+    assert len(line.waits) <= 2 + 2 * pings
 
 
 def test_a_short_ping_interval_is_shorter_than_a_silence():
@@ -2316,6 +2327,18 @@ def test_care_is_asked_only_where_it_holds_something():
     line.say("x", at=START + 30)
     assert ws.wait() == "x"
     assert care.told == []
+
+
+def test_a_wait_ends_when_the_peer_is_to_be_revalidated():
+    care = Busy()
+    care.interval = 5.0
+    asked = []
+    care.revalidate = lambda: asked.append(line.now)
+    ws, line = connect(care=care)
+    line.say("x", at=START + 12)
+    assert ws.wait() == "x"
+    assert line.patience == 5
+    assert asked == [START + 5, START + 10]
 
 
 def test_care_is_told_of_each_wait_and_of_one_silence_in_it():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import wraps
 from inspect import iscoroutine
 from typing import Any, TypeVar, overload
@@ -62,37 +63,32 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
     if iscoroutinefunction(view) or getattr(owner, "view_is_async", False):
         raise _not_synchronous(mark)
 
-    def call_view(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+    # All in one frame: it is there while the view waits, and each one is memory for each connection.
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+        if not is_handled(request):
+            return handle(wrapper, request, args, kwargs)
         websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
-        if websocket is None:
-            if mark == "require_websocket":
-                return refuse_plain(request)
-            return answer(_atomic(view, set(non_atomic)), request, args, kwargs)
-        with see_through(request):
-            response = answer(view, request, args, kwargs)
+        if websocket is None and mark == "require_websocket":
+            return refuse_plain(request)
+        with nullcontext() if websocket is None else see_through(request):
+            called = _atomic(view, set(non_atomic)) if websocket is None else view
+            try:
+                response: Any = called(request, *args, **kwargs)
+            except Exception as exception:
+                # Before any other middleware sees it: to them a client that has left is no error either.
+                response = note_exception(request, exception)
+                if response is None:
+                    raise
+            if iscoroutine(response):
+                # A wrapper around an async view looks synchronous until it is called.
+                response.close()
+                raise _not_synchronous(mark)
+            if websocket is None:
+                return response  # type: ignore[no-any-return]
             if response is None:
                 websocket.accept()
         return ended(response) if websocket.handshake_sent else response
-
-    def answer(view: Any, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponseBase | None:
-        try:
-            response: Any = view(request, *args, **kwargs)
-        except Exception as exception:
-            # Before any other middleware sees it: to them a client that has left is no error either.
-            response = note_exception(request, exception)
-            if response is None:
-                raise
-        if iscoroutine(response):
-            # A wrapper around an async view looks synchronous until it is called.
-            response.close()
-            raise _not_synchronous(mark)
-        return response  # type: ignore[no-any-return]
-
-    @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
-        if is_handled(request):
-            return call_view(request, *args, **kwargs)
-        return handle(wrapper, call_view, request, args, kwargs)
 
     setattr(wrapper, mark, True)
     setattr(wrapper, OPTIONS, {**getattr(view, OPTIONS, {}), **options})

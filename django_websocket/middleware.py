@@ -83,15 +83,16 @@ def is_handled(request: HttpRequest) -> bool:
     return _KEY in request.META
 
 
-def handle(marked: Any, call_view: Any, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponseBase:
+def handle(marked: Any, request: HttpRequest, args: Any, kwargs: Any) -> HttpResponseBase:
     """Do for one request of a decorated view what the middleware does for all of them."""
 
     def get_response(request: HttpRequest) -> HttpResponseBase:
+        # From here on the request counts as handled, and the view is called.
         refusal = middleware.process_view(request, marked, args, kwargs)
         if refusal is not None:
             return refusal
         try:
-            response: HttpResponseBase = call_view(request, *args, **kwargs)
+            response: HttpResponseBase = marked(request, *args, **kwargs)
         except Exception as exception:
             websocket = _websocket(request)
             if websocket is not None and not websocket.handshake_sent:

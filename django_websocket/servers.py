@@ -48,10 +48,14 @@ class Link:
     refusing: Callable[[], object] = _nothing
     #: Ends the connection of a refused request, where the server has not sent its answer when it closes the response.
     refused: Callable[[], None] | None = None
+    #: Lets go of what the server would read further requests with.
+    taken: Callable[[], None] = _nothing
 
     def take_over(self) -> tuple[Any, bytes]:
-        """Give the socket, and what the server has read behind the request."""
-        return self.sock, self.read_ahead()
+        """Give the socket, and what the server has read behind the request; comes once."""
+        received = self.read_ahead()
+        self.taken()
+        return self.sock, received
 
     def finish(self) -> None:
         """Let the server find that its client is gone, just before it looks at the empty response of a WebSocket."""
@@ -131,7 +135,12 @@ def _eventlet(environ: Mapping[str, Any]) -> Link | None:
         # Looked at after the response was iterated, and reset for each request.
         WSGI_LOCAL.already_handled = True
 
-    return Link(sock, lambda: _drain(sock, stream.rfile), answered)
+    def taken() -> None:
+        # Its buffer would be a good part of the memory of a connection. The server looks whether it is closed before it
+        # reads a next request; the socket stays open.
+        stream.rfile.close()
+
+    return Link(sock, lambda: _drain(sock, stream.rfile), answered, taken=taken)
 
 
 def _gunicorn(environ: Mapping[str, Any]) -> Link | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from django.core.exceptions import DisallowedHost
@@ -15,7 +16,7 @@ def parse(request: HttpRequest) -> protocols.Request:
     meta = request.META
     if "HTTP_UPGRADE" not in meta:
         return _NO_UPGRADE
-    headers = {name[5:].replace("_", "-").lower(): value for name, value in meta.items() if name.startswith("HTTP_")}
+    headers = {_field_name(name): value for name, value in meta.items() if name.startswith("HTTP_")}
     headers["content-length"] = meta.get("CONTENT_LENGTH") or ""
     try:
         # Without the header Django would take the server's own name.
@@ -33,6 +34,12 @@ def parse(request: HttpRequest) -> protocols.Request:
 
 
 _NO_UPGRADE: Final = protocols.Request()
+
+
+@lru_cache(maxsize=256)
+def _field_name(key: str) -> str:
+    """Give the header field of a key of the environ, the same string to each connection."""
+    return key[5:].replace("_", "-").lower()
 
 
 def _target(request: HttpRequest) -> str:

@@ -63,6 +63,8 @@ def set_foreign_blocks(blocks: Blocks) -> None:
 class Databases:
     """The database connections of the thread that runs a view."""
 
+    __slots__ = ("_keep", "_name", "_warned", "open")
+
     def __init__(self, name: str, *, keep: bool = False) -> None:
         """Look at this thread. ``keep`` leaves its connections open; ``name`` says in the log whose view it is."""
         self._name = name

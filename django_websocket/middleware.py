@@ -122,6 +122,8 @@ def _close_with(request: HttpRequest) -> None:
 class Attempt:
     """What becomes of one request: whether it attempts a WebSocket, and how far it gets."""
 
+    __slots__ = ("counted", "error", "failed", "link", "protocol", "refused", "upgrade", "upkeep")
+
     def __init__(self, request: HttpRequest) -> None:
         self.upgrade = parse(request)
         self.protocol: Protocol | None = None

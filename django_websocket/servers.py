@@ -34,7 +34,7 @@ def _nothing() -> None:
     """What most servers need to be told."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Link:
     """The connection below a request."""
 

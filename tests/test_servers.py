@@ -199,6 +199,7 @@ def application(environ, start_response):
                 link.refuse()
         return Refusal([b"no"])
     sock, received = link.take_over()
+    assert environ["eventlet.input"].rfile.closed
     while len(received) < 12:
         received += sock.recv(12 - len(received))
     sock.sendall(b"raw " + received)

@@ -195,16 +195,15 @@ def test_agrees_with_both_on_whole_frames(client, deflate):
 
 
 def is_interrupted(data):
-    """Tell whether there is a control frame between the fragments of a compressed message."""
+    """Tell whether there is another frame than a continuation between the fragments of a compressed message."""
     inside = False
     for position, _, _ in walk(data):
         first = data[position]
-        if first & 0x08:
-            if inside:
-                return True
-        elif first & 0x0F:
+        if inside and first & 0x0F:
+            return True
+        if first & 0x0F and not first & 0x08:
             inside = first & 0xC0 == 0x40
-        elif first & 0x80:
+        elif first & 0x80 and not first & 0x08:
             inside = False
     return False
 

@@ -161,7 +161,8 @@ class Connection(Sender):
         if received:
             self._feed(received)
         self._complete_handshake(transport)
-        if self._protocol.inflates:
+        protocol.forget_request()
+        if protocol.inflates:
             transport.read_size = COMPRESSED_READ_SIZE
         self._heed(wait=True)
         registry.add(self)

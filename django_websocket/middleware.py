@@ -54,8 +54,18 @@ class WebSocketMiddleware:
         meet_worker()
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        """Serve a request."""
-        return Attempt.attach(request).serve(request, self.get_response)
+        """Serve a request, in one frame: it is there while a view waits, for each connection."""
+        attempt = Attempt.attach(request)
+        if attempt.error is not None:
+            return attempt.close_after(request, refuse(request, attempt.error))
+        if attempt.protocol is None:
+            return self.get_response(request)
+        try:
+            response = self.get_response(request)
+        except BaseException:
+            attempt.end(request, None)
+            raise
+        return attempt.finish(request, response, attempt.protocol)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:
         """Refuse what the view does not take; else give it its WebSocket."""
@@ -122,10 +132,9 @@ def _close_with(request: HttpRequest) -> None:
 class Attempt:
     """What becomes of one request: whether it attempts a WebSocket, and how far it gets."""
 
-    __slots__ = ("counted", "error", "failed", "link", "protocol", "refused", "upgrade", "upkeep")
+    __slots__ = ("counted", "error", "failed", "link", "protocol", "refused", "upkeep")
 
     def __init__(self, request: HttpRequest) -> None:
-        self.upgrade = parse(request)
         self.protocol: Protocol | None = None
         self.error: HandshakeError | None = None
         self.link: servers.Link | None = None
@@ -133,9 +142,10 @@ class Attempt:
         self.refused = False
         self.failed = False
         self.upkeep: Upkeep | None = None
-        if self.upgrade.is_upgrade:
+        parsed = parse(request)
+        if parsed.is_upgrade:
             try:
-                self.protocol = protocols.choose(self.upgrade, conf.protocols)
+                self.protocol = protocols.choose(parsed, conf.protocols)
             except HandshakeError as error:
                 self.error = error
 
@@ -153,36 +163,32 @@ class Attempt:
         attempt: Attempt = request.META[_KEY]
         return attempt
 
-    def serve(self, request: HttpRequest, get_response: GetResponse) -> HttpResponseBase:
-        """Let the request be answered, and end its connection where it attempted a WebSocket."""
-        if self.error is not None:
-            return self._close_after(request, refuse(request, self.error))
-        if self.protocol is None:
-            return get_response(request)
+    def end(self, request: HttpRequest, response: HttpResponseBase | None) -> None:
+        """End the request's WebSocket, where it got one; without a ``response`` its view was interrupted."""
         try:
-            response = get_response(request)
-        except BaseException:
             if (websocket := _websocket(request)) is not None:
-                websocket.end(CloseCode.INTERNAL_ERROR, wait=False)
-            raise
-        else:
-            if (websocket := _websocket(request)) is not None:
-                failed = self.failed or response.status_code >= 500
-                websocket.end(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE)
+                failed = self.failed or response is None or response.status_code >= 500
+                code = CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE
+                websocket.end(code, wait=response is not None)
         finally:
             if self.counted:
                 registry.leave()
             # It refers to the request, which refers to this.
             self.upkeep = None
+
+    def finish(self, request: HttpRequest, response: HttpResponseBase, protocol: Protocol) -> HttpResponseBase:
+        """End the connection of a request that attempted a WebSocket; gives the response for Django's part of it."""
+        self.end(request, response)
+        websocket = _websocket(request)
         if websocket is not None and websocket.handshake_sent:
             if self.failed and response.status_code >= 400:
                 # A 404 that was raised, say: Django would log it when it has gone through all middleware.
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
             return ended(response, self.link)
-        if self.upgrade.host is None and not self.refused:
+        if protocol.request.host is None and not self.refused:
             # Another middleware has asked for the host before the view was found.
             response = refuse(request, HandshakeError(BAD_HOST))
-        return self._close_after(request, response)
+        return self.close_after(request, response)
 
     def enter(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
         """Check a request against its view (in the order of the documentation) and give the view its WebSocket."""
@@ -220,12 +226,13 @@ class Attempt:
         if not (conf.accept_all or any(getattr(view, mark, False) for mark in MARKS)):
             raise HandshakeError("this address takes no WebSockets")
         options = conf.options(getattr(view, OPTIONS, {}))
-        if self.upgrade.host is None:
+        host, secure = protocol.request.host, protocol.request.secure
+        if host is None:
             raise HandshakeError(BAD_HOST)
         check_origin(
             protocol.origin,
-            host=self.upgrade.host,
-            secure=self.upgrade.secure,
+            host=host,
+            secure=secure,
             allowed=options.allowed_origins,
             trusted=settings.CSRF_TRUSTED_ORIGINS,
             require=options.require_origin,
@@ -256,7 +263,7 @@ class Attempt:
             care=self.upkeep,
         )
 
-    def _close_after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    def close_after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Have the connection closed behind a refusal; the client has begun to speak something else than HTTP."""
         if response.status_code < 200:
             logger.error("A view answered a WebSocket with status %d", response.status_code)

@@ -483,6 +483,15 @@ def test_old_versions_are_watched_by_the_system():
     assert connect(Hixie75, ping_interval=None)[1].watched is None
 
 
+@pytest.mark.parametrize("kind", [RFC6455, Hixie75])
+def test_the_request_is_let_go_of_after_the_handshake(kind):
+    ws, _ = connect(kind, accept=False)
+    assert ws._protocol.request.header("upgrade")
+    ws.accept()
+    assert not ws._protocol.request.headers
+    assert ws.version == kind.versions[0]
+
+
 # hixie-76's handshake
 
 

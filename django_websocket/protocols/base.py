@@ -76,6 +76,9 @@ class Compression:
     context_takeover: bool = False
 
 
+_FORGOTTEN: Final = Request()
+
+
 class Protocol(ABC):
     """One connection of one protocol version, server or client side.
 
@@ -172,6 +175,10 @@ class Protocol(ABC):
         :raises ValueError: a subprotocol that the client did not offer, or a header that is not clean.
         :raises ConnectionClosed: it is not the time for it.
         """
+
+    def forget_request(self) -> None:
+        """Let go of the request when the handshake is complete: nothing else needs it, and it is memory."""
+        self.request = _FORGOTTEN
 
     @property
     def inflates(self) -> bool:

@@ -103,6 +103,8 @@ def parse_tokens(value: str, header: str) -> tuple[str, ...]:
 
     :raises HandshakeError: too long, too many, doubled, or not tokens.
     """
+    if not value:
+        return ()
     if len(value) > MAX_LIST_SIZE:
         raise HandshakeError(f"the {header} header is too long")
     items = tuple(item for item in (part.strip(" \t") for part in value.split(",")) if item)

@@ -289,14 +289,17 @@ def _buffered(reader: Any) -> Link | None:
 
 
 def _drain(sock: Any, reader: Any) -> bytes:
-    """Give what a buffered reader over ``sock`` holds, or what one read gives where it holds nothing."""
-
-    def read() -> bytes:
-        # All that is buffered; an empty buffer does one read, which must not wait.
+    """Give what a buffered reader over ``sock`` holds."""
+    raw = reader.raw
+    # An empty buffer does one read.
+    raw._sock = _Ended(sock)  # noqa: SLF001
+    try:
         held = reader.peek(1)
         return bytes(reader.read(len(held))) if held else b""
-
-    return _not_waiting(sock, read)
+    except ValueError:
+        return b""  # closed
+    finally:
+        raw._sock = sock  # noqa: SLF001
 
 
 def _receive_now(sock: Any) -> bytes:

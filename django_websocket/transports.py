@@ -350,19 +350,14 @@ def open_transport(sock: Any, patience: float | None) -> Transport:
     if isinstance(sock, Transport):
         sock.patience = patience
         return sock
-    if green := _green_transport(sock, patience):
-        return green
-    if hasattr(sock, "do_handshake") or not _HAS_KERNEL_TIMEOUTS:
-        return NonBlockingTransport(sock, sock, patience)
-    return BlockingTransport(sock, patience)
-
-
-def _green_transport(sock: Any, patience: float | None) -> Transport | None:
     if "eventlet" in sys.modules or "gevent" in sys.modules:
         from .green import find_transport
 
-        return find_transport(sock, patience)
-    return None
+        if green := find_transport(sock, patience):
+            return green
+    if hasattr(sock, "do_handshake") or not _HAS_KERNEL_TIMEOUTS:
+        return NonBlockingTransport(sock, sock, patience)
+    return BlockingTransport(sock, patience)
 
 
 def is_timeout(error: OSError) -> bool:

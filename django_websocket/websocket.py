@@ -120,12 +120,16 @@ class WebSocket(Connection):
         :raises ConnectionClosed: it has said ``None`` a hundred times in a row.
         :raises RuntimeError: another thread is waiting.
         """
+        if self._transport is None:
+            self.accept()
         if self._messages or self._wait(timeout):
             return self._messages.popleft()
         return None
 
     def __iter__(self) -> Iterator[Message]:
         """Give messages until the connection is closed."""
+        if self._transport is None:
+            self.accept()
         while self._messages or self._wait(None):
             yield self._messages.popleft()
 
@@ -161,7 +165,7 @@ class WebSocket(Connection):
 
     def _wait_carefully(self, timeout: float | None) -> bool:
         """Wait for a message, and see to all that is due meanwhile."""
-        transport = self._transport or self._open()
+        transport = self._open()
         deadline = None if timeout is None else self._clock() + timeout
         # Another thread that sends may be looking for what has come, which takes no time.
         if not self._reading.acquire(False):
@@ -234,7 +238,7 @@ class WebSocket(Connection):
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
         """
         if self._transport is None:
-            self._open()
+            self.accept()
         if self._clock() - self._looked > LOOK_INTERVAL:
             self._look_up()
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):

@@ -10,8 +10,9 @@ import _thread
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Final
 
 from django.db import Error, connections
@@ -33,8 +34,9 @@ class _Thread(threading.local):
     def __init__(self) -> None:
         #: Those that are open, and perhaps some that were closed since.
         self.open: list[BaseDatabaseWrapper] = []
-        #: The ``atomic()`` blocks that are not a view's, by alias.
-        self.foreign: Blocks = {}
+
+    #: The ``atomic()`` blocks that are not a view's, by alias.
+    foreign: Mapping[str, tuple[object, ...]] = MappingProxyType({})
 
 
 _local: Final = _Thread()

@@ -28,11 +28,17 @@ class Reader(ABC):
     def __init__(self, getcurrent: Callable[[], Any]) -> None:
         self._getcurrent = getcurrent
 
+    @abstractmethod
     def wait(self, timeout: float | None) -> None:
         """Wait until there are bytes, or the end; ``timeout`` is in seconds.
 
+        One frame each, as it is there while a connection waits.
+
         :raises TimeoutError: there were none.
         """
+
+    def _begin(self, timeout: float | None) -> None:
+        """Begin a wait."""
         if timeout is None:
             self._deadline = None
         else:
@@ -41,12 +47,12 @@ class Reader(ABC):
             if self._timer is None or self._alarm > deadline:
                 self._set_timer(timeout, deadline)
         self._waiter = self._getcurrent()
-        try:
-            self._switch()
-        finally:
-            self._waiter = None
-            if self._over:
-                self.detach()
+
+    def _end(self) -> None:
+        """End a wait, however it went."""
+        self._waiter = None
+        if self._over:
+            self.detach()
 
     def _set_timer(self, seconds: float, deadline: float) -> None:
         if self._timer is not None:
@@ -78,10 +84,6 @@ class Reader(ABC):
         self._remove()
 
     @abstractmethod
-    def _switch(self) -> None:
-        """Let others run until the socket can be read."""
-
-    @abstractmethod
     def _remove(self) -> None:
         """Take back what the hub was asked for."""
 
@@ -102,10 +104,15 @@ class EventletReader(Reader):
         self._fd = fd
         self._hub = hub
 
-    def _switch(self) -> None:
-        if self._listener is None:
-            self._listener = self._hub.add(self._hub.READ, self._fd, self._ready, self._fail, self._obsolete)
-        self._hub.switch()
+    def wait(self, timeout: float | None) -> None:
+        """Wait; see :meth:`Reader.wait`."""
+        self._begin(timeout)
+        try:
+            if self._listener is None:
+                self._listener = self._hub.add(self._hub.READ, self._fd, self._ready, self._fail, self._obsolete)
+            self._hub.switch()
+        finally:
+            self._end()
 
     def _ready(self, _fd: int) -> None:
         if self._waiter is not None:
@@ -142,8 +149,13 @@ class GeventReader(Reader):
         self._watcher = watcher
         self._hub = hub
 
-    def _switch(self) -> None:
-        self._hub.wait(self._watcher)
+    def wait(self, timeout: float | None) -> None:
+        """Wait; see :meth:`Reader.wait`."""
+        self._begin(timeout)
+        try:
+            self._hub.wait(self._watcher)
+        finally:
+            self._end()
 
     def _remove(self) -> None:
         pass  # each wait stops its watcher

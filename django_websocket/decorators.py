@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import wraps
 from inspect import iscoroutine
 from typing import Any, TypeVar, overload
@@ -69,26 +68,28 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
         if not is_handled(request):
             return handle(wrapper, request, args, kwargs)
         websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
-        if websocket is None and mark == "require_websocket":
-            return refuse_plain(request)
-        with nullcontext() if websocket is None else see_through(request):
-            called = _atomic(view, set(non_atomic)) if websocket is None else view
+        if websocket is None:
+            if mark == "require_websocket":
+                return refuse_plain(request)
+            return synchronous(_atomic(view, set(non_atomic))(request, *args, **kwargs))
+        with see_through(request):
             try:
-                response: Any = called(request, *args, **kwargs)
+                response = synchronous(view(request, *args, **kwargs))
             except Exception as exception:
                 # Before any other middleware sees it: to them a client that has left is no error either.
                 response = note_exception(request, exception)
                 if response is None:
                     raise
-            if iscoroutine(response):
-                # A wrapper around an async view looks synchronous until it is called.
-                response.close()
-                raise _not_synchronous(mark)
-            if websocket is None:
-                return response  # type: ignore[no-any-return]
             if response is None:
                 websocket.accept()
         return ended(response) if websocket.handshake_sent else response
+
+    def synchronous(response: Any) -> HttpResponseBase | None:
+        # A wrapper around an async view looks synchronous until it is called.
+        if iscoroutine(response):
+            response.close()
+            raise _not_synchronous(mark)
+        return response  # type: ignore[no-any-return]
 
     setattr(wrapper, mark, True)
     setattr(wrapper, OPTIONS, {**getattr(view, OPTIONS, {}), **options})

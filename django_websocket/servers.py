@@ -303,16 +303,11 @@ def _drain(sock: Any, reader: Any) -> bytes:
 
 
 def _receive_now(sock: Any) -> bytes:
-    """Give what has come for ``sock``, as far as one read gives it."""
-    return _not_waiting(sock, lambda: sock.recv(65536))
-
-
-def _not_waiting(sock: Any, read: Callable[[], bytes]) -> bytes:
-    """Call ``read`` while ``sock`` does not block; ``b""`` where there is nothing, for whatever reason."""
+    """Give what has come for ``sock``, as far as one read gives it; ``b""`` where nothing has, for whatever reason."""
     timeout = sock.gettimeout()
     try:
         sock.setblocking(False)
-        return read()
+        return bytes(sock.recv(65536))
     except (OSError, ValueError):
         return b""  # nothing has come, or the client is gone, or the server has closed it already
     finally:

@@ -146,12 +146,9 @@ class WebSocket(Connection):
                 while not messages and self._calm:
                     data = transport.receive()
                     position = protocol.take_whole(data, messages)
-                    now = self._keepalive.heard = self._clock()
                     if position != len(data) or not data:
-                        with self._mutex:
-                            messages.extend(protocol.receive(data[position:]))
-                        if protocol.attention or not self._calm:
-                            self._heed(wait=True, caught_up=not transport.more)
+                        self._feed(data[position:])
+                    now = self._keepalive.heard = self._clock()
                     if now >= self._due:
                         self._calm = False
             except TimeoutError:

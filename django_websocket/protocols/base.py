@@ -219,7 +219,7 @@ class Protocol(ABC):
         """Take the messages that ``data`` has whole from ``position`` on; gives where the first other thing begins.
 
         For speed: it may always give ``position``, and what it leaves is for :meth:`receive`, which takes anything.
-        Needs not be kept apart from other calls than :meth:`receive`.
+        It need not be kept apart from other calls than :meth:`receive`.
         """
         return position
 

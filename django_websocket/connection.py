@@ -91,7 +91,7 @@ class Connection(Sender):
         around it.
         """
         super().__init__(protocol, name=name, send_timeout=send_timeout, close_timeout=close_timeout)
-        protocol.holds_fault = True
+        protocol.defers_errors = True
         self._take_over = take_over
         self._keepalive = Keepalive(ping_interval if protocol.can_ping else None, ping_timeout)
         self._watch = None
@@ -155,7 +155,7 @@ class Connection(Sender):
         self._plan_revalidation()
         self._transport = transport
         if self._watch:
-            transport.watch(*self._watch)
+            transport.enable_keepalive(*self._watch)
         # Before what has come is looked at: some proxies hold the rest of an old handshake back until they see this.
         self._flush()
         if received:
@@ -184,7 +184,7 @@ class Connection(Sender):
 
         The caller holds the lock for reading.
         """
-        if self._protocol.fault is not None:
+        if self._protocol.deferred_error is not None:
             # Whoever waits has taken what came ahead of it.
             self._fail()
             return
@@ -214,14 +214,18 @@ class Connection(Sender):
             if not self._messages:
                 self._backlog = 0
             self._looked = self._clock()
-            if self._backlog < transport.read_size and protocol.state is not State.CLOSED and protocol.fault is None:
-                data = transport.receive_now()
+            if (
+                self._backlog < transport.read_size
+                and protocol.state is not State.CLOSED
+                and protocol.deferred_error is None
+            ):
+                data = transport.try_receive()
                 if data is None:
                     self._keep_time(wait=False)
                 else:
                     self._backlog += len(data)
                     self._feed(data, wait=False)
-            if protocol.fault is not None and (self._is_late() or (asked and not self._messages)):
+            if protocol.deferred_error is not None and (self._is_late() or (asked and not self._messages)):
                 self._fail(wait=False)
         finally:
             self._reading.release()
@@ -239,8 +243,8 @@ class Connection(Sender):
         """See to what has come in besides messages; ``caught_up`` if there was no more of it at the moment."""
         protocol, keepalive, now = self._protocol, self._keepalive, self._clock()
         keepalive.pinged = None
-        if protocol.attention:
-            protocol.attention = False
+        if protocol.has_events:
+            protocol.has_events = False
             if protocol.control_frames:
                 frames, protocol.control_frames = protocol.control_frames, 0
                 if not self._control_frames.take(frames, now, caught_up=caught_up):
@@ -249,14 +253,14 @@ class Connection(Sender):
             if protocol.pong is not None:
                 pong, protocol.pong = protocol.pong, None
                 keepalive.note_pong(pong, now)
-            if protocol.fault is not None:
+            if protocol.deferred_error is not None:
                 self._close_deadline = now + self._close_timeout
-                self._log(logging.WARNING, f"failed with {protocol.fault.code}: {protocol.fault}")
+                self._log(logging.WARNING, f"failed with {protocol.deferred_error.code}: {protocol.deferred_error}")
             elif protocol.error is not None:
                 self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
         if self._has_unsent:
             self._flush(wait=wait)
-        self._calm = protocol.state is _OPEN and protocol.fault is None and not self._has_unsent
+        self._calm = protocol.state is _OPEN and protocol.deferred_error is None and not self._has_unsent
 
     def _fail(self, *, wait: bool = True) -> None:
         """Tell the peer of its mistake."""

@@ -52,10 +52,10 @@ class GreenTransport(NonBlockingTransport):
     """
 
     def __init__(
-        self, sock: Any, plain: _socket.socket, patience: float | None, world: World, reader: Reader | None
+        self, sock: Any, plain: _socket.socket, default_timeout: float | None, world: World, reader: Reader | None
     ) -> None:
         self._world = world
-        super().__init__(sock, plain, patience)
+        super().__init__(sock, plain, default_timeout)
         self._thread = world.get_ident()
         # Below TLS there may be nothing to wait for, though there are bytes above it.
         self._reader = reader
@@ -66,7 +66,7 @@ class GreenTransport(NonBlockingTransport):
             return super().receive(timeout)
         try:
             if timeout is None:
-                timeout = self.patience
+                timeout = self.default_timeout
                 if not self.more:
                     # There is nothing yet, nearly always: to look first would cost a call, and an exception.
                     reader.wait(timeout)
@@ -232,13 +232,13 @@ def start_native_thread(function: Callable[..., object], args: tuple[object, ...
         monkey.get_original("_thread", "start_new_thread")(function, args)
 
 
-def find_transport(sock: Any, patience: float | None) -> GreenTransport | None:
+def find_transport(sock: Any, default_timeout: float | None) -> GreenTransport | None:
     """Give the transport for a socket of eventlet or gevent, ``None`` if it belongs to neither."""
     kind: type = type(sock)
     world = _world_of(kind)
     if world is None or (pair := world.unwrap(sock)) is None:
         return None
-    return GreenTransport(*pair, patience, world, None if hasattr(sock, "do_handshake") else world.reader(sock))
+    return GreenTransport(*pair, default_timeout, world, None if hasattr(sock, "do_handshake") else world.reader(sock))
 
 
 @lru_cache

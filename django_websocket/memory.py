@@ -144,7 +144,7 @@ class MemoryTransport(Transport):
         """Let the test go on until it has sent something, or it is time."""
         if getcurrent() is not self.view:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
-        timeout = self.patience if timeout is None else timeout
+        timeout = self.default_timeout if timeout is None else timeout
         deadline = None if timeout is None else self._stage.now + timeout
         while not self._incoming:
             if deadline is not None and self._stage.now >= deadline:
@@ -159,7 +159,7 @@ class MemoryTransport(Transport):
                 self.deadline, self._waiting = None, False
         return self._take()
 
-    def receive_now(self) -> bytes | None:
+    def try_receive(self) -> bytes | None:
         """Give what the test has sent."""
         return self._take() if self._incoming else None
 
@@ -173,7 +173,7 @@ class MemoryTransport(Transport):
         self.sent.append(data + payload)
         self._arrived.set()
 
-    def send_now(self, data: bytes) -> int:
+    def try_send(self, data: bytes) -> int:
         """Let the test have ``data``."""
         if self._shut or self.gone:
             return 0
@@ -188,7 +188,7 @@ class MemoryTransport(Transport):
         if how == socket.SHUT_RDWR:
             self.feed(b"")
 
-    def watch(self, interval: float, timeout: float) -> None:
+    def enable_keepalive(self, interval: float, timeout: float) -> None:
         """Do nothing: nobody vanishes from memory unnoticed."""
 
     def current(self) -> object:

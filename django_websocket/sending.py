@@ -158,7 +158,7 @@ class Sender(ABC):
             finally:
                 self._mutex.release()
             assert self._transport is not None
-            self._remainder = data[self._transport.send_now(data) :] if data else b""
+            self._remainder = data[self._transport.try_send(data) :] if data else b""
             if not self._remainder and self._protocol.eof_to_send:
                 self._end_stream()
         finally:
@@ -218,7 +218,7 @@ class Sender(ABC):
         with self._mutex:
             self._calm = False
             if lost := self._protocol.state is not State.CLOSED:
-                self._protocol.lose()
+                self._protocol.connection_lost()
                 self._remainder = b""
         if self._transport is not None:
             self._transport.shutdown()

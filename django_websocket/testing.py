@@ -195,7 +195,7 @@ class WebSocketSession:
 
     def vanish(self) -> None:
         """Drop the connection without a word, as a client that lost its network, and let the view run."""
-        self._protocol.lose()
+        self._protocol.connection_lost()
         self._transport.gone = True
         self._transport.feed(b"")
         self._stage.progress()

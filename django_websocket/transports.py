@@ -56,7 +56,7 @@ class Lock(Protocol):
 class Transport(ABC):
     """One connection's bytes.
 
-    At most one thread may be in :meth:`receive` or :meth:`receive_now`, and at most one in :meth:`send`, at a time;
+    At most one thread may be in :meth:`receive` or :meth:`try_receive`, and at most one in :meth:`send`, at a time;
     the two may run side by side. :meth:`shutdown` may come from anywhere.
     """
 
@@ -67,19 +67,19 @@ class Transport(ABC):
     #: Whether the last read has filled its buffer, so that there may be more.
     more: bool = False
     #: Seconds that :meth:`receive` waits when it is not told otherwise; ``None``: for ever.
-    patience: float | None = None
+    default_timeout: float | None = None
 
     @abstractmethod
     def receive(self, timeout: float | None = None) -> bytes:
         """Wait for bytes; ``b""`` when the peer is gone, in whatever way.
 
-        ``timeout`` is in seconds; ``None`` stands for :attr:`patience`.
+        ``timeout`` is in seconds; ``None`` stands for :attr:`default_timeout`.
 
         :raises TimeoutError: nothing came.
         """
 
     @abstractmethod
-    def receive_now(self) -> bytes | None:
+    def try_receive(self) -> bytes | None:
         """Give the bytes that are there, ``None`` when there are none, ``b""`` when the peer is gone."""
 
     @abstractmethod
@@ -91,7 +91,7 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    def send_now(self, data: bytes) -> int:
+    def try_send(self, data: bytes) -> int:
         """Send what can be sent of ``data`` without waiting for anything, and give how many bytes that was."""
 
     @abstractmethod
@@ -114,19 +114,19 @@ class Transport(ABC):
         return threading.get_ident()
 
     @abstractmethod
-    def watch(self, interval: float, timeout: float) -> None:
+    def enable_keepalive(self, interval: float, timeout: float) -> None:
         """Let the system find out, within ``interval + timeout`` seconds, that a peer has vanished."""
 
 
 class SocketTransport(Transport):
     """A connection over a socket of the system."""
 
-    def __init__(self, sock: Any, plain: _socket.socket, patience: float | None) -> None:
+    def __init__(self, sock: Any, plain: _socket.socket, default_timeout: float | None) -> None:
         self._socket = sock
         # The same connection below green wrappers. What TLS and green sockets would do differently is called on the
         # base class of all sockets, which no monkey-patching replaces.
         self._plain = plain
-        self.patience = patience
+        self.default_timeout = default_timeout
         #: Bytes that the next read takes; those of a small one, unless the last was larger.
         self._size = SMALL_READ_SIZE
         # Without it a small frame behind another waits for the peer's delayed acknowledgement, 40 ms.
@@ -201,7 +201,7 @@ class SocketTransport(Transport):
             return False
         return True
 
-    def watch(self, interval: float, timeout: float) -> None:
+    def enable_keepalive(self, interval: float, timeout: float) -> None:
         seconds = max(1, round(timeout / 4))
         self._set_option(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (("TCP_KEEPIDLE", max(1, round(interval))), ("TCP_KEEPINTVL", seconds), ("TCP_KEEPCNT", 4)):
@@ -217,18 +217,18 @@ class SocketTransport(Transport):
 class BlockingTransport(SocketTransport):
     """A plain socket under threads, whose reads time out in the kernel."""
 
-    def __init__(self, sock: socket.socket, patience: float | None) -> None:
-        super().__init__(sock, sock, patience)
+    def __init__(self, sock: socket.socket, default_timeout: float | None) -> None:
+        super().__init__(sock, sock, default_timeout)
         sock.settimeout(None)
         # Python starts a call anew after each signal, with all of its kernel timeout, but knows the rest of a poll's.
         # Signals reach the main thread.
         self._interrupted = threading.current_thread() is threading.main_thread()
-        if patience is not None:
-            self._set_option(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(patience))
+        if default_timeout is not None:
+            self._set_option(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(default_timeout))
 
     def receive(self, timeout: float | None = None) -> bytes:
         if timeout is not None or self._interrupted:
-            wait_for(self._socket, write=False, timeout=self.patience if timeout is None else timeout)
+            wait_for(self._socket, write=False, timeout=self.default_timeout if timeout is None else timeout)
         size = self._size
         try:
             data: bytes = self._socket.recv(size)
@@ -240,7 +240,7 @@ class BlockingTransport(SocketTransport):
             self._resize(size, len(data))
         return data
 
-    def receive_now(self) -> bytes | None:
+    def try_receive(self) -> bytes | None:
         try:
             data: bytes = self._socket.recv(self.read_size, _DONT_WAIT)
         except BlockingIOError:
@@ -250,7 +250,7 @@ class BlockingTransport(SocketTransport):
         self._resize(self.read_size, len(data))
         return data
 
-    def send_now(self, data: bytes) -> int:
+    def try_send(self, data: bytes) -> int:
         try:
             return self._socket.send(data, _DONT_WAIT)  # type: ignore[no-any-return]
         except OSError:
@@ -260,8 +260,8 @@ class BlockingTransport(SocketTransport):
 class NonBlockingTransport(SocketTransport):
     """A socket that never blocks; :meth:`_wait` is its world's way to wait. This one is for threads."""
 
-    def __init__(self, sock: Any, plain: _socket.socket, patience: float | None) -> None:
-        super().__init__(sock, plain, patience)
+    def __init__(self, sock: Any, plain: _socket.socket, default_timeout: float | None) -> None:
+        super().__init__(sock, plain, default_timeout)
         sock.setblocking(False)
         # OpenSSL's state of a connection is not for two threads at once.
         self._guard = self.mutex()
@@ -270,7 +270,7 @@ class NonBlockingTransport(SocketTransport):
 
     def receive(self, timeout: float | None = None) -> bytes:
         if timeout is None:
-            timeout = self.patience
+            timeout = self.default_timeout
         deadline = None if timeout is None else self.clock() + timeout
         try:
             while True:
@@ -294,7 +294,7 @@ class NonBlockingTransport(SocketTransport):
         self._resize(size, len(data))
         return data
 
-    def receive_now(self) -> bytes | None:
+    def try_receive(self) -> bytes | None:
         try:
             with self._guard:
                 return self._receive(self.read_size)
@@ -318,7 +318,7 @@ class NonBlockingTransport(SocketTransport):
         except ssl.SSLWantReadError:
             return 0, False
 
-    def send_now(self, data: bytes) -> int:
+    def try_send(self, data: bytes) -> int:
         # Not while a thread, which may be the one that the signal has interrupted, is inside the TLS library.
         if not self._guard.acquire(blocking=False):
             return 0
@@ -342,22 +342,22 @@ class NonBlockingTransport(SocketTransport):
         super().shutdown(how)
 
 
-def open_transport(sock: Any, patience: float | None) -> Transport:
+def open_transport(sock: Any, default_timeout: float | None) -> Transport:
     """Give the transport for a server's socket, whatever world that belongs to.
 
-    ``patience`` is :attr:`Transport.patience`.
+    ``default_timeout`` is :attr:`Transport.default_timeout`.
     """
     if isinstance(sock, Transport):
-        sock.patience = patience
+        sock.default_timeout = default_timeout
         return sock
     if "eventlet" in sys.modules or "gevent" in sys.modules:
         from .green import find_transport
 
-        if green := find_transport(sock, patience):
+        if green := find_transport(sock, default_timeout):
             return green
     if hasattr(sock, "do_handshake") or not _HAS_KERNEL_TIMEOUTS:
-        return NonBlockingTransport(sock, sock, patience)
-    return BlockingTransport(sock, patience)
+        return NonBlockingTransport(sock, sock, default_timeout)
+    return BlockingTransport(sock, default_timeout)
 
 
 def is_timeout(error: OSError) -> bool:

@@ -145,7 +145,7 @@ class WebSocket(Connection):
             try:
                 while not messages and self._calm:
                     data = transport.receive()
-                    position = protocol.take_whole(data, messages)
+                    position = protocol.take_whole_messages(data, messages)
                     if position != len(data) or not data:
                         self._feed(data[position:])
                     now = self._keepalive.heard = self._clock()
@@ -358,7 +358,7 @@ class WebSocket(Connection):
         """
         transport = self._transport
         if transport is None:
-            self._protocol.lose()
+            self._protocol.connection_lost()
             self._dismiss_care()
             return
         try:
@@ -371,7 +371,7 @@ class WebSocket(Connection):
                 self._drain(transport)
         finally:
             with self._mutex:
-                self._protocol.lose()
+                self._protocol.connection_lost()
             transport.shutdown()
             registry.discard(self)
             self._dismiss_care()

@@ -63,7 +63,7 @@ def check_splits(
     for other in others:
         assert other == whole, f"in pieces: {other}; whole: {whole}"
     held = make()
-    held.holds_fault = True
+    held.defers_errors = True
     assert compared(deliver(held, pieces[1], limit)) == whole, "a fault that is held changes what is seen"
     return whole.kind
 
@@ -80,7 +80,7 @@ def deliver(protocol: Protocol, pieces: Iterable[bytes], limit: int | None) -> O
     before, fresh = protocol.state, kept(protocol)
     for index, piece in enumerate(pieces):
         # As a connection does, and without what that does for speed.
-        whole = protocol.take_whole(piece, messages) if protocol.holds_fault else 0
+        whole = protocol.take_whole_messages(piece, messages) if protocol.defers_errors else 0
         if whole < len(piece):
             messages += protocol.receive(piece[whole:])
         assert protocol.state >= before, f"the state went from {before!r} to {protocol.state!r}"
@@ -88,8 +88,8 @@ def deliver(protocol: Protocol, pieces: Iterable[bytes], limit: int | None) -> O
         if index % EVERY == 0:
             check_memory(protocol, limit, fresh)
     check_memory(protocol, limit, fresh)
-    if protocol.fault is not None:
-        assert (protocol.holds_fault, protocol.state) == (True, State.OPEN)
+    if protocol.deferred_error is not None:
+        assert (protocol.defers_errors, protocol.state) == (True, State.OPEN)
         assert not protocol.receive(b"more")
         protocol.fail()
         assert protocol.state is State.CLOSED

@@ -135,7 +135,7 @@ class Line(Transport):
         return data[: self.read_size]
 
     def receive(self, timeout=None):
-        timeout = self.patience if timeout is None else timeout
+        timeout = self.default_timeout if timeout is None else timeout
         self.waits.append(timeout)
         if timeout is not None:
             assert timeout >= 0
@@ -147,7 +147,7 @@ class Line(Transport):
         self.now += timeout
         raise TimeoutError
 
-    def receive_now(self):
+    def try_receive(self):
         if self.incoming and self.incoming[0][0] <= self.now:
             return self._take()
         return b"" if socket.SHUT_RDWR in self.shut else None
@@ -166,7 +166,7 @@ class Line(Transport):
             if self.answering and (answer := self.peer.data_to_send()):
                 self.feed(answer)
 
-    def send_now(self, data):
+    def try_send(self, data):
         data = data[: self.sends_now] if type(self.sends_now) is int else data * self.sends_now
         if data:
             self._send(data)
@@ -175,7 +175,7 @@ class Line(Transport):
     def shutdown(self, how=socket.SHUT_RDWR):
         self.shut.append(how)
 
-    def watch(self, interval, timeout):
+    def enable_keepalive(self, interval, timeout):
         self.watched = interval, timeout
 
     @property
@@ -935,7 +935,7 @@ def test_most_waits_need_no_timeout_of_their_own():
     for number in range(10):
         line.say("x", at=START + number)
         ws.wait()
-    assert line.patience == SILENCE
+    assert line.default_timeout == SILENCE
     assert set(line.waits) == {SILENCE}
 
 
@@ -2020,7 +2020,7 @@ def test_nothing_touches_the_socket_after_the_end():
     def touched(*_):
         raise AssertionError("touched")
 
-    line.receive = line.receive_now = line.send = line.send_now = line.shutdown = touched
+    line.receive = line.try_receive = line.send = line.try_send = line.shutdown = touched
     line.now += 1000
     assert ws.wait() is None
     assert ws.read() is None
@@ -2346,7 +2346,7 @@ def test_a_wait_ends_when_the_peer_is_to_be_revalidated():
     ws, line = connect(care=care)
     line.say("x", at=START + 12)
     assert ws.wait() == "x"
-    assert line.patience == 5
+    assert line.default_timeout == 5
     assert asked == [START + 5, START + 10]
 
 

@@ -81,7 +81,7 @@ class Impatient:
 
     def _fail(self, error):
         self._fail_now(error)
-        self.close_reason = f"{self.holds_fault}"
+        self.close_reason = f"{self.defers_errors}"
 
 
 class Reopening:

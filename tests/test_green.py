@@ -45,7 +45,7 @@ WORLDS = {
     "gevent-patched": "from gevent import monkey; monkey.patch_all()",
 }
 #: Seconds for what has to happen, and takes no time unless it is broken.
-PATIENCE = 10
+DEFAULT_TIMEOUT = 10
 #: Seconds for what has to end by itself.
 SHORT = 0.1
 #: Seconds that the machine may be late.
@@ -110,12 +110,12 @@ class World:
         self.opened += ours, theirs
         return ours, theirs
 
-    def open(self, patience=PATIENCE):
+    def open(self, default_timeout=DEFAULT_TIMEOUT):
         """Give a transport, and its peer's socket."""
         ours, theirs = self.pair()
-        return open_transport(ours, patience), theirs
+        return open_transport(ours, default_timeout), theirs
 
-    def open_tls(self, patience=PATIENCE):
+    def open_tls(self, default_timeout=DEFAULT_TIMEOUT):
         """Do the same over TLS."""
         ours, theirs = self.pair()
         server = self.ssl.SSLContext(self.ssl.PROTOCOL_TLS_SERVER)
@@ -126,7 +126,7 @@ class World:
         theirs = client.wrap_socket(theirs, server_hostname="localhost")
         ours = shaking.result()
         self.opened += ours, theirs
-        return open_transport(ours, patience), theirs
+        return open_transport(ours, default_timeout), theirs
 
     def run(self, call, *args, **kwargs):
         """Call something in a greenlet."""
@@ -142,7 +142,7 @@ class World:
 
     def wait_until(self, condition):
         """Let others run until something holds."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + DEFAULT_TIMEOUT
         while not condition():
             assert time.monotonic() < deadline, "did not happen"
             self.sleep(0.001)
@@ -227,32 +227,32 @@ def pattern(size, seed):
 
 @check_both
 def the_right_transport(world, open_one):
-    transport, _ = open_one(patience=3)
+    transport, _ = open_one(default_timeout=3)
     assert type(transport) is GreenTransport
-    assert transport.patience == 3
+    assert transport.default_timeout == 3
     assert type(transport.lock()) is GreenLock
     assert transport.current() is world.getcurrent()
     other = world.run(transport.current).result()
     assert other is not transport.current()
     assert isinstance(transport._plain, system_socket.socket.__mro__[1] if "patched" not in world.name else object)
-    transport.watch(20, 20)
+    transport.enable_keepalive(20, 20)
 
 
 @check_both
 def receive_lets_others_run(world, open_one):
-    transport, _ = open_one(patience=SHORT)
+    transport, _ = open_one(default_timeout=SHORT)
     for timeout in (None, SHORT):
         with world.others_run(), taking(SHORT), pytest.raises(TimeoutError):
             transport.receive(timeout)
     with taking(0), pytest.raises(TimeoutError):
         transport.receive(0)
-    assert transport.receive_now() is None
+    assert transport.try_receive() is None
 
 
 @check_both
 def receive_is_woken_by_data(world, open_one):
-    transport, peer = open_one(patience=None)
-    for timeout in (None, PATIENCE):
+    transport, peer = open_one(default_timeout=None)
+    for timeout in (None, DEFAULT_TIMEOUT):
         receiving = world.run(transport.receive, timeout)
         world.let_run()
         assert not receiving.over
@@ -267,18 +267,18 @@ def receive_is_woken_by_data(world, open_one):
 
 @check_both
 def receive_is_woken_by_the_end(world, open_one):
-    transport, peer = open_one(patience=None)
+    transport, peer = open_one(default_timeout=None)
     receiving = world.run(transport.receive)
     world.let_run()
     peer.close()
     assert receiving.result() == b""
     assert transport.receive() == b""
-    assert transport.receive_now() == b""
+    assert transport.try_receive() == b""
 
 
 @check_both
 def a_reset_is_an_end(world, open_one):
-    transport, peer = open_one(patience=None)
+    transport, peer = open_one(default_timeout=None)
     receiving = world.run(transport.receive)
     world.let_run()
     peer.setsockopt(system_socket.SOL_SOCKET, system_socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -291,8 +291,8 @@ def a_reset_is_an_end(world, open_one):
 
 @check
 def a_watched_peer_that_vanishes_without_a_word(world):
-    transport, peer = world.open(patience=None)
-    transport.watch(0.1, 0.1)
+    transport, peer = world.open(default_timeout=None)
+    transport.enable_keepalive(0.1, 0.1)
     vanish(peer)
     transport.send(b"x", SHORT)
     with world.others_run(), taking(0.2, 1):
@@ -301,7 +301,7 @@ def a_watched_peer_that_vanishes_without_a_word(world):
 
 @check_both
 def shutdown_wakes_who_receives(world, open_one):
-    transport, peer = open_one(patience=None)
+    transport, peer = open_one(default_timeout=None)
     receiving = world.run(transport.receive)
     world.let_run()
     transport.shutdown()
@@ -332,7 +332,7 @@ def the_descriptor_stays_open(world, open_one):
 @check_both
 def shutdown_wakes_who_sends(world, open_one):
     transport, _ = open_one()
-    sending = world.run(transport.send, b"x" * BIG, 10 * PATIENCE)
+    sending = world.run(transport.send, b"x" * BIG, 10 * DEFAULT_TIMEOUT)
     world.let_run()
     assert not sending.over
     transport.shutdown()
@@ -379,25 +379,25 @@ def both_ways_at_once(world, open_one):
             data += transport.receive()
         return bytes(data)
 
-    running = [world.run(transport.send, out, PATIENCE), world.run(receive), world.run(read_all, peer, size)]
+    running = [world.run(transport.send, out, DEFAULT_TIMEOUT), world.run(receive), world.run(read_all, peer, size)]
     send_back()
     assert [part.result() for part in running] == [None, back, out]
 
 
 @check
-def send_now(world):
+def try_send(world):
     for open_one in (world.open, world.open_tls):
         transport, peer = open_one()
-        assert transport.send_now(b"now") == 3
+        assert transport.try_send(b"now") == 3
         assert peer.recv(10) == b"now"
         transport.shutdown()
-        assert transport.send_now(b"now") == 0
+        assert transport.try_send(b"now") == 0
 
 
 @check_both
 def a_timeout_of_the_librarys_own(world, open_one):
     """It ends the wait, and the transport stays usable."""
-    transport, peer = open_one(patience=None)
+    transport, peer = open_one(default_timeout=None)
     with taking(SHORT), pytest.raises(world.Timeout), world.Timeout(SHORT):
         transport.receive()
     peer.sendall(b"x")
@@ -406,7 +406,7 @@ def a_timeout_of_the_librarys_own(world, open_one):
 
 @check_both
 def a_killed_greenlet_lets_go(world, open_one):
-    transport, peer = open_one(patience=None)
+    transport, peer = open_one(default_timeout=None)
     receiving = world.run(transport.receive)
     world.let_run()
     world.kill(receiving.greenlet)
@@ -428,7 +428,7 @@ def listeners(world):
 
 @check
 def nothing_is_left_at_the_hub(world):
-    transport, peer = world.open(patience=PATIENCE)
+    transport, peer = world.open(default_timeout=DEFAULT_TIMEOUT)
     before = listeners(world)
     for _ in range(3):
         peer.sendall(b"x")
@@ -438,7 +438,7 @@ def nothing_is_left_at_the_hub(world):
     # The listener that a view at work leaves behind goes with its transport.
     assert listeners(world) <= before
     # Shut down while somebody waits, by somebody else.
-    transport, peer = world.open(patience=PATIENCE)
+    transport, peer = world.open(default_timeout=DEFAULT_TIMEOUT)
     receiving = world.run(transport.receive)
     world.let_run()
     transport.shutdown()
@@ -451,7 +451,7 @@ def nothing_is_left_at_the_hub(world):
 @check
 def bytes_for_a_view_that_is_busy(world):
     """They cost its hub one look, not one after the other."""
-    transport, peer = world.open(patience=PATIENCE)
+    transport, peer = world.open(default_timeout=DEFAULT_TIMEOUT)
     peer.sendall(b"x")
     assert transport.receive() == b"x"
     peer.sendall(b"y")
@@ -464,11 +464,11 @@ def bytes_for_a_view_that_is_busy(world):
 @check
 def a_descriptor_that_is_used_again(world):
     """By the next connection, while the first one's transport has a listener yet."""
-    transport, peer = world.open(patience=PATIENCE)
+    transport, peer = world.open(default_timeout=DEFAULT_TIMEOUT)
     peer.sendall(b"x")
     assert transport.receive() == b"x"
     world.close()
-    others = [world.open(patience=PATIENCE) for _ in range(4)]
+    others = [world.open(default_timeout=DEFAULT_TIMEOUT) for _ in range(4)]
     for number, (transport, peer) in enumerate(others):
         receiving = world.run(transport.receive)
         world.let_run()
@@ -479,7 +479,7 @@ def a_descriptor_that_is_used_again(world):
 @check
 def patience_and_timeouts_by_turns(world):
     """The one timer of a connection goes off when it should, whatever it was set to before."""
-    transport, peer = world.open(patience=3 * SHORT)
+    transport, peer = world.open(default_timeout=3 * SHORT)
     peer.sendall(b"x")
     assert transport.receive() == b"x"
     with taking(SHORT), pytest.raises(TimeoutError):
@@ -487,11 +487,11 @@ def patience_and_timeouts_by_turns(world):
     with taking(3 * SHORT), pytest.raises(TimeoutError):
         transport.receive()
     peer.sendall(b"y")
-    assert transport.receive(PATIENCE) == b"y"
+    assert transport.receive(DEFAULT_TIMEOUT) == b"y"
     # Its timer is still set to the longest of them.
     with taking(3 * SHORT), pytest.raises(TimeoutError):
         transport.receive()
-    transport.patience = None
+    transport.default_timeout = None
     receiving = world.run(transport.receive)
     world.sleep(4 * SHORT)
     assert not receiving.over
@@ -501,7 +501,7 @@ def patience_and_timeouts_by_turns(world):
 
 @check
 def more_than_a_read_takes(world):
-    transport, peer = world.open(patience=PATIENCE)
+    transport, peer = world.open(default_timeout=DEFAULT_TIMEOUT)
     data = bytes(range(256)) * 1024
     sending = world.run(peer.sendall, data)
     received = b""
@@ -526,7 +526,7 @@ def many_readers_that_are_disturbed(world):
     dice = random.Random(7)
 
     def talk(number):
-        transport, peer = world.open(patience=PATIENCE)
+        transport, peer = world.open(default_timeout=DEFAULT_TIMEOUT)
         for turn in range(40):
             sent = b"%d:%d" % (number, turn)
             how = dice.randrange(5)
@@ -558,11 +558,11 @@ def many_readers_that_are_disturbed(world):
 @check_both
 def a_thread_of_the_system_sends(world, open_one):
     """It waits natively, while the greenlets of the hub's thread run, one of them in receive()."""
-    transport, peer = open_one(patience=None)
+    transport, peer = open_one(default_timeout=None)
     receiving = world.run(transport.receive)
     world.let_run()
     data = pattern(8_000_000, 7)
-    sending = world.run_native(transport.send, data, PATIENCE)
+    sending = world.run_native(transport.send, data, DEFAULT_TIMEOUT)
     world.sleep(0.05)
     assert not sending.over
     assert read_all(peer, len(data)) == data
@@ -579,7 +579,7 @@ def a_thread_of_the_system_gives_up(world, open_one):
     transport, peer = open_one()
     with world.others_run(), taking(SHORT), pytest.raises(TimeoutError):
         world.run_native(transport.receive, SHORT).result()
-    receiving = world.run_native(transport.receive, PATIENCE)
+    receiving = world.run_native(transport.receive, DEFAULT_TIMEOUT)
     peer.sendall(b"x")
     assert receiving.result() == b"x"
 
@@ -649,7 +649,7 @@ def a_lock_that_a_thread_of_the_system_holds(world):
             go_on.acquire()
 
     holding = world.run_native(hold)
-    assert held.acquire(True, PATIENCE)
+    assert held.acquire(True, DEFAULT_TIMEOUT)
     with world.others_run():
         assert lock.acquire(timeout=SHORT) is False
     waiting = world.run(lock.acquire)

@@ -35,7 +35,7 @@ from .running import Running
 from .vanishing import vanish
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
-PATIENCE = 10
+DEFAULT_TIMEOUT = 10
 #: Seconds for what has to end by itself.
 SHORT = 0.2
 #: Seconds that the machine may be late.
@@ -62,7 +62,7 @@ def certificate(tmp_path_factory):
 
 def tcp_pair():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname(), timeout=PATIENCE)
+        client = socket.create_connection(listener.getsockname(), timeout=DEFAULT_TIMEOUT)
         server, _ = listener.accept()
     return server, client
 
@@ -92,16 +92,16 @@ def connect(kind, request):
     """Give a function that makes a transport and the socket of its peer."""
     opened = []
 
-    def make(patience=PATIENCE):
+    def make(default_timeout=DEFAULT_TIMEOUT):
         if kind == "tls":
             ours, theirs = tls_pair(request.getfixturevalue("certificate"))
         else:
             ours, theirs = tcp_pair()
-        theirs.settimeout(PATIENCE)
+        theirs.settimeout(DEFAULT_TIMEOUT)
         opened.extend((ours, theirs))
         if kind == "blocking":
-            return BlockingTransport(ours, patience), theirs
-        return NonBlockingTransport(ours, ours, patience), theirs
+            return BlockingTransport(ours, default_timeout), theirs
+        return NonBlockingTransport(ours, ours, default_timeout), theirs
 
     yield make
     for sock in opened:
@@ -135,7 +135,7 @@ def fill(transport):
 def asleep(thread):
     """Wait until a thread sleeps in the kernel, as one that waits does."""
     stat = Path(f"/proc/self/task/{thread.native_id}/stat")
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + DEFAULT_TIMEOUT
     times = []
     # Three looks at it in a row: a lock on the way there is not it.
     while times.count("S") < 3:
@@ -155,14 +155,14 @@ def test_receive(connect):
         peer.sendall(data)
         assert transport.receive() == data
     peer.sendall(b"c")
-    assert transport.receive(PATIENCE) == b"c"
+    assert transport.receive(DEFAULT_TIMEOUT) == b"c"
     peer.sendall(b"d")
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     assert transport.receive(0) == b"d"
 
 
 def test_receive_gives_up_after_its_patience(connect):
-    transport, _ = connect(patience=SHORT)
+    transport, _ = connect(default_timeout=SHORT)
     with taking(SHORT), pytest.raises(TimeoutError):
         transport.receive()
     with taking(SHORT), pytest.raises(TimeoutError):
@@ -170,17 +170,17 @@ def test_receive_gives_up_after_its_patience(connect):
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0, SHORT])
-@pytest.mark.parametrize("patience", [None, PATIENCE, SHORT / 10])
-def test_receive_gives_up_after_a_timeout(connect, timeout, patience):
-    transport, _ = connect(patience=patience)
+@pytest.mark.parametrize("default_timeout", [None, DEFAULT_TIMEOUT, SHORT / 10])
+def test_receive_gives_up_after_a_timeout(connect, timeout, default_timeout):
+    transport, _ = connect(default_timeout=default_timeout)
     with taking(timeout), pytest.raises(TimeoutError):
         transport.receive(timeout)
 
 
-@pytest.mark.parametrize("timeout", [None, PATIENCE])
-@pytest.mark.parametrize("patience", [None, PATIENCE])
-def test_receive_is_woken_by_data(connect, patience, timeout):
-    transport, peer = connect(patience=patience)
+@pytest.mark.parametrize("timeout", [None, DEFAULT_TIMEOUT])
+@pytest.mark.parametrize("default_timeout", [None, DEFAULT_TIMEOUT])
+def test_receive_is_woken_by_data(connect, default_timeout, timeout):
+    transport, peer = connect(default_timeout=default_timeout)
     receiving = Running(transport.receive, timeout)
     asleep(receiving)
     peer.sendall(b"x")
@@ -188,7 +188,7 @@ def test_receive_is_woken_by_data(connect, patience, timeout):
 
 
 def test_a_timeout_is_no_end(connect):
-    transport, peer = connect(patience=SHORT)
+    transport, peer = connect(default_timeout=SHORT)
     for timeout in (None, 0, 0.01):
         with pytest.raises(TimeoutError):
             transport.receive(timeout)
@@ -228,33 +228,33 @@ def test_a_small_read_that_is_filled_makes_the_next_one_large(connect):
 def test_a_look_takes_all_that_a_read_may(connect):
     transport, peer = connect()
     peer.sendall(b"x" * (2 * SMALL_READ_SIZE))
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
-    assert (len(transport.receive_now()), transport.more) == (2 * SMALL_READ_SIZE, False)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
+    assert (len(transport.try_receive()), transport.more) == (2 * SMALL_READ_SIZE, False)
     transport.read_size = 4096
     peer.sendall(b"x" * 4097)
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
-    assert (len(transport.receive_now()), transport.more) == (4096, True)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
+    assert (len(transport.try_receive()), transport.more) == (4096, True)
     assert (transport.receive(), transport.more) == (b"x", False)
 
 
-def test_receive_now(connect):
+def test_try_receive(connect):
     transport, peer = connect()
     with taking(0):
-        assert transport.receive_now() is None
+        assert transport.try_receive() is None
     peer.sendall(b"x")
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
-    assert transport.receive_now() == b"x"
-    assert transport.receive_now() is None
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
+    assert transport.try_receive() == b"x"
+    assert transport.try_receive() is None
 
 
-def test_receive_now_takes_a_bounded_piece(connect):
+def test_try_receive_takes_a_bounded_piece(connect):
     transport, peer = connect()
     sending = Running(peer.sendall, b"x" * (4 * READ_SIZE))
     left = 4 * READ_SIZE
     while left:
         with contextlib.suppress(TimeoutError):  # TLS may have the rest already
             wait_for(transport._plain, write=False, timeout=0.01)
-        data = transport.receive_now()
+        data = transport.try_receive()
         assert data is None or 0 < len(data) <= READ_SIZE
         left -= len(data or b"")
     sending.result()
@@ -263,23 +263,23 @@ def test_receive_now_takes_a_bounded_piece(connect):
 # Ends
 
 
-@pytest.mark.parametrize("call", ["receive", "receive_now"])
+@pytest.mark.parametrize("call", ["receive", "try_receive"])
 def test_the_end(connect, call):
     transport, peer = connect()
     peer.sendall(b"last")
     peer.close()
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     assert transport.receive() == b"last"
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     assert getattr(transport, call)() == b""
     assert getattr(transport, call)() == b""
 
 
-@pytest.mark.parametrize("call", ["receive", "receive_now"])
+@pytest.mark.parametrize("call", ["receive", "try_receive"])
 def test_a_reset_is_an_end(connect, call):
     transport, peer = connect()
     reset(peer)
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     assert getattr(transport, call)() == b""
     assert getattr(transport, call)() == b""
     with pytest.raises(OSError, match=r".") as caught:
@@ -292,7 +292,7 @@ def reset(sock):
     sock.close()
 
 
-@pytest.mark.parametrize("timeout", [None, PATIENCE])
+@pytest.mark.parametrize("timeout", [None, DEFAULT_TIMEOUT])
 def test_a_reset_wakes(connect, timeout):
     transport, peer = connect()
     receiving = Running(transport.receive, timeout)
@@ -307,12 +307,12 @@ def test_a_closed_socket_is_an_end(connect):
     transport._socket.close()
     assert transport.receive() == b""
     assert transport.receive(0) == b""
-    assert transport.receive_now() == b""
-    assert not transport.send_now(b"x")
+    assert transport.try_receive() == b""
+    assert not transport.try_send(b"x")
     with pytest.raises(OSError, match=r"."):
         transport.send(b"x", 1)
     transport.shutdown()
-    transport.watch(1, 1)
+    transport.enable_keepalive(1, 1)
 
 
 def test_tls_that_is_broken_off_or_broken_is_an_end(certificate):
@@ -322,12 +322,12 @@ def test_tls_that_is_broken_off_or_broken_is_an_end(certificate):
             plain = socket.socket(fileno=theirs.detach())
             plain.sendall(data)
             plain.close()
-            assert NonBlockingTransport(ours, ours, PATIENCE).receive() == b""
+            assert NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT).receive() == b""
 
 
-@pytest.mark.parametrize("timeout", [None, PATIENCE])
+@pytest.mark.parametrize("timeout", [None, DEFAULT_TIMEOUT])
 def test_shutdown_wakes_who_receives(connect, timeout):
-    transport, peer = connect(patience=None)
+    transport, peer = connect(default_timeout=None)
     receiving = Running(transport.receive, timeout)
     asleep(receiving)
     transport.shutdown()
@@ -337,7 +337,7 @@ def test_shutdown_wakes_who_receives(connect, timeout):
 
 def test_shutdown_wakes_who_sends(connect):
     transport, _ = connect()
-    sending = Running(transport.send, b"x" * 30_000_000, 10 * PATIENCE)
+    sending = Running(transport.send, b"x" * 30_000_000, 10 * DEFAULT_TIMEOUT)
     asleep(sending)
     transport.shutdown()
     with pytest.raises(OSError, match=r".") as caught:
@@ -348,7 +348,7 @@ def test_shutdown_wakes_who_sends(connect):
 def test_shutdown_twice_and_of_a_peer_that_is_gone(connect):
     transport, peer = connect()
     reset(peer)
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     for how in (socket.SHUT_WR, socket.SHUT_RDWR, socket.SHUT_RDWR):
         transport.shutdown(how)
     assert transport.receive() == b""
@@ -372,7 +372,7 @@ def test_the_end_of_our_half_while_data_comes_in(connect):
     transport, peer = connect()
     size = 50_000
     peer.sendall(b"x" * size)
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     transport.send(b"last", 1)
     transport.shutdown(socket.SHUT_WR)
     assert peer.recv(100) == b"last"
@@ -387,7 +387,7 @@ def test_the_end_of_our_half_while_data_comes_in(connect):
 def test_close_notify_is_sent(certificate, version):
     ours, theirs = tls_pair(certificate, version)
     with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, PATIENCE)
+        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
         transport.send(b"x", 1)
         transport.shutdown()
         theirs.suppress_ragged_eofs = False
@@ -408,7 +408,7 @@ def test_no_plain_bytes_are_taken_behind_the_end_of_tls(certificate):
     """Who is on the wire may write behind the peer's close_notify; that is not the peer's."""
     ours, theirs = tls_pair(certificate)
     with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, PATIENCE)
+        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
         theirs.setblocking(False)
         with contextlib.suppress(ssl.SSLWantReadError):
             theirs.unwrap()
@@ -417,8 +417,8 @@ def test_no_plain_bytes_are_taken_behind_the_end_of_tls(certificate):
         plain = socket.socket(fileno=theirs.detach())
         with plain:
             plain.sendall(b"forged")
-            wait_for(ours, write=False, timeout=PATIENCE)
-            assert transport.receive_now() in {b"", None}
+            wait_for(ours, write=False, timeout=DEFAULT_TIMEOUT)
+            assert transport.try_receive() in {b"", None}
 
 
 # Sending
@@ -428,7 +428,7 @@ def test_send_of_much_to_a_slow_reader(connect):
     transport, peer = connect()
     data = bytes(range(256)) * 40_000
     # Sends nothing for longer than a round of waiting, again and again, but never for the timeout.
-    sending = Running(transport.send, data, PATIENCE)
+    sending = Running(transport.send, data, DEFAULT_TIMEOUT)
     got = bytearray()
     while len(got) < len(data):
         part = peer.recv(READ_SIZE)
@@ -442,7 +442,7 @@ def test_send_of_much_to_a_slow_reader(connect):
 def test_send_of_two_pieces(connect, size):
     transport, peer = connect()
     payload = bytes(index % 251 for index in range(size))
-    sending = Running(transport.send, b"header", PATIENCE, payload)
+    sending = Running(transport.send, b"header", DEFAULT_TIMEOUT, payload)
     assert read_all(peer, 6 + size) == b"header" + payload
     sending.result()
 
@@ -450,7 +450,7 @@ def test_send_of_two_pieces(connect, size):
 @pytest.mark.parametrize("first", [0, 3, 6, 8])
 def test_two_pieces_of_which_the_first_send_takes_a_part(monkeypatch, first):
     ours, theirs = tcp_pair()
-    transport = BlockingTransport(ours, PATIENCE)
+    transport = BlockingTransport(ours, DEFAULT_TIMEOUT)
 
     class Slow:
         def sendmsg(self, pieces, ancillary, flags):
@@ -463,7 +463,7 @@ def test_two_pieces_of_which_the_first_send_takes_a_part(monkeypatch, first):
 
     monkeypatch.setattr(transport, "_plain", Slow())
     with ours, theirs:
-        transport.send(b"header", PATIENCE, b"payload")
+        transport.send(b"header", DEFAULT_TIMEOUT, b"payload")
         assert read_all(theirs, 13) == b"headerpayload"
 
 
@@ -471,7 +471,7 @@ def test_two_pieces_where_the_system_cannot_take_them_at_once(monkeypatch):
     ours, theirs = tcp_pair()
     monkeypatch.setattr(transports, "_HAS_SENDMSG", False)
     with ours, theirs:
-        BlockingTransport(ours, PATIENCE).send(b"header", PATIENCE, b"payload")
+        BlockingTransport(ours, DEFAULT_TIMEOUT).send(b"header", DEFAULT_TIMEOUT, b"payload")
         assert read_all(theirs, 13) == b"headerpayload"
 
 
@@ -509,39 +509,39 @@ def test_send_counts_the_time_without_progress(connect):
     sending.result()
 
 
-def test_send_now(connect):
+def test_try_send(connect):
     transport, peer = connect()
-    assert transport.send_now(b"now") == 3
+    assert transport.try_send(b"now") == 3
     transport.send(b"later", 1)
     assert read_all(peer, 8) == b"nowlater"
 
 
-def test_send_now_does_not_wait(connect):
+def test_try_send_does_not_wait(connect):
     transport, _ = connect()
     fill(transport)
     with taking(0):
         # A little may fit still; waiting is for more room than that.
-        while transport.send_now(b"x" * 1000):
+        while transport.try_send(b"x" * 1000):
             pass
-        while transport.send_now(b"x"):
+        while transport.try_send(b"x"):
             pass
 
 
-def test_send_now_to_nobody(connect):
+def test_try_send_to_nobody(connect):
     transport, peer = connect()
     reset(peer)
-    wait_for(transport._plain, write=False, timeout=PATIENCE)
-    assert not transport.send_now(b"x")
+    wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
+    assert not transport.try_send(b"x")
 
 
-def test_send_now_while_another_thread_is_inside_the_tls_library(certificate):
+def test_try_send_while_another_thread_is_inside_the_tls_library(certificate):
     """A signal may have interrupted it there: nothing can be sent, and nothing may wait."""
     ours, theirs = tls_pair(certificate)
     with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, PATIENCE)
+        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
         with transport._guard:
-            assert not transport.send_now(b"x")
-        assert transport.send_now(b"y")
+            assert not transport.try_send(b"x")
+        assert transport.try_send(b"y")
         assert theirs.recv(10) == b"y"
 
 
@@ -567,10 +567,10 @@ def test_both_ways_at_once(connect):
         return bytes(data)
 
     # The peer's own two threads need a lock in the way of our guard, as its TLS is the same OpenSSL.
-    other = NonBlockingTransport(peer, peer, PATIENCE)
+    other = NonBlockingTransport(peer, peer, DEFAULT_TIMEOUT)
     running = [
-        Running(send, lambda data: transport.send(data, PATIENCE), out),
-        Running(send, lambda data: other.send(data, PATIENCE), back),
+        Running(send, lambda data: transport.send(data, DEFAULT_TIMEOUT), out),
+        Running(send, lambda data: other.send(data, DEFAULT_TIMEOUT), back),
     ]
     received = Running(receive, transport.receive, size), Running(receive, other.receive, size)
     for thread in running:
@@ -585,7 +585,7 @@ def pattern(size, seed):
 
 
 def test_a_thread_that_waits_does_not_keep_another_from_sending(connect):
-    transport, peer = connect(patience=None)
+    transport, peer = connect(default_timeout=None)
     receiving = Running(transport.receive)
     asleep(receiving)
     transport.send(b"ping", 1)
@@ -599,12 +599,12 @@ def test_what_openssl_holds_back_is_read_without_waiting(certificate, version):
     """A record holds more than was asked for: nothing is left for the system to tell of."""
     ours, theirs = tls_pair(certificate, version)
     with ours, theirs:
-        theirs.settimeout(PATIENCE)
-        transport = NonBlockingTransport(ours, ours, PATIENCE)
+        theirs.settimeout(DEFAULT_TIMEOUT)
+        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
         theirs.sendall(b"abc")
-        wait_for(ours, write=False, timeout=PATIENCE)
+        wait_for(ours, write=False, timeout=DEFAULT_TIMEOUT)
         while not (first := take(ours, 1)):
-            wait_for(ours, write=False, timeout=PATIENCE)
+            wait_for(ours, write=False, timeout=DEFAULT_TIMEOUT)
         assert first == b"a"
         assert transport.receive(0) == b"bc"
 
@@ -625,7 +625,7 @@ def test_tls_says_what_to_wait_for_when_it_receives(error, write):
     assert transport.receive() == b"x"
     assert [wait[0] for wait in waits] == [write]
     transport, _ = scripted([error])
-    assert transport.receive_now() is None
+    assert transport.try_receive() is None
 
 
 @pytest.mark.parametrize(
@@ -633,7 +633,7 @@ def test_tls_says_what_to_wait_for_when_it_receives(error, write):
 )
 def test_tls_says_what_to_wait_for_when_it_sends(error, write):
     transport, waits = scripted([error, 2, error, 1])
-    transport.send(b"xyz", PATIENCE)
+    transport.send(b"xyz", DEFAULT_TIMEOUT)
     # Once after each error, and once after the part that was taken.
     assert [wait[0] for wait in waits] == [write, True, write]
 
@@ -674,7 +674,7 @@ def scripted(results):
     waits = []
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        transport = NonBlockingTransport(sock, ours, PATIENCE)
+        transport = NonBlockingTransport(sock, ours, DEFAULT_TIMEOUT)
     transport._wait = lambda write, timeout: waits.append((write, timeout))
     return transport, waits
 
@@ -697,7 +697,7 @@ def signals(interval):
 
 
 def test_signals_do_not_extend_an_explicit_timeout(connect):
-    transport, _ = connect(patience=PATIENCE)
+    transport, _ = connect(default_timeout=DEFAULT_TIMEOUT)
     with signals(0.02) as count, taking(SHORT), pytest.raises(TimeoutError):
         transport.receive(SHORT)
     assert count
@@ -706,7 +706,7 @@ def test_signals_do_not_extend_an_explicit_timeout(connect):
 def test_signals_do_not_extend_a_timeout_for_sending(connect):
     transport, _ = connect()
     # More often than the rounds of waiting: a call that started anew with each would never end.
-    rescue = threading.Timer(PATIENCE, transport.shutdown)
+    rescue = threading.Timer(DEFAULT_TIMEOUT, transport.shutdown)
     rescue.start()
     try:
         with signals(0.02) as count, taking(2 * SHORT, 4 * SHORT), pytest.raises(TimeoutError):
@@ -718,7 +718,7 @@ def test_signals_do_not_extend_a_timeout_for_sending(connect):
 
 
 def test_an_exception_of_a_signal_handler_ends_a_wait(connect):
-    transport, peer = connect(patience=None)
+    transport, peer = connect(default_timeout=None)
 
     def handle(*_):
         raise KeyboardInterrupt
@@ -768,7 +768,7 @@ def test_descriptors_that_select_cannot_look_at(high_descriptors, connect):
             select.select([high], [], [], 0)
         with taking(0.01), pytest.raises(TimeoutError):
             transport.receive(0.01)
-        receiving = Running(transport.receive, PATIENCE)
+        receiving = Running(transport.receive, DEFAULT_TIMEOUT)
         asleep(receiving)
         peer.sendall(b"x")
         assert receiving.result() == b"x"
@@ -778,8 +778,8 @@ def test_descriptors_that_select_cannot_look_at(high_descriptors, connect):
 def test_unix_sockets():
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        transport = open_transport(ours, PATIENCE)
-        transport.watch(20, 20)
+        transport = open_transport(ours, DEFAULT_TIMEOUT)
+        transport.enable_keepalive(20, 20)
         theirs.sendall(b"x")
         assert transport.receive() == b"x"
         transport.send(b"y", 1)
@@ -791,11 +791,11 @@ def test_tcp_does_not_hold_small_frames_back(connect):
     assert transport._plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_watch(connect):
+def test_enable_keepalive(connect):
     transport, _ = connect()
     get = transport._plain.getsockopt
     assert not get(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-    transport.watch(20, 40)
+    transport.enable_keepalive(20, 40)
     assert get(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
     idle, interval, count = (
         get(socket.IPPROTO_TCP, option) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
@@ -803,9 +803,9 @@ def test_watch(connect):
     assert idle == 20
     assert interval * count == 40
     assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
-    transport.watch(1e9, 20)  # more than the system can count
+    transport.enable_keepalive(1e9, 20)  # more than the system can count
     assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2**31 - 1
-    transport.watch(0.1, 0.1)  # the system counts whole seconds, of which there is at least one
+    transport.enable_keepalive(0.1, 0.1)  # the system counts whole seconds, of which there is at least one
     assert get(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == get(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 1
 
 
@@ -813,7 +813,7 @@ def test_watch_where_the_system_has_fewer_options(monkeypatch, connect):
     transport, _ = connect()
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
         monkeypatch.delattr(socket, name)
-    transport.watch(20, 20)
+    transport.enable_keepalive(20, 20)
     assert transport._plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
@@ -823,13 +823,16 @@ def test_watched_peers_that_vanish_without_a_word(certificate):
     with contextlib.ExitStack() as stack:
         for make, transport_of in (
             (tcp_pair, BlockingTransport),
-            (tcp_pair, lambda ours, patience: NonBlockingTransport(ours, ours, patience)),
-            (lambda: tls_pair(certificate), lambda ours, patience: NonBlockingTransport(ours, ours, patience)),
+            (tcp_pair, lambda ours, default_timeout: NonBlockingTransport(ours, ours, default_timeout)),
+            (
+                lambda: tls_pair(certificate),
+                lambda ours, default_timeout: NonBlockingTransport(ours, ours, default_timeout),
+            ),
         ):
             for unacknowledged in (b"", b"x" * 1000):
                 ours, theirs = map(stack.enter_context, make())
                 transport = transport_of(ours, None)
-                transport.watch(0.5, 0.5)
+                transport.enable_keepalive(0.5, 0.5)
                 vanish(theirs)
                 if unacknowledged:
                     transport.send(unacknowledged, SHORT)
@@ -847,7 +850,7 @@ def test_a_plain_socket_waits_in_the_kernel():
         ours.settimeout(7)  # a server's own
         transport = open_transport(ours, 2.5)
         assert type(transport) is BlockingTransport
-        assert transport.patience == 2.5
+        assert transport.default_timeout == 2.5
         assert ours.gettimeout() is None
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == struct.pack("@ll", 2, 500_000)
 
@@ -873,7 +876,7 @@ def test_a_tls_socket_is_not_blocked_on(certificate):
     with ours, theirs:
         transport = open_transport(ours, 3)
         assert type(transport) is NonBlockingTransport
-        assert transport.patience == 3
+        assert transport.default_timeout == 3
         assert ours.gettimeout() == 0
 
 
@@ -899,26 +902,26 @@ class Memory(Transport):
     def receive(self, timeout=None):
         return b""
 
-    def receive_now(self):
+    def try_receive(self):
         return b""
 
     def send(self, data, timeout, payload=b""):
         pass
 
-    def send_now(self, data):
+    def try_send(self, data):
         return True
 
     def shutdown(self, how=socket.SHUT_RDWR):
         pass
 
-    def watch(self, interval, timeout):
+    def enable_keepalive(self, interval, timeout):
         pass
 
 
 def test_a_transport_is_taken_as_it_is():
     memory = Memory()
     assert open_transport(memory, 3) is memory
-    assert memory.patience == 3
+    assert memory.default_timeout == 3
     assert memory.current() == threading.get_ident()
     with memory.lock() as _, memory.mutex() as _:
         pass

@@ -133,9 +133,9 @@ class Protocol(ABC):
         #: Why the connection was failed, when it was.
         self.error: WebSocketError | None = None
         #: Whether a peer's mistake waits for :meth:`fail`, so that the messages ahead of it can be answered.
-        self.holds_fault = False
+        self.defers_errors = False
         #: The mistake that waits.
-        self.fault: ProtocolError | None = None
+        self.deferred_error: ProtocolError | None = None
         #: The header fields of the server's answer, by lower-case name (client side).
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that came in.
@@ -144,7 +144,7 @@ class Protocol(ABC):
         self.control_frames = 0
         #: Whether something else than messages has come in: control frames, a mistake, the end. So that whoever drives
         #: the connection need not look for each; who has looked sets it back.
-        self.attention = False
+        self.has_events = False
         #: Chunks that wait to be sent; true while :meth:`data_to_send` has something to give.
         self.outgoing: list[bytes] = []
         #: Whether the end of our stream belongs behind what is sent: the connection was failed, or is of a version
@@ -211,11 +211,12 @@ class Protocol(ABC):
 
         Never raises for what a peer does: a peer that breaks the protocol finds :attr:`state` at ``CLOSED``
         and the reason in :attr:`error`, with a Close waiting in :attr:`outgoing` where the version has one;
-        messages that were complete before are given first. With :attr:`holds_fault`, where the state is ``OPEN`` it
-        stays so, and the reason is in :attr:`fault`, until :meth:`fail` is called; nothing more is taken meanwhile.
+        messages that were complete before are given first. With :attr:`defers_errors`, where the state is ``OPEN`` it
+        stays so, and the reason is in :attr:`deferred_error`, until :meth:`fail` is called; nothing more is taken
+        meanwhile.
         """
 
-    def take_whole(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:  # noqa: ARG002
+    def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:  # noqa: ARG002
         """Take the messages that ``data`` has whole from ``position`` on; gives where the first other thing begins.
 
         For speed: it may always give ``position``, and what it leaves is for :meth:`receive`, which takes anything.
@@ -259,11 +260,11 @@ class Protocol(ABC):
         """
 
     def fail(self, error: ProtocolError | None = None) -> None:
-        """Fail the connection for the :attr:`fault` that waits, or else for ``error`` (RFC 6455 section 7.1.7).
+        """Fail the connection for the :attr:`deferred_error` that waits, or else for ``error`` (section 7.1.7).
 
         Does nothing where there is neither, or the connection is closed.
         """
-        error = self.fault or error
+        error = self.deferred_error or error
         if error is not None and self.state is not State.CLOSED:
             self._fail_now(error)
 
@@ -276,7 +277,7 @@ class Protocol(ABC):
         outgoing.clear()
         return data
 
-    def lose(self) -> None:
+    def connection_lost(self) -> None:
         """The connection broke, or is given up: nothing more comes or goes (RFC 6455 section 7.1.5)."""
         self.outgoing.clear()
         if self.state is not State.CLOSED:
@@ -295,11 +296,11 @@ class Protocol(ABC):
 
     def _fail(self, error: ProtocolError) -> None:
         """Fail the connection for a mistake of the peer's, or let it wait for :meth:`fail`."""
-        if self.holds_fault and self.state is State.OPEN:
-            self.attention = True
+        if self.defers_errors and self.state is State.OPEN:
+            self.has_events = True
             # Kept for its text only: the frames it has come through hold what was received.
             error.__traceback__ = error.__context__ = None
-            self.fault = error
+            self.deferred_error = error
         else:
             self._fail_now(error)
 
@@ -315,10 +316,10 @@ class Protocol(ABC):
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         """Nothing more is taken from the peer."""
-        self.attention = True
+        self.has_events = True
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
-        self.fault = None
+        self.deferred_error = None
         self._head.clear()
         if error is not None:
             # Kept for its text only: the frames it has come through hold what was received.

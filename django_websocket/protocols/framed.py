@@ -67,8 +67,8 @@ class FramedProtocol(Protocol):
         """Whether compression was agreed on."""
         return self._deflate is not None
 
-    def take_whole(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:
-        """Take the messages that have come whole, as nearly all do that a server gets; see :meth:`Protocol.take_whole`.
+    def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:
+        """Take the messages that have come whole, as nearly all do that a server gets.
 
         Whatever could be wrong with a frame, or needs a look at the connection, is left to :meth:`receive`.
         """
@@ -112,7 +112,7 @@ class FramedProtocol(Protocol):
             if not rest:
                 return messages
             data = rest
-        if self.fault is not None:
+        if self.deferred_error is not None:
             return messages
         if not data:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
@@ -136,7 +136,7 @@ class FramedProtocol(Protocol):
         while position < len(data):
             if self._partial is None and not self.client:
                 self._whole_limit = limit
-                position = self.take_whole(data, messages, position)
+                position = self.take_whole_messages(data, messages, position)
                 self._whole_limit = -1
             start, position = position, self._parse_frame(data, position, messages)
             if self.state is State.CLOSED:
@@ -234,7 +234,7 @@ class FramedProtocol(Protocol):
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
         """Take a control frame (section 5.5)."""
-        self.attention = True
+        self.has_events = True
         self.control_frames += 1
         if opcode == Opcode.PONG:
             self.pong = payload

@@ -169,7 +169,7 @@ class Hixie75(Protocol):
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer; see :meth:`Protocol.receive`."""
         messages: list[Message] = []
-        if self.state is State.CLOSED or self.fault is not None:
+        if self.state is State.CLOSED or self.deferred_error is not None:
             return messages
         if self.state is State.CONNECTING:
             rest = self._receive_handshake(data)
@@ -240,7 +240,7 @@ class Hixie75(Protocol):
     def _count_ignored(self) -> None:
         """Take note of a frame that says nothing: as many as one likes are as little welcome as pings."""
         self.control_frames += 1
-        self.attention = True
+        self.has_events = True
 
     def _check_size(self, size: int) -> None:
         """:raises MessageTooBig: a frame has ``size`` bytes, and that is too many."""

@@ -118,7 +118,7 @@ def test_a_lost_connection_is_closed_and_says_nothing(state):
     if state >= State.CLOSING:
         server.close()
     assert bool(server.outgoing) is (state >= State.OPEN)
-    server.lose()
+    server.connection_lost()
     assert (server.state, server.close_code, server.close_reason, server.error) == (State.CLOSED, 1006, "", None)
     assert server.data_to_send() == b""
     assert not server.eof_to_send
@@ -132,12 +132,12 @@ def test_a_closed_connection_keeps_its_code_when_it_is_lost():
     server = test_rfc6455.open_server()
     server.receive(test_rfc6455.make_close(3000, b"bye"))
     assert server.outgoing
-    server.lose()
+    server.connection_lost()
     assert (server.state, server.close_code, server.close_reason) == (State.CLOSED, 3000, "bye")
     assert not server.outgoing
     server = test_rfc6455.open_server()
     server.receive(b"\xff\xff")
-    server.lose()
+    server.connection_lost()
     assert server.close_code == 1002
     assert isinstance(server.error, ProtocolError)
 
@@ -164,9 +164,9 @@ MISTAKES = [
 @pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
 def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version, data, close):
     server = version.open_server()
-    server.holds_fault = True
+    server.defers_errors = True
     assert server.receive(data) == ["a"]
-    fault = server.fault
+    fault = server.deferred_error
     assert isinstance(fault, ProtocolError)
     assert fault.__traceback__ is None
     assert (server.state, server.error, server.close_code) == (State.OPEN, None, None)
@@ -175,12 +175,12 @@ def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version,
     # Nothing more is taken, be it good or the end of the stream.
     for more in (data, b""):
         assert server.receive(more) == []
-    assert (server.state, server.fault) == (State.OPEN, fault)
+    assert (server.state, server.deferred_error) == (State.OPEN, fault)
     server.send("A")
     answer = server.data_to_send()
     assert b"A" in answer
     server.fail()
-    assert (server.state, server.error, server.fault) == (State.CLOSED, fault, None)
+    assert (server.state, server.error, server.deferred_error) == (State.CLOSED, fault, None)
     assert (server.close_code, server.close_reason) == (1002, str(fault))
     assert server.eof_to_send
     sent = server.data_to_send()
@@ -196,21 +196,21 @@ def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version,
 def test_a_mistake_does_not_wait_behind_our_close(version, data, close):
     """There is nothing that could be answered."""
     server = version.open_server()
-    server.holds_fault = True
+    server.defers_errors = True
     server.close()
     server.data_to_send()
     assert server.receive(data) == ["a"]
-    assert (server.state, server.close_code, server.fault) == (State.CLOSED, 1002, None)
+    assert (server.state, server.close_code, server.deferred_error) == (State.CLOSED, 1002, None)
     assert not server.outgoing
 
 
 def test_a_connection_may_be_lost_while_a_mistake_waits():
     server = test_rfc6455.open_server()
-    server.holds_fault = True
+    server.defers_errors = True
     server.receive(b"\xff\xff")
-    server.lose()
+    server.connection_lost()
     server.fail()
-    assert (server.state, server.close_code, server.error, server.fault) == (State.CLOSED, 1006, None, None)
+    assert (server.state, server.close_code, server.error, server.deferred_error) == (State.CLOSED, 1006, None, None)
     assert not server.outgoing
 
 

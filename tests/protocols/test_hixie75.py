@@ -42,7 +42,7 @@ def feed(protocol, data, *cuts):
     messages = []
     cuts = sorted({cut for cut in cuts if 0 < cut < len(data)})
     for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
-        start = protocol.take_whole(data[:stop], messages, start)  # noqa: PLW2901 - the rest is what is left
+        start = protocol.take_whole_messages(data[:stop], messages, start)  # noqa: PLW2901 - the rest is what is left
         messages += protocol.receive(data[start:stop]) if start < stop else []
     return messages
 

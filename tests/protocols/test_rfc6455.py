@@ -523,9 +523,9 @@ def test_takes_whole_messages_and_leaves_what_follows():
     server, messages = begun(), deque(["earlier"])
     frames = [make_frame(opcode, payload) for opcode, payload in WHOLE]
     data = b"".join([b"before", *frames, make_frame(PING, b"1"), make_frame(TEXT, b"behind it")])
-    assert server.take_whole(data, messages, 6) == 6 + sum(map(len, frames))
+    assert server.take_whole_messages(data, messages, 6) == 6 + sum(map(len, frames))
     assert list(messages) == ["earlier", "", "é" * 60, b"\0" * 126, "x" * 65535, b"x" * 70_000]
-    assert server.take_whole(frames[1], messages) == len(frames[1])
+    assert server.take_whole_messages(frames[1], messages) == len(frames[1])
 
 
 @pytest.mark.parametrize(
@@ -549,23 +549,23 @@ def test_takes_whole_messages_and_leaves_what_follows():
 def test_leaves_whatever_is_no_whole_message(frame):
     server, messages = begun(), []
     data = make_frame(TEXT, b"whole")
-    assert server.take_whole(data + frame, messages) == len(data)
+    assert server.take_whole_messages(data + frame, messages) == len(data)
     assert messages == ["whole"]
     # It has forgotten nothing, and knows nothing of it.
-    assert server.take_whole(data, messages) == len(data)
+    assert server.take_whole_messages(data, messages) == len(data)
 
 
 def closed():
     server = begun()
-    server.lose()
+    server.connection_lost()
     return server
 
 
 def faulty():
     server = begun()
-    server.holds_fault = True
+    server.defers_errors = True
     server.receive(make_frame(0x3))
-    assert server.fault is not None
+    assert server.deferred_error is not None
     return server
 
 
@@ -589,7 +589,9 @@ def partway(data):
 )
 def test_takes_nothing_whole_where_nothing_can_be(make):
     protocol, messages = make(), []
-    assert protocol.take_whole(make_frame(TEXT, b"whole", mask=None if protocol.client else MASK), messages) == 0
+    assert (
+        protocol.take_whole_messages(make_frame(TEXT, b"whole", mask=None if protocol.client else MASK), messages) == 0
+    )
     assert messages == []
 
 
@@ -894,7 +896,7 @@ def test_the_end_lets_go_of_an_unfinished_message(end):
         server.receive(beginning)
         before, _ = memory()
         if end == "lose":
-            server.lose()
+            server.connection_lost()
         else:
             server.receive({"close": make_close(1000), "eof": b"", "failure": make_frame(TEXT)}[end])
         assert server.state is State.CLOSED
@@ -910,7 +912,7 @@ def test_the_end_lets_go_of_an_unfinished_message(end):
 def test_a_failure_lets_go_of_what_came_before_it(bad, holds):
     def scenario(memory):
         server = open_server()
-        server.holds_fault = holds
+        server.defers_errors = holds
         assert server.receive(make_frame(BINARY, bytes(2**16)) + bad) == [bytes(2**16)]
         assert server.state is (State.OPEN if holds else State.CLOSED)
         return memory()

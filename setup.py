@@ -84,10 +84,14 @@ setup(
     license_expression="BSD-3-Clause",
     license_files=["LICENSE"],
     packages=find_packages(include=["django_websocket", "django_websocket.*"]),
-    package_data={"django_websocket": ["py.typed"], "django_websocket.protocols": ["*.pyi"]},
+    package_data={"django_websocket": ["py.typed"], "django_websocket.protocols.rfc6455": ["*.pyi"]},
     # Without a compiler the package is installed all the same, and masks in Python.
     ext_modules=[
-        Extension("django_websocket.protocols._masking", ["django_websocket/protocols/_masking.c"], optional=True)
+        Extension(
+            "django_websocket.protocols.rfc6455._masking",
+            ["django_websocket/protocols/rfc6455/_masking.c"],
+            optional=True,
+        )
     ],
     zip_safe=False,
     python_requires=">=3.10",

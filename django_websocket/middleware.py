@@ -14,17 +14,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
 from . import protocols, servers
-from .conf import conf
+from .conf.settings import conf
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
-from .lifetime import close_on_exit
-from .origins import check_origin
+from .gunicorn.workers import meet_worker
+from .handshake.origins import check_origin
+from .handshake.requests import parse
+from .handshake.responses import BAD_HOST, ended, printable, refuse, refuse_plain, unavailable
+from .housekeeping.hooks import Upkeep
+from .process.registry import registry
+from .process.shutdown import close_on_exit
 from .protocols.base import CloseCode, Protocol
-from .registry import registry
-from .requests import parse
-from .responses import BAD_HOST, ended, printable, refuse, refuse_plain, unavailable
-from .upkeep import Upkeep
 from .websocket import WebSocket
-from .workers import meet_worker
 
 logger = logging.getLogger("django_websocket.handshake")
 

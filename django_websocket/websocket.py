@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import EllipsisType
 from typing import Any, Final
 
-from .connection import Connection
+from .connection.connection import Connection
 from .exceptions import ConnectionClosed
+from .process.closer import reaper
+from .process.registry import registry
 from .protocols.base import CloseCode, Message, State, check_close
-from .reaper import reaper
-from .registry import registry
 from .transports import Transport
 
 #: How often in a row :meth:`WebSocket.wait` says that the connection is closed before it raises.

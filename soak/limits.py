@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from django_websocket.protocols.base import Compression
-from django_websocket.protocols.deflate import Deflate, make_offer
-from django_websocket.protocols.frames import FIN, RSV1, Opcode
-from django_websocket.protocols.masking import apply_mask
+from django_websocket.protocols.rfc6455.deflate import Deflate, make_offer
+from django_websocket.protocols.rfc6455.frames import FIN, RSV1, Opcode
+from django_websocket.protocols.rfc6455.masking import apply_mask
 from tests.live.servers import Kind, Server
 
 from .clients import Client, Deviation

@@ -8,7 +8,7 @@ from django.core.checks import WARNING, Tags, run_checks
 
 from django_websocket import checks
 from django_websocket.checks.settings import _SETTING_IDS
-from django_websocket.conf import Conf, Setting
+from django_websocket.conf.settings import Conf, Setting
 
 OURS = "django_websocket.middleware.WebSocketMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"

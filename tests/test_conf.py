@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from django_websocket.conf import DEFAULT_PROTOCOLS, MAX_SECONDS, Conf, Setting, check_options, conf
+from django_websocket.conf.settings import DEFAULT_PROTOCOLS, MAX_SECONDS, Conf, Setting, check_options, conf
 from django_websocket.protocols import Protocol, http
 from django_websocket.protocols.base import Compression
 

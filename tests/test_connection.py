@@ -23,18 +23,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import sending, websocket
-from django_websocket.care import Care
-from django_websocket.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
+from django_websocket import websocket
+from django_websocket.connection import sending
+from django_websocket.connection.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
+from django_websocket.connection.hooks import Care
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
+from django_websocket.process.closer import Reaper
+from django_websocket.process.registry import registry
 from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, Compression, State
-from django_websocket.protocols.frames import Opcode
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455 import RFC6455
-from django_websocket.reaper import Reaper
-from django_websocket.registry import registry
+from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.transports import READ_SIZE, Transport
 from django_websocket.websocket import LEAVING_TIME, LOOK_INTERVAL, MAX_NONES, WebSocket
 

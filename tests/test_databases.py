@@ -9,10 +9,11 @@ from django.db import connections, transaction
 from django.db.backends.sqlite3.base import DatabaseWrapper
 from django.db.utils import OperationalError
 
-from django_websocket import databases, require_websocket
-from django_websocket.databases import SILENCE, Databases
-from django_websocket.testing import WebSocketClient
-from django_websocket.upkeep import Upkeep
+from django_websocket import require_websocket
+from django_websocket.housekeeping import databases
+from django_websocket.housekeeping.databases import SILENCE, Databases
+from django_websocket.housekeeping.hooks import Upkeep
+from django_websocket.testing.client import WebSocketClient
 
 from .running import Running
 

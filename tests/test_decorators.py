@@ -14,7 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import TemplateView
 
 from django_websocket import accept_websocket, require_websocket
-from django_websocket.testing import WebSocketClient
+from django_websocket.testing.client import WebSocketClient
 
 from . import views
 from .views import OURS, VERSIONS

@@ -12,8 +12,8 @@ import pytest
 from gunicorn.config import KNOWN_SETTINGS
 
 from django_websocket import gunicorn
-from django_websocket.conf import Conf
-from django_websocket.workers import warnings_for
+from django_websocket.conf.settings import Conf
+from django_websocket.gunicorn.workers import warnings_for
 
 PROJECT = Path(__file__).parent.parent / "example_project"
 DEPLOY = PROJECT / "deploy"

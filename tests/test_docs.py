@@ -15,7 +15,7 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import path
 
 from django_websocket import checks
-from django_websocket.conf import Conf, Options, Setting
+from django_websocket.conf.settings import Conf, Options, Setting
 from tests.live.servers import KINDS, SOCKETLESS_KINDS, TLS_KINDS
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,7 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.test import Client, override_settings
 
-from django_websocket.testing import WebSocketClient
+from django_websocket.testing.client import WebSocketClient
 
 ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "example_project"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from django_websocket.reaper import reaper
+from django_websocket.process.closer import reaper
 
 from . import faults
 

@@ -24,12 +24,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import green
 from django_websocket.exceptions import ConnectionClosed
-from django_websocket.green import GreenLock, GreenTransport, find_transport
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455 import RFC6455
-from django_websocket.transports import READ_SIZE, BlockingTransport, open_transport
+from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.transports import READ_SIZE, BlockingTransport, green, open_transport
+from django_websocket.transports.green import GreenLock, GreenTransport, find_transport
 from django_websocket.websocket import WebSocket
 
 from .test_transports import make_certificate

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from django_websocket.keepalive import Keepalive
-from django_websocket.rates import Allowance
+from django_websocket.connection.rate_limit import Allowance
+from django_websocket.connection.timers import Keepalive
 
 
 @pytest.mark.parametrize(

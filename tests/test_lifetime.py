@@ -14,10 +14,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import lifetime as module
-from django_websocket import native
-from django_websocket.lifetime import GRACE, find_worker, follow_worker
-from django_websocket.registry import Registry
+from django_websocket.process import shutdown as module
+from django_websocket.process import threads as native
+from django_websocket.process.registry import Registry
+from django_websocket.process.shutdown import GRACE, find_worker, follow_worker
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 20
@@ -242,8 +242,8 @@ import os, signal, socket, sys, threading
 if "COVERAGE_PROCESS_START" in os.environ:
     import coverage
     coverage.process_startup()
-from django_websocket.lifetime import close_on_exit
-from django_websocket.registry import registry
+from django_websocket.process.shutdown import close_on_exit
+from django_websocket.process.registry import registry
 
 class Fake:
     def request_close(self, code):
@@ -303,7 +303,7 @@ def test_the_default_is_to_die_of_it(world):
 @unix
 def test_dying_takes_no_time_without_connections():
     program = """
-    from django_websocket import lifetime as module
+    from django_websocket.process import shutdown as module
 
     module.GRACE = 3600
     close_on_exit()

@@ -25,13 +25,13 @@ from django.utils.translation import get_language
 
 from django_websocket import accept_websocket, middleware, require_websocket, servers
 from django_websocket.exceptions import ConnectionClosed
+from django_websocket.handshake.responses import ended
+from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455 import RFC6455
-from django_websocket.registry import registry
-from django_websocket.responses import ended
+from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.servers import ENVIRON_KEY, Link
-from django_websocket.testing import WebSocketClient
+from django_websocket.testing.client import WebSocketClient
 from django_websocket.websocket import WebSocket
 
 from .views import HANDSHAKE, HIXIE76, KEY3, OURS, RESPONSE76, VERSIONS, plain

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_websocket.exceptions import HandshakeError
-from django_websocket.origins import MAX_ORIGIN_SIZE, Origin, check_origin, parse_listed
+from django_websocket.handshake.origins import MAX_ORIGIN_SIZE, Origin, check_origin, parse_listed
 
 MISSING = "the Origin header is missing"
 MALFORMED = "the Origin header is malformed"

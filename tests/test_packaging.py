@@ -90,7 +90,7 @@ def masking_of(wheel, directory):
     """Tell what a wheel masks with, and mask something."""
     wheel.extractall(directory)
     code = (
-        "from django_websocket.protocols import MASKING, masking;"
+        "from django_websocket.protocols import MASKING; from django_websocket.protocols.rfc6455 import masking;"
         "print(MASKING, masking.apply_mask(bytes(6), b'mask').decode())"
     )
     # Without the installed packages, and so without the installed package.
@@ -101,7 +101,7 @@ def masking_of(wheel, directory):
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names, extensions = contents(wheel)
     assert names == sources()
-    assert {name.partition(".")[0] for name in extensions} <= {"django_websocket/protocols/_masking"}
+    assert {name.partition(".")[0] for name in extensions} <= {"django_websocket/protocols/rfc6455/_masking"}
 
 
 def test_the_wheel_masks_in_c_where_there_is_a_compiler(wheel, tmp_path):
@@ -118,7 +118,11 @@ def test_without_a_compiler_the_wheel_masks_in_python(wheel_without_compiler, tm
 def test_the_source_distribution_has_all_to_build_it(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert names >= sources() | DOCUMENTS | {"django_websocket/protocols/_masking.c", "setup.py", "pyproject.toml"}
+    assert names >= sources() | DOCUMENTS | {
+        "django_websocket/protocols/rfc6455/_masking.c",
+        "setup.py",
+        "pyproject.toml",
+    }
 
 
 def test_the_metadata_of_the_wheel(wheel):

@@ -3,8 +3,8 @@
 import threading
 import time
 
-from django_websocket import reaper as module
-from django_websocket.reaper import Reaper
+from django_websocket.process import closer as module
+from django_websocket.process.closer import Reaper
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from django_websocket.registry import Registry
+from django_websocket.process.registry import Registry
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 20

@@ -15,9 +15,9 @@ from django.urls import path
 from django.utils import timezone
 
 from django_websocket import ConnectionClosed, require_websocket
-from django_websocket.memory import stage
-from django_websocket.testing import WebSocketClient
-from django_websocket.upkeep import SOON
+from django_websocket.housekeeping.hooks import SOON
+from django_websocket.testing.client import WebSocketClient
+from django_websocket.testing.transport import stage
 
 pytestmark = pytest.mark.django_db
 

@@ -102,7 +102,7 @@ def watched(monkeypatch):
     """Count how often the command asks for the process's signals to be watched; the middleware does, too."""
     calls = []
     monkeypatch.setattr("django_websocket.middleware.close_on_exit", lambda: None)
-    monkeypatch.setattr("django_websocket.lifetime.close_on_exit", lambda: calls.append(True))
+    monkeypatch.setattr("django_websocket.process.shutdown.close_on_exit", lambda: calls.append(True))
     return calls
 
 

@@ -13,7 +13,7 @@ from django.urls import path
 from django.utils.crypto import get_random_string
 
 from django_websocket import accept_websocket, require_websocket
-from django_websocket.testing import WebSocketClient
+from django_websocket.testing.client import WebSocketClient
 
 from .views import OURS
 

@@ -19,9 +19,9 @@ from django.utils import translation
 from greenlet import getcurrent
 
 from django_websocket import ConnectionClosed, UnsupportedFeature, accept_websocket, require_websocket
-from django_websocket.memory import stage
-from django_websocket.registry import registry
-from django_websocket.testing import WebSocketClient
+from django_websocket.process.registry import registry
+from django_websocket.testing.client import WebSocketClient
+from django_websocket.testing.transport import stage
 
 from .views import OURS, VERSIONS, add_one, echo_once, lower_case
 
@@ -885,7 +885,7 @@ class TestDeadlocks:
 
     def test_another_thread_is_waited_for(self, client, monkeypatch):
         """But not for ever."""
-        monkeypatch.setattr("django_websocket.memory.THREADS_TIME", 0.001)
+        monkeypatch.setattr("django_websocket.testing.transport.THREADS_TIME", 0.001)
         done = threading.Event()
         thread = threading.Thread(target=done.wait)
         thread.start()

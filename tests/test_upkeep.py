@@ -11,7 +11,7 @@ from django.http import Http404, HttpResponse
 from django.urls import path
 
 from django_websocket import require_websocket
-from django_websocket.testing import WebSocketClient
+from django_websocket.testing.client import WebSocketClient
 
 from .views import OURS
 

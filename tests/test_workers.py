@@ -5,8 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import gunicorn, lifetime, workers
-from django_websocket.workers import warnings_for
+from django_websocket import gunicorn
+from django_websocket.gunicorn import workers
+from django_websocket.gunicorn.workers import warnings_for
+from django_websocket.process import shutdown as lifetime
 
 
 def cfg(**settings):

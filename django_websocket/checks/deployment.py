@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Info, Tags, Warning, register  # noqa: A004
 from django.core.exceptions import ImproperlyConfigured
 
-from ..conf import conf
+from ..conf.settings import conf
 
 _APP: Final = "django_websocket"
 _DRAFTS: Final = frozenset({75, 76})

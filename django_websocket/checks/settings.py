@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import find_commands
 from django.db import connections
 
-from ..conf import conf
+from ..conf.settings import conf
 
 _APP: Final = "django_websocket"
 _MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from ..exceptions import HandshakeError
 from .base import CloseCode, Message, Protocol, State
 from .http import Request
-from .masking import MASKING
+from .rfc6455.masking import MASKING
 
 
 def choose(request: Request, protocols: Iterable[type[Protocol]]) -> Protocol:

@@ -10,7 +10,6 @@ from functools import partial
 
 from django_websocket.exceptions import HandshakeError
 from django_websocket.protocols.base import Compression
-from django_websocket.protocols.deflate import Parameters, check_answer, choose_offer, make_offer
 from django_websocket.protocols.http import (
     MAX_LIST_SIZE,
     check_extensions,
@@ -19,6 +18,7 @@ from django_websocket.protocols.http import (
     parse_tokens,
     tokens,
 )
+from django_websocket.protocols.rfc6455.deflate import Parameters, check_answer, choose_offer, make_offer
 
 from ..timing import check_linear
 

@@ -6,7 +6,7 @@ import ipaddress
 import re
 
 from django_websocket.exceptions import HandshakeError
-from django_websocket.origins import check_origin
+from django_websocket.handshake.origins import check_origin
 
 from ..timing import check_linear
 

@@ -20,7 +20,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
 from django_websocket.protocols.base import State
-from django_websocket.protocols.framed import MAX_PONGS
+from django_websocket.protocols.rfc6455.protocol import MAX_PONGS
 
 from .test_hixie75 import feed
 from .test_rfc6455 import (

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_websocket import protocols
-from django_websocket.protocols import masking
-from django_websocket.protocols.masking import _XOR_LIMIT, MASKING, apply_mask_in_python
+from django_websocket.protocols.rfc6455 import masking
+from django_websocket.protocols.rfc6455.masking import _XOR_LIMIT, MASKING, apply_mask_in_python
 
 from .test_rfc6455 import naive_mask
 
@@ -21,7 +21,7 @@ MASKS = [b"\x37\xfa\x21\x3d", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x01", b
 #: No two neighbours alike, and no period that is one of the mask's.
 PATTERN = bytes(index * 7 % 251 for index in range(5000))
 
-IN_C = "django_websocket.protocols._masking"
+IN_C = "django_websocket.protocols.rfc6455._masking"
 
 #: A test of C is skipped where that was not built; one of Python never is.
 everyhow = pytest.mark.parametrize(

@@ -25,12 +25,13 @@ from django_websocket.exceptions import (
     PolicyViolation,
     ProtocolError,
 )
-from django_websocket.protocols import frames as framing
-from django_websocket.protocols import partial, rfc6455
 from django_websocket.protocols.base import State
-from django_websocket.protocols.framed import MAX_PONGS
 from django_websocket.protocols.http import MAX_HEAD_SIZE, MAX_LIST_SIZE, Request
-from django_websocket.protocols.rfc6455 import RFC6455
+from django_websocket.protocols.rfc6455 import frames as framing
+from django_websocket.protocols.rfc6455 import handshake as rfc6455
+from django_websocket.protocols.rfc6455 import messages as partial
+from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455.protocol import MAX_PONGS
 
 from .test_hixie75 import feed
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 
-from . import protocols
+from .. import protocols
 
 
 def parse(request: HttpRequest) -> protocols.Request:

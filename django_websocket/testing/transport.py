@@ -14,8 +14,8 @@ from typing import Final
 
 from greenlet import getcurrent, greenlet
 
-from .databases import Blocks, atomic_blocks, set_foreign_blocks
-from .transports import Transport
+from ..housekeeping.databases import Blocks, atomic_blocks, set_foreign_blocks
+from ..transports import Transport
 
 #: Real seconds that other threads get to send something, before a test is told that it waits for ever.
 THREADS_TIME: Final = 0.5

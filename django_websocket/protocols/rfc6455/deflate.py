@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from ..exceptions import HandshakeError, InvalidData, PolicyViolation
-from .base import Compression
-from .http import parse_extensions
+from ...exceptions import HandshakeError, InvalidData, PolicyViolation
+from ..base import Compression
+from ..http import parse_extensions
 
 if TYPE_CHECKING:
     Compressor: TypeAlias = zlib._Compress  # noqa: SLF001 - they have no other name

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import ClassVar, Final
 
-from ..exceptions import HandshakeError
-from .base import State
+from ...exceptions import HandshakeError
+from ..base import State
+from ..http import Request, check_extensions, check_upgrade, header_lines, parse_tokens, reflectable, tokens
 from .deflate import Deflate, check_answer, choose_offer, make_offer
-from .framed import FramedProtocol
-from .http import Request, check_extensions, check_upgrade, header_lines, parse_tokens, reflectable, tokens
+from .protocol import FramedProtocol
 
 #: Section 1.3
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -7,10 +7,10 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
-from .exceptions import ConnectionClosed
-from .protocols.base import CloseCode, Protocol, State
-from .reaper import reaper
-from .transports import Lock, Transport, is_timeout
+from ..exceptions import ConnectionClosed
+from ..process.closer import reaper
+from ..protocols.base import CloseCode, Protocol, State
+from ..transports import Lock, Transport, is_timeout
 
 logger = logging.getLogger("django_websocket.connection")
 

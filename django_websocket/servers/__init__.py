@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from .exceptions import SocketNotFound
-from .lifetime import find_worker
+from ..exceptions import SocketNotFound
+from ..process.shutdown import find_worker
 
 #: The key under which an application may put a connection of its own, as the test client does.
 ENVIRON_KEY: Final = "django_websocket.link"

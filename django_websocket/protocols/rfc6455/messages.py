@@ -5,8 +5,8 @@ from __future__ import annotations
 import codecs
 from typing import Final
 
-from ..exceptions import InvalidData, MessageTooBig
-from .base import Message
+from ...exceptions import InvalidData, MessageTooBig
+from ..base import Message
 from .deflate import Deflate
 from .masking import apply_mask
 

@@ -15,7 +15,7 @@ def start_thread(function: Callable[..., object], *args: object) -> None:
     Where others are greenlets it must not take a lock that they wait for: not log, for one.
     """
     if "eventlet" in sys.modules or "gevent" in sys.modules:
-        from .green import start_native_thread
+        from ..transports.green import start_native_thread
 
         start_native_thread(_run, (function, args))
     else:

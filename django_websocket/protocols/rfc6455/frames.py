@@ -7,8 +7,8 @@ import os
 import struct
 from typing import Final
 
-from ..exceptions import InvalidData, ProtocolError
-from .base import CloseCode, is_close_code
+from ...exceptions import InvalidData, ProtocolError
+from ..base import CloseCode, is_close_code
 from .masking import apply_mask
 
 #: Section 5.5: bytes of payload in a control frame.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .conf import conf
-from .lifetime import follow_worker
+from ..conf.settings import conf
+from ..process.shutdown import follow_worker
 
 
 def meet_worker(worker: Any = None) -> None:

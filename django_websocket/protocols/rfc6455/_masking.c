@@ -162,7 +162,7 @@ static PyModuleDef_Slot slots[] = {
 
 static struct PyModuleDef module = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "django_websocket.protocols._masking",
+    .m_name = "django_websocket.protocols.rfc6455._masking",
     .m_doc = PyDoc_STR("Masking (RFC 6455 section 5.3) in C."),
     .m_size = 0,
     .m_methods = methods,

@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from .care import NO_CARE, Care
-from .exceptions import PolicyViolation
-from .keepalive import Keepalive
-from .protocols.base import Message, Protocol, State
-from .rates import Allowance
-from .registry import registry
+from ..exceptions import PolicyViolation
+from ..process.registry import registry
+from ..protocols.base import Message, Protocol, State
+from ..transports import Lock, Transport, open_transport
+from .hooks import NO_CARE, Care
+from .rate_limit import Allowance
 from .sending import Sender
-from .transports import Lock, Transport, open_transport
+from .timers import Keepalive
 
 logger = logging.getLogger("django_websocket.connection")
 

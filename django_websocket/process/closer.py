@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from .native import pause, start_thread
+from .threads import pause, start_thread
 
 if TYPE_CHECKING:
-    from .sending import Sender
+    from ..connection.sending import Sender
 
 _LOOK: Final = 0.05
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from . import servers
-from .exceptions import HandshakeError
+from .. import servers
+from ..exceptions import HandshakeError
 
 logger = logging.getLogger("django_websocket.handshake")
 

@@ -7,11 +7,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
-from .native import pause
-from .protocols.base import CloseCode
+from ..protocols.base import CloseCode
+from .threads import pause
 
 if TYPE_CHECKING:
-    from .sending import Sender
+    from ..connection.sending import Sender
 
 _LOOK: Final = 0.01
 

@@ -8,8 +8,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
-from .native import pause, start_thread
 from .registry import registry
+from .threads import pause, start_thread
 
 if TYPE_CHECKING:
     from types import FrameType

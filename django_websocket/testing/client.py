@@ -22,12 +22,12 @@ from django.test import Client
 from django.utils.encoding import iri_to_uri
 from greenlet import GreenletExit, getcurrent
 
-from .conf import DEFAULT_PROTOCOLS, Conf, import_protocol
-from .exceptions import HandshakeError
-from .memory import MemoryTransport, stage
-from .protocols.base import CloseCode, Message, Protocol, State
-from .protocols.http import Request
-from .servers import ENVIRON_KEY, Link
+from ..conf.settings import DEFAULT_PROTOCOLS, Conf, import_protocol
+from ..exceptions import HandshakeError
+from ..protocols.base import CloseCode, Message, Protocol, State
+from ..protocols.http import Request
+from ..servers import ENVIRON_KEY, Link
+from .transport import MemoryTransport, stage
 
 #: Seconds of the view's time after which a test that waits without a timeout has waited in vain.
 HORIZON: Final = 3600.0

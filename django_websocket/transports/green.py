@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
 
+from . import SMALL_READ_SIZE, Lock, NonBlockingTransport, SocketTransport, is_timeout, wait_for
 from .readers import EventletReader, GeventReader, Reader
-from .transports import SMALL_READ_SIZE, Lock, NonBlockingTransport, SocketTransport, is_timeout, wait_for
 
 #: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001

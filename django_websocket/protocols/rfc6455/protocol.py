@@ -6,8 +6,9 @@ import sys
 from collections.abc import MutableSequence
 from typing import Any, Final
 
-from ..exceptions import InvalidData, MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
-from .base import CloseCode, Message, Protocol, State, check_close
+from ...exceptions import InvalidData, MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
+from ..base import CloseCode, Message, Protocol, State, check_close
+from ..http import Request
 from .deflate import Deflate
 from .frames import (
     CONTROL_OPCODES,
@@ -25,9 +26,8 @@ from .frames import (
     long_length,
     parse_close,
 )
-from .http import Request
 from .masking import apply_mask
-from .partial import PartialMessage
+from .messages import PartialMessage
 
 # Plain numbers: looking one up in its enumeration takes longer than to compare it.
 _TEXT: Final = int(Opcode.TEXT)

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from django.utils.http import is_same_domain
 
-from .exceptions import HandshakeError
+from ..exceptions import HandshakeError
 
 #: Bytes of an Origin that are looked at: a host name has at most 253.
 MAX_ORIGIN_SIZE: Final = 512

@@ -7,11 +7,11 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from .care import Care
+from ..connection.hooks import Care
+from .authentication import find_objection
 from .databases import Databases
-from .revalidation import find_objection
+from .debug_toolbar import silence_toolbar
 from .sessions import handshake_cookies, let_go
-from .toolbar import silence_toolbar
 
 logger = logging.getLogger("django_websocket.session")
 

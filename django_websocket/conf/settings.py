@@ -18,10 +18,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
-from .exceptions import HandshakeError
-from .origins import parse_listed
-from .protocols.base import Compression, Protocol
-from .protocols.http import parse_tokens
+from ..exceptions import HandshakeError
+from ..handshake.origins import parse_listed
+from ..protocols.base import Compression, Protocol
+from ..protocols.http import parse_tokens
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""What Django does between two requests, done while one request lasts for hours."""

@@ -20,7 +20,7 @@ from .gunicorn.workers import meet_worker
 from .handshake.origins import check_origin
 from .handshake.requests import parse
 from .handshake.responses import BAD_HOST, ended, printable, refuse, refuse_plain, unavailable
-from .housekeeping.hooks import Upkeep
+from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
 from .process.shutdown import close_on_exit
 from .protocols.base import CloseCode, Protocol
@@ -81,11 +81,11 @@ def note_exception(request: HttpRequest, exception: Exception) -> HttpResponseBa
     return Attempt.of(request).fail(request, exception)
 
 
-def see_through(request: HttpRequest) -> Upkeep:
+def see_through(request: HttpRequest) -> DjangoHooks:
     """Give the context in which the view of a WebSocket is to run, where it is called by a decorator of ours."""
     attempt = Attempt.of(request)
-    assert attempt.upkeep is not None
-    return attempt.upkeep
+    assert attempt.hooks is not None
+    return attempt.hooks
 
 
 def is_handled(request: HttpRequest) -> bool:
@@ -132,7 +132,7 @@ def _close_with(request: HttpRequest) -> None:
 class Attempt:
     """What becomes of one request: whether it attempts a WebSocket, and how far it gets."""
 
-    __slots__ = ("counted", "error", "failed", "link", "protocol", "refused", "upkeep")
+    __slots__ = ("counted", "error", "failed", "hooks", "link", "protocol", "refused")
 
     def __init__(self, request: HttpRequest) -> None:
         self.protocol: Protocol | None = None
@@ -141,7 +141,7 @@ class Attempt:
         self.counted = False
         self.refused = False
         self.failed = False
-        self.upkeep: Upkeep | None = None
+        self.hooks: DjangoHooks | None = None
         parsed = parse(request)
         if parsed.is_upgrade:
             try:
@@ -174,7 +174,7 @@ class Attempt:
             if self.counted:
                 registry.leave()
             # It refers to the request, which refers to this.
-            self.upkeep = None
+            self.hooks = None
 
     def finish(self, request: HttpRequest, response: HttpResponseBase, protocol: Protocol) -> HttpResponseBase:
         """End the connection of a request that attempted a WebSocket; gives the response for Django's part of it."""
@@ -248,7 +248,7 @@ class Attempt:
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
         name = printable(request.path)
-        self.upkeep = Upkeep(request, name, keep_databases=conf.db == "keep", period=conf.revalidate)
+        self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", period=conf.revalidate)
         return WebSocket(
             protocol,
             self.link.take_over,
@@ -260,7 +260,7 @@ class Attempt:
             handshake_timeout=conf.handshake_timeout,
             encoder=DjangoJSONEncoder,
             name=name,
-            care=self.upkeep,
+            hooks=self.hooks,
         )
 
     def close_after(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

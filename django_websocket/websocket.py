@@ -359,7 +359,7 @@ class WebSocket(Connection):
         transport = self._transport
         if transport is None:
             self._protocol.connection_lost()
-            self._dismiss_care()
+            self._dismiss_hooks()
             return
         try:
             if not wait:
@@ -374,7 +374,7 @@ class WebSocket(Connection):
                 self._protocol.connection_lost()
             transport.shutdown()
             registry.discard(self)
-            self._dismiss_care()
+            self._dismiss_hooks()
             # Threads that still send or read have been woken; once they are out, the server may close the socket.
             for lock in (self._writing, self._reading):
                 if lock.acquire(timeout=LEAVING_TIME):

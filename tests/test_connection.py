@@ -26,7 +26,7 @@ import pytest
 from django_websocket import websocket
 from django_websocket.connection import sending
 from django_websocket.connection.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
-from django_websocket.connection.hooks import Care
+from django_websocket.connection.hooks import Hooks
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.process.closer import Reaper
 from django_websocket.process.registry import registry
@@ -2316,51 +2316,51 @@ def test_a_flood_of_control_frames(caplog, frame, seconds):
     assert records(caplog) == [(logging.WARNING, "WebSocket /echo/ failed with 1008: too many control frames")]
 
 
-class Busy(Care):
+class Busy(Hooks):
     """Something that is told of each wait, and holds something or not."""
 
     def __init__(self, *holds):
-        self.holds = holds
+        self.resources = holds
         self.told = []
 
-    def pause(self):
+    def before_wait(self):
         self.told.append("pause")
         return 1.0
 
-    def silence(self):
+    def on_idle(self):
         self.told.append("silence")
 
 
-def test_care_is_asked_only_where_it_holds_something():
-    care = Busy()
-    ws, line = connect(care=care)
+def test_hooks_are_called_only_where_something_is_held():
+    hooks = Busy()
+    ws, line = connect(hooks=hooks)
     line.say("x", at=START + 30)
     assert ws.wait() == "x"
-    assert care.told == []
+    assert hooks.told == []
 
 
 def test_a_wait_ends_when_the_peer_is_to_be_revalidated():
-    care = Busy()
-    care.interval = 5.0
+    hooks = Busy()
+    hooks.revalidate_interval = 5.0
     asked = []
-    care.revalidate = lambda: asked.append(line.now)
-    ws, line = connect(care=care)
+    hooks.revalidate = lambda: asked.append(line.now)
+    ws, line = connect(hooks=hooks)
     line.say("x", at=START + 12)
     assert ws.wait() == "x"
     assert line.default_timeout == 5
     assert asked == [START + 5, START + 10]
 
 
-def test_care_is_told_of_each_wait_and_of_one_silence_in_it():
-    care = Busy("a connection")
-    ws, line = connect(care=care)
+def test_hooks_are_called_before_each_wait_and_once_for_a_silence():
+    hooks = Busy("a connection")
+    ws, line = connect(hooks=hooks)
     line.say("x")
     line.say("y", at=START + 0.5)
     line.say("z", at=START + 2)
     assert [ws.wait(), ws.wait()] == ["x", "y"]
-    assert care.told == ["pause", "pause"]
+    assert hooks.told == ["pause", "pause"]
     assert ws.wait() == "z"
-    assert care.told == ["pause", "pause", "pause", "silence", "pause"]
+    assert hooks.told == ["pause", "pause", "pause", "silence", "pause"]
 
 
 @pytest.mark.parametrize("kind", [Hixie75, Hixie76])

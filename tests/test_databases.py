@@ -12,7 +12,7 @@ from django.db.utils import OperationalError
 from django_websocket import require_websocket
 from django_websocket.housekeeping import databases
 from django_websocket.housekeeping.databases import SILENCE, Databases
-from django_websocket.housekeeping.hooks import Upkeep
+from django_websocket.housekeeping.hooks import DjangoHooks
 from django_websocket.testing.client import WebSocketClient
 
 from .running import Running
@@ -210,7 +210,7 @@ def test_a_look_at_a_session_holds_no_connection(database, held):
         assert request.session["count"] == 1
         if not held:
             connection.close()
-        assert Upkeep(request, "", keep_databases=False, period=60).revalidate() is None
+        assert DjangoHooks(request, "", keep_databases=False, period=60).revalidate() is None
         assert is_open(connection) is held
     finally:
         del connections["file"]

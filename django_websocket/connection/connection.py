@@ -13,7 +13,7 @@ from ..exceptions import PolicyViolation
 from ..process.registry import registry
 from ..protocols.base import Message, Protocol, State
 from ..transports import Lock, Transport, open_transport
-from .hooks import NO_CARE, Care
+from .hooks import NO_HOOKS, Hooks
 from .rate_limit import Allowance
 from .sending import Sender
 from .timers import Keepalive
@@ -50,12 +50,12 @@ class Connection(Sender):
     # As many attributes as this has would be slower, and take more memory, in a dictionary.
     __slots__ = (
         "_backlog",
-        "_care",
         "_control_frames",
         "_due",
         "_encoder",
         "_handshake_timeout",
         "_holds",
+        "_hooks",
         "_hushed",
         "_keepalive",
         "_looked",
@@ -83,11 +83,11 @@ class Connection(Sender):
         handshake_timeout: float = 5,
         encoder: type[json.JSONEncoder] | None = None,
         name: str = "",
-        care: Care | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         """Make a connection of a checked handshake; ``take_over`` gives the server's socket and what it has read of it.
 
-        All times are in seconds. ``name`` says in the log which connection it is, ``care`` is what it asks of those
+        All times are in seconds. ``name`` says in the log which connection it is, ``hooks`` is what it asks of those
         around it.
         """
         super().__init__(protocol, name=name, send_timeout=send_timeout, close_timeout=close_timeout)
@@ -100,9 +100,9 @@ class Connection(Sender):
         self._control_frames = Allowance(CONTROL_RATE, CONTROL_BURST)
         self._handshake_timeout = handshake_timeout
         self._encoder = encoder
-        self._care = care or NO_CARE
+        self._hooks = hooks or NO_HOOKS
         self._holds: Sequence[object] = ()
-        #: When the peer is to be revalidated; when it was so silent last that the care was told.
+        #: When the peer is to be revalidated; when it was so silent last that the hooks were told.
         self._due = math.inf
         self._hushed = -math.inf
         self._subprotocol = next((name for name in subprotocols if name in protocol.offered_subprotocols), None)
@@ -139,19 +139,19 @@ class Connection(Sender):
                 "another thread is sending the handshake: accept() before others use the WebSocket"
             ) from None
         try:
-            protocol.accept(subprotocol, [*headers, *self._care.opening()])
+            protocol.accept(subprotocol, [*headers, *self._hooks.before_handshake()])
         except BaseException:
             self._unopened.append(token)
             raise
         sock, received = self._take_over()
         transport = open_transport(
-            sock, min(SILENCE, self._keepalive.interval or SILENCE, self._care.interval or SILENCE)
+            sock, min(SILENCE, self._keepalive.interval or SILENCE, self._hooks.revalidate_interval or SILENCE)
         )
         self._clock = transport.clock
         self._owner = transport.current()
         self._mutex, self._writing, self._reading = transport.mutex(), transport.lock(), transport.lock()
         self._keepalive.heard = self._looked = self._clock()
-        self._holds = self._care.holds
+        self._holds = self._hooks.resources
         self._plan_revalidation()
         self._transport = transport
         if self._watch:
@@ -189,7 +189,7 @@ class Connection(Sender):
             self._fail()
             return
         self._backlog = 0
-        silence = self._care.pause() if self._holds else None
+        silence = self._hooks.before_wait() if self._holds else None
         self._flush_late()
         try:
             self._feed(transport.receive(self._patience(deadline, silence)))
@@ -197,7 +197,7 @@ class Connection(Sender):
             self._calm = False
             if silence is not None and self._clock() >= self._last_sound + silence:
                 self._hushed = self._clock()
-                self._care.silence()
+                self._hooks.on_idle()
         self._keep_time()
         if self._clock() >= self._due:
             self._revalidate(transport)
@@ -272,7 +272,7 @@ class Connection(Sender):
 
     @property
     def _last_sound(self) -> float:
-        """When bytes came in last, or the care was told that there are none."""
+        """When bytes came in last, or the hooks were told that there are none."""
         return max(self._keepalive.heard, self._hushed)
 
     def _patience(self, deadline: float | None, silence: float | None) -> float:
@@ -307,7 +307,7 @@ class Connection(Sender):
             self._flush(wait=wait)
 
     def _plan_revalidation(self) -> None:
-        interval = self._care.interval
+        interval = self._hooks.revalidate_interval
         self._due = math.inf if interval is None else self._clock() + interval
 
     def _revalidate(self, transport: Transport) -> None:
@@ -315,7 +315,7 @@ class Connection(Sender):
 
         The caller holds the lock for reading.
         """
-        reason = self._care.revalidate() if self._protocol.state is _OPEN else None
+        reason = self._hooks.revalidate() if self._protocol.state is _OPEN else None
         self._plan_revalidation()
         if reason is None:
             return
@@ -326,6 +326,6 @@ class Connection(Sender):
             self._receive(transport, None)
         self._messages.clear()
 
-    def _dismiss_care(self) -> None:
-        """Need nothing more. A care knows who knows this, so that only the garbage collector would find them all."""
-        self._care = NO_CARE
+    def _dismiss_hooks(self) -> None:
+        """Need nothing more. The hooks know who knows this, so that only the garbage collector would find them all."""
+        self._hooks = NO_HOOKS

@@ -1,4 +1,4 @@
-"""What a connection asks of those around it while its view lives."""
+"""Callbacks at the turning points of a connection."""
 
 from __future__ import annotations
 
@@ -6,45 +6,42 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 
-class Care:
-    """What is to be seen to at a connection's turning points; here nothing is.
+class Hooks:
+    """Callbacks at the turning points of a connection; these do nothing, subclasses override them.
 
-    Whoever makes a connection gives it an instance of a subclass. Its methods are called by threads that open, wait for
-    or send on the connection, one call at a time.
+    They are called one at a time, by the thread that opens the connection, waits for its messages or sends on it.
     """
 
-    #: Seconds until the connection calls :meth:`revalidate` next, read after :meth:`opening` and after each call;
+    #: Seconds until the next call of :meth:`revalidate`, read after :meth:`before_handshake` and after each call;
     #: ``None``: never.
-    interval: float | None = None
+    revalidate_interval: float | None = None
 
-    #: What :meth:`pause` has to look at, from :meth:`opening` on; while it is empty there is nothing to do.
-    holds: Sequence[object] = ()
+    #: What :meth:`before_wait` might release. It is not called while this is empty. Read once, after
+    #: :meth:`before_handshake`.
+    resources: Sequence[object] = ()
 
-    def opening(self) -> Iterable[tuple[str, str]]:
-        """Do what is to be done before the handshake is sent; gives header fields for it.
+    def before_handshake(self) -> Iterable[tuple[str, str]]:
+        """Return header fields for the handshake, which is sent next.
 
-        Comes again when the handshake could not be made. What it raises reaches the view, and nothing has been sent.
+        Called again if the handshake could not be built. An exception reaches the view, and nothing is sent.
         """
         return ()
 
-    def pause(self) -> float | None:
-        """Let go of what a view that may now wait for long must not hold.
+    def before_wait(self) -> float | None:
+        """Release what a view that may now wait for long must not hold.
 
-        Called before each read that waits, where there is something in :attr:`holds`. Gives the seconds without a byte
-        after which :meth:`silence` is to be called, ``None`` if it need not be.
+        Called before each read that waits, unless :attr:`resources` is empty. Return the seconds without a byte after
+        which :meth:`on_idle` is to be called; ``None``: it need not be called.
         """
         return None
 
-    def silence(self) -> None:
-        """Let go of what a view in a lively conversation may hold, as nothing has come for a while."""
+    def on_idle(self) -> None:
+        """Release what only a view in a lively conversation should hold: nothing has come for a while."""
 
     def revalidate(self) -> str | None:
-        """Tell why the peer may not stay, in a few words for its Close; ``None`` if it may.
-
-        Called by the thread that waits, or by the connection's own when it sends.
-        """
+        """Return why the peer may not stay, in a few words for its Close; ``None`` if it may stay."""
         return None
 
 
-#: For connections that nobody else has to do with.
-NO_CARE: Final = Care()
+#: The hooks of a connection that has none.
+NO_HOOKS: Final = Hooks()

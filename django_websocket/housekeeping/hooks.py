@@ -7,7 +7,7 @@ from typing import Final
 
 from django.http import HttpRequest
 
-from ..connection.hooks import Care
+from ..connection.hooks import Hooks
 from .authentication import find_objection
 from .databases import Databases
 from .debug_toolbar import silence_toolbar
@@ -19,8 +19,8 @@ logger = logging.getLogger("django_websocket.session")
 SOON: Final = 1.0
 
 
-class Upkeep(Care):
-    """The care for one request's WebSocket, in the thread that runs its view."""
+class DjangoHooks(Hooks):
+    """The hooks of one request's WebSocket, in the thread that runs its view."""
 
     def __init__(self, request: HttpRequest, name: str, *, keep_databases: bool, period: float | None) -> None:
         """Take on a request, in the thread of its view.
@@ -30,7 +30,7 @@ class Upkeep(Care):
         self._request = request
         self._name = name
         self._databases = Databases(name, keep=keep_databases)
-        self.holds = self._databases.open
+        self.resources = self._databases.open
         self._period = period
         self._seen_through = False
 
@@ -41,7 +41,7 @@ class Upkeep(Care):
     def __exit__(self, *_: object) -> None:
         let_go(self._request)
 
-    def opening(self) -> list[tuple[str, str]]:
+    def before_handshake(self) -> list[tuple[str, str]]:
         """Save the session; gives its cookie and the like for the handshake."""
         cookies = handshake_cookies(self._request)
         if not self._seen_through:
@@ -49,14 +49,14 @@ class Upkeep(Care):
             let_go(self._request)
         silence_toolbar()
         if hasattr(self._request, "session"):
-            self.interval = self._period
+            self.revalidate_interval = self._period
         return cookies
 
-    def pause(self) -> float | None:
+    def before_wait(self) -> float | None:
         """Give back pooled and worn out database connections."""
         return self._databases.pause()
 
-    def silence(self) -> None:
+    def on_idle(self) -> None:
         """Give back the other database connections."""
         self._databases.silence()
 
@@ -64,9 +64,9 @@ class Upkeep(Care):
         """Look whether the session and its user still are what they were."""
         if self._databases.in_transaction():
             # It would show what was at the transaction's beginning, and an error would spoil it.
-            self.interval = SOON
+            self.revalidate_interval = SOON
             return None
-        self.interval = self._period
+        self.revalidate_interval = self._period
         try:
             with self._databases.borrowed():
                 return find_objection(self._request)

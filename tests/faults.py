@@ -29,6 +29,8 @@ from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.transports import BlockingTransport, NonBlockingTransport, open_transport
 from django_websocket.websocket import WebSocket
 
+from .options import make_options
+
 URI = parse_uri("ws://example.com/")
 #: Seconds that any conversation may take.
 LIMIT = 5
@@ -347,7 +349,9 @@ def converse(world, listener, script, fault):
             wait(write, timeout)
 
         transport._wait = wait_unless_stalled
-        ws = WebSocket(protocol, lambda: (transport, b""), ping_interval=None, close_timeout=LIMIT, name="/")
+        ws = WebSocket(
+            protocol, lambda: (transport, b""), make_options(ping_interval=None, close_timeout=LIMIT), name="/"
+        )
         got = []
         try:
             script.view(ws, got)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import bisect
 import contextlib
 import itertools
-import json
 import logging
 import re
 import signal
@@ -19,16 +18,23 @@ import threading
 import time
 from array import array
 from collections import deque
+from datetime import date
 from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import websocket
-from django_websocket.connection import sending
-from django_websocket.connection.connection import CONTROL_BURST, CONTROL_RATE, MAX_PATIENCE, SILENCE
-from django_websocket.connection.hooks import Hooks
+from django_websocket.connection import connection as module
+from django_websocket.connection.connection import (
+    CONTROL_BURST,
+    CONTROL_RATE,
+    LEAVING_TIME,
+    MAX_WAIT,
+    POLL_INTERVAL,
+    TICK,
+)
+from django_websocket.connection.hooks import NO_HOOKS, Hooks
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
-from django_websocket.process.closer import Reaper
+from django_websocket.process.closer import Closer
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, Compression, State
 from django_websocket.protocols.hixie75 import Hixie75
@@ -37,8 +43,9 @@ from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455.frames import Opcode
 from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.transports import READ_SIZE, Transport
-from django_websocket.websocket import LEAVING_TIME, LOOK_INTERVAL, MAX_NONES, WebSocket
+from django_websocket.websocket import MAX_NONES, WebSocket
 
+from .options import make_options
 from .running import Running
 
 LOGGER = "django_websocket.connection"
@@ -209,17 +216,18 @@ def pair(kind=RFC6455, offered=(), **options):
     return client, server, key3
 
 
-def connect(kind=RFC6455, *, offered=(), received=None, line=None, accept=True, **options):
+def connect(kind=RFC6455, *, offered=(), received=None, line=None, accept=True, hooks=NO_HOOKS, name=None, **options):
     """Give a WebSocket over a :class:`Line`, and that."""
     client, server, key3 = pair(kind, offered)
     line = line or Line(client)
-    options = {
-        "ping_interval": PING_INTERVAL,
-        "ping_timeout": PING_TIMEOUT,
-        "close_timeout": CLOSE_TIMEOUT,
-        "name": "/echo/",
-    } | options
-    ws = WebSocket(server, lambda: (line, key3 if received is None else received), **options)
+    options = {"ping_interval": PING_INTERVAL, "ping_timeout": PING_TIMEOUT, "close_timeout": CLOSE_TIMEOUT} | options
+    ws = WebSocket(
+        server,
+        lambda: (line, key3 if received is None else received),
+        make_options(**options),
+        hooks,
+        "/echo/" if name is None else name,
+    )
     if accept:
         ws.accept()
     return ws, line
@@ -272,7 +280,8 @@ def live():
     def make(kind=RFC6455, **options):
         ours, theirs = socket.socketpair()
         client, server, key3 = pair(kind)
-        ws = WebSocket(server, lambda: (ours, key3), **{"close_timeout": PATIENCE, **options})
+        options = {"close_timeout": PATIENCE, **options}
+        ws = WebSocket(server, lambda: (ours, key3), make_options(**options))
         browser = Browser(theirs, client)
         made.append((ws, ours, theirs))
         ws.accept()
@@ -288,18 +297,33 @@ def live():
 
 
 @pytest.fixture(autouse=True)
-def reaped(monkeypatch):
-    """Let no reaper look at connections whose clock is a test's own; give what it would look at."""
+def followed(monkeypatch):
+    """Keep connections whose clock is a test's own from the closer; return those that it would follow."""
     connections = []
-    for module in (sending, websocket):
-        monkeypatch.setattr(module, "reaper", SimpleNamespace(add=connections.append))
+    monkeypatch.setattr(module, "closer", SimpleNamespace(add=lambda finish: connections.append(finish.__self__)))
     return connections
+
+
+def connection_of(ws):
+    return ws._connection
+
+
+def protocol_of(ws):
+    return ws._protocol
+
+
+def reading_lock(ws):
+    return ws._connection._reading
+
+
+def writing_lock(ws):
+    return ws._connection._writing
 
 
 @pytest.fixture(autouse=True)
 def clean_registry():
     yield
-    registry.forget()
+    registry.reset()
 
 
 def until(condition):
@@ -351,7 +375,7 @@ def test_first_use_sends_the_handshake_once(use):
     ws.read()
     assert line.sent.count(b"HTTP/1.1 101 ") == 1
     assert line.peer.error is None
-    assert ws in registry._open
+    assert connection_of(ws) in registry._open
 
 
 def test_iteration_sends_the_handshake():
@@ -368,7 +392,7 @@ def test_what_the_server_has_read_comes_first():
     client.send("early")
     early = client.data_to_send()
     client.send("late")
-    ws = WebSocket(server, lambda: (line, early))
+    ws = WebSocket(server, lambda: (line, early), make_options())
     line.feed(client.data_to_send())
     assert ws.wait() == "early"
     assert ws.wait() == "late"
@@ -462,7 +486,7 @@ def test_a_server_that_has_no_socket_after_all():
     def take_over():
         raise OSError("gone")
 
-    ws = WebSocket(pair()[1], take_over)
+    ws = WebSocket(pair()[1], take_over, make_options())
     with pytest.raises(OSError, match="gone"):
         ws.accept()
     assert not ws.handshake_sent
@@ -487,9 +511,9 @@ def test_old_versions_are_watched_by_the_system():
 @pytest.mark.parametrize("kind", [RFC6455, Hixie75])
 def test_the_request_is_let_go_of_after_the_handshake(kind):
     ws, _ = connect(kind, accept=False)
-    assert ws._protocol.request.header("upgrade")
+    assert protocol_of(ws).request.header("upgrade")
     ws.accept()
-    assert not ws._protocol.request.headers
+    assert not protocol_of(ws).request.headers
     assert ws.version == kind.versions[0]
 
 
@@ -501,7 +525,7 @@ def test_eight_bytes_after_the_head():
     ws, _ = connect(Hixie76, line=line, accept=False, received=b"1234")
     line.feed(b"5678\x00hi\xff", at=START + 4)
     ws.accept()
-    assert ws._protocol.state is State.OPEN
+    assert protocol_of(ws).state is State.OPEN
     assert ws.wait() == "hi"
 
 
@@ -575,13 +599,9 @@ def test_text_that_cannot_be_sent_leaves_the_connection_as_it_is():
 
 
 def test_json():
-    class Encoder(json.JSONEncoder):
-        def default(self, obj):
-            return "encoded" if isinstance(obj, set) else super().default(obj)
-
-    ws, line = connect(encoder=Encoder)
-    ws.send_json({"a": [1, None, {2}]})
-    assert line.heard == ['{"a": [1, null, "encoded"]}']
+    ws, line = connect()
+    ws.send_json({"a": [1, None, date(2010, 5, 1)]})
+    assert line.heard == ['{"a": [1, null, "2010-05-01"]}']
     with pytest.raises(TypeError):
         ws.send_json(object())
     for text in ('{"b": 2}', b"[3]", "nothing", "[" * 100_000):
@@ -696,7 +716,7 @@ def test_small_reads_queue_up_to_one_reads_worth():
         ws.count_messages()
     assert ws.count_messages() == reads
     # send() looks as well, and goes no further either.
-    line.now += 2 * LOOK_INTERVAL
+    line.now += 2 * POLL_INTERVAL
     ws.send("x")
     assert ws.count_messages() == reads
 
@@ -723,7 +743,7 @@ def test_one_read_of_compressed_messages_inflates_to_a_few(ask):
         Request(client.request.headers, host="example.com", http_version=(1, 1)), compression=Compression()
     )
     line = Line(client)
-    ws = WebSocket(server, lambda: (line, b""))
+    ws = WebSocket(server, lambda: (line, b""), make_options())
     ws.accept()
     client.send(b"\0" * size)
     line.feed(client.data_to_send() * 60)
@@ -810,7 +830,7 @@ def test_iteration_ends_with_the_connection():
 def test_another_thread_waits(live):
     ws, browser = live()
     waiting = Running(ws.wait)
-    until(ws._reading.locked)
+    until(reading_lock(ws).locked)
     with pytest.raises(RuntimeError, match="another thread"):
         ws.wait()
     assert ws.read("nothing") == "nothing"
@@ -851,7 +871,7 @@ def test_waiting_while_another_thread_looks():
 
     line.feed(slow)
     looking = Running(ws.has_messages)
-    until(ws._reading.locked)
+    until(reading_lock(ws).locked)
     waiting = Running(ws.wait, 60)
     try:
         assert line.reading.busy.wait(PATIENCE)
@@ -936,16 +956,16 @@ def test_most_waits_need_no_timeout_of_their_own():
     for number in range(10):
         line.say("x", at=START + number)
         ws.wait()
-    assert line.default_timeout == SILENCE
-    assert set(line.waits) == {SILENCE}
+    assert line.default_timeout == TICK
+    assert set(line.waits) == {TICK}
 
 
 def test_after_a_silence_a_wait_is_as_long_as_it_may():
     ws, line = connect()
     line.say("x")
-    line.say("y", at=START + SILENCE + 1)
+    line.say("y", at=START + TICK + 1)
     assert (ws.wait(), ws.wait()) == ("x", "y")
-    assert line.waits[-2:] == [SILENCE, PING_INTERVAL - SILENCE]
+    assert line.waits[-2:] == [TICK, PING_INTERVAL - TICK]
 
 
 def test_who_waits_idly_is_woken_by_nothing_but_pings():
@@ -1028,7 +1048,7 @@ def test_a_view_that_only_sends_answers_pings():
     line.feed(line.peer.data_to_send())
     ws.send("at once")
     assert line.reads == 0
-    line.now += LOOK_INTERVAL
+    line.now += POLL_INTERVAL
     ws.send("not yet")
     assert line.reads == 0
     line.now += 0.125
@@ -1044,7 +1064,7 @@ def test_a_view_that_only_sends_notices_the_close():
     ws, line = connect()
     line.peer.close(4001, "bye")
     line.feed(line.peer.data_to_send())
-    line.now += 2 * LOOK_INTERVAL
+    line.now += 2 * POLL_INTERVAL
     with pytest.raises(ConnectionClosed) as caught:
         ws.send("x")
     assert (caught.value.code, caught.value.reason) == (4001, "bye")
@@ -1054,7 +1074,7 @@ def test_a_view_that_only_sends_notices_the_close():
 def test_a_view_that_only_sends_keeps_what_it_finds():
     ws, line = connect()
     line.say("for later")
-    line.now += 2 * LOOK_INTERVAL
+    line.now += 2 * POLL_INTERVAL
     ws.send("x")
     assert ws.wait() == "for later"
 
@@ -1121,7 +1141,7 @@ def test_the_last_words_of_a_client_that_is_gone():
 def test_a_client_that_is_gone_while_another_thread_reads():
     """The thread that sends leaves the rest to the other, which may find a Close there."""
     ws, line = connect()
-    with ws._reading:
+    with reading_lock(ws):
         line.shut.append(socket.SHUT_WR)
         with pytest.raises(ConnectionClosed):
             ws.send("x")
@@ -1373,7 +1393,7 @@ def test_close_from_another_thread_ends_a_wait_that_has_begun(kind, options):
 def test_close_while_another_thread_reads(live):
     ws, browser = live()
     reading = Running(lambda: list(ws))
-    until(ws._reading.locked)
+    until(reading_lock(ws).locked)
     browser.send("x")
     answering = Running(browser.read_to_end)
     ws.close(4005)  # by the thread of the handshake
@@ -1386,7 +1406,7 @@ def test_close_while_another_thread_reads(live):
 def test_close_does_not_wait_for_ever_for_a_thread_that_reads():
     ws, line = connect(close_timeout=0.05)
     line.answering = False
-    with ws._reading:
+    with reading_lock(ws):
         ws.close()
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1000))]
 
@@ -1394,7 +1414,7 @@ def test_close_does_not_wait_for_ever_for_a_thread_that_reads():
 def test_close_while_another_thread_sends_to_a_client_that_does_not_read(caplog):
     caplog.set_level(logging.INFO)
     ws, line = connect(close_timeout=0.05)
-    with ws._writing:
+    with writing_lock(ws):
         ws.close()
     assert ws.close_code == 1006
     assert socket.SHUT_RDWR in line.shut
@@ -1536,7 +1556,7 @@ def test_nothing_is_read_behind_a_mistake():
     assert ws.wait() == "a"
     line.say("behind")
     reads = line.reads
-    line.now += LOOK_INTERVAL + 1
+    line.now += POLL_INTERVAL + 1
     ws.send("A")
     assert ws.count_messages() == 1
     assert [ws.wait(), ws.wait()] == ["b", None]
@@ -1550,7 +1570,7 @@ def test_a_mistake_that_a_view_finds_while_it_answers():
     line.say("a")
     assert ws.wait() == "a"
     line.feed(BAD_FRAME)
-    line.now += LOOK_INTERVAL + 1
+    line.now += POLL_INTERVAL + 1
     ws.send("A")
     ws.send("more")
     assert line.heard == ["A", "more"]
@@ -1574,7 +1594,7 @@ def test_a_mistake_waits_for_the_close_timeout_at_most(caplog):
         while True:
             ws.send("tick")
             line.now += 0.25
-    assert began + CLOSE_TIMEOUT <= line.now <= began + CLOSE_TIMEOUT + LOOK_INTERVAL + 0.25
+    assert began + CLOSE_TIMEOUT <= line.now <= began + CLOSE_TIMEOUT + POLL_INTERVAL + 0.25
     assert ws.close_code == line.peer.close_code == 1007
     assert {opcode for opcode, _ in line.frames[:-1]} == {Opcode.TEXT}
     assert line.frames[-1][0] == Opcode.CLOSE
@@ -1596,7 +1616,7 @@ def test_a_peer_that_made_a_mistake_is_not_pinged():
         WebSocket.close,
         lambda ws: ws.close(4000, "enough"),
         lambda ws: Running(ws.close).result(),
-        lambda ws: ws.request_close(1012),
+        lambda ws: connection_of(ws).request_close(1012),
         WebSocket.end,
         lambda ws: ws.end(wait=False),
     ],
@@ -1722,7 +1742,7 @@ def test_the_peer_sees_why_it_failed(live, size):
 
 def test_request_close_of_an_idle_connection():
     ws, line = connect()
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
     assert ws.closed
     assert ws.wait() is None
@@ -1730,19 +1750,16 @@ def test_request_close_of_an_idle_connection():
 
 
 def test_request_close_is_for_open_connections():
-    ws, line = connect(accept=False)
-    ws.request_close(1012)
-    assert not line.sent
-    ws.accept()
+    ws, line = connect()
     ws.close()
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert len(line.frames) == 1
 
 
 def test_request_close_of_a_silent_peer():
     ws, line = connect()
     line.answering = False
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert ws.wait() is None
     assert line.now == START + CLOSE_TIMEOUT
 
@@ -1752,7 +1769,7 @@ def test_request_close_while_a_thread_sends():
 
     def on_send(data):
         line.on_send = None
-        ws.request_close(1012)
+        connection_of(ws).request_close(1012)
         assert line.frames == []
 
     line.on_send = on_send
@@ -1764,14 +1781,15 @@ def test_request_close_while_a_thread_sends():
 def test_request_close_while_the_protocol_is_called():
     """As a signal handler does that interrupts the thread in there: nothing may wait for the mutex."""
     ws, line = connect()
-    receive = ws._protocol.receive
+    protocol = protocol_of(ws)
+    receive = protocol.receive
 
     def interrupted(data):
-        ws._protocol.receive = receive
-        ws.request_close(1012)
+        protocol.receive = receive
+        connection_of(ws).request_close(1012)
         return receive(data)
 
-    ws._protocol.receive = interrupted
+    protocol.receive = interrupted
     line.say("x")
     assert ws.wait() == "x"
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
@@ -1779,35 +1797,37 @@ def test_request_close_while_the_protocol_is_called():
 
 def test_request_close_while_a_ping_is_made():
     ws, line = connect()
-    ping = ws._protocol.ping
+    protocol = protocol_of(ws)
+    ping = protocol.ping
 
     def interrupted(data):
-        ws.request_close(1012)
+        connection_of(ws).request_close(1012)
         ping(data)
 
-    ws._protocol.ping = interrupted
+    protocol.ping = interrupted
     ws.ping(b"p")
     assert line.frames == [(Opcode.PING, b"p"), (Opcode.CLOSE, struct.pack("!H", 1012))]
 
 
 def test_the_keepalive_does_not_ping_a_connection_that_is_closed_meanwhile():
     ws, line = connect()
+    connection = connection_of(ws)
 
     def idle():
         line.now += PING_INTERVAL
         # Between the clock and the mutex another thread closes.
-        mutex = ws._mutex
+        mutex = connection._mutex
 
         class Mutex:
             def __enter__(self):
-                ws._mutex = mutex
+                connection._mutex = mutex
                 Running(ws.close).result()
                 mutex.acquire()
 
             def __exit__(self, *_):
                 mutex.release()
 
-        ws._mutex = Mutex()
+        connection._mutex = Mutex()
         raise TimeoutError
 
     line.feed(idle)
@@ -1819,7 +1839,7 @@ def test_the_keepalive_does_not_ping_a_connection_that_is_closed_meanwhile():
 def test_a_signal_while_waiting(live):
     """A real one, in the thread that waits."""
     ws, browser = live()
-    previous = signal.signal(signal.SIGALRM, lambda *_: ws.request_close(1012))
+    previous = signal.signal(signal.SIGALRM, lambda *_: connection_of(ws).request_close(1012))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         answering = Running(browser.read_to_end)
@@ -1835,66 +1855,64 @@ def test_a_signal_while_waiting(live):
 # What the reaper does
 
 
-def test_the_reaper_sees_to_closings_that_nobody_waits_for(reaped):
+def test_the_reaper_sees_to_closings_that_nobody_waits_for(followed):
     ws, line = connect()
     ws.close()
-    assert reaped == [], "the view's own thread waits"
+    assert followed == [], "the view's own thread waits"
     ws, line = connect()
     line.answering = False
     Running(ws.close).result()
-    assert reaped == [ws]
+    assert followed == [connection_of(ws)]
     other, _ = connect()
-    other.request_close(1012)
-    assert reaped == [ws, other]
+    connection_of(other).request_close(1012)
+    assert followed == [connection_of(ws), connection_of(other)]
 
 
 def test_a_closing_is_hurried_until_its_time_is_over():
     ws, line = connect()
     line.answering = False
-    ws.request_close(1012)
-    assert not ws.hurry()
+    connection_of(ws).request_close(1012)
+    assert not connection_of(ws).finish_if_due()
     line.now += CLOSE_TIMEOUT - 1
-    assert not ws.hurry()
+    assert not connection_of(ws).finish_if_due()
     assert line.shut == []
     line.now += 1
-    assert ws.hurry()
+    assert connection_of(ws).finish_if_due()
     assert line.shut == [socket.SHUT_RDWR]
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
 
 
-def test_nothing_is_hurried_that_is_closed_or_has_not_begun():
+def test_nothing_is_left_to_finish_of_what_is_closed():
     ws, line = connect()
     line.answering = True
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert ws.wait() is None
-    assert ws.hurry()
+    assert connection_of(ws).finish_if_due()
     assert line.shut == []
-    ws, line = connect(accept=False)
-    assert ws.hurry()
 
 
 def test_a_close_that_could_not_leave_is_sent_by_the_reaper():
     """A thread is sending, for as long as the client reads slowly; the Close has its time from when it leaves."""
     ws, line = connect()
     line.answering = False
-    with ws._writing:
-        ws.request_close(1012)
+    with writing_lock(ws):
+        connection_of(ws).request_close(1012)
         line.now += 2 * CLOSE_TIMEOUT
-        assert not ws.hurry()
+        assert not connection_of(ws).finish_if_due()
         assert line.frames == []
-    assert not ws.hurry()
+    assert not connection_of(ws).finish_if_due()
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
     line.now += CLOSE_TIMEOUT
-    assert ws.hurry()
+    assert connection_of(ws).finish_if_due()
 
 
 def test_a_wait_without_an_end_is_woken(live, monkeypatch):
     """A view sleeps in a read, and its peer answers nothing."""
-    monkeypatch.setattr(sending, "reaper", Reaper())
+    monkeypatch.setattr(module, "closer", Closer())
     ws, _ = live(close_timeout=0.2, ping_interval=None)
     waiting = Running(ws.wait)
-    until(ws._reading.locked)
-    ws.request_close(1012)
+    until(reading_lock(ws).locked)
+    connection_of(ws).request_close(1012)
     assert waiting.result() is None
     assert ws.close_code == 1006
 
@@ -1902,7 +1920,7 @@ def test_a_wait_without_an_end_is_woken(live, monkeypatch):
 def test_request_close_that_cannot_be_sent_at_once():
     ws, line = connect()
     line.sends_now = False
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert line.frames == []
     line.say("x")
     assert ws.wait() == "x"
@@ -1915,7 +1933,7 @@ def test_request_close_that_cannot_be_sent_at_once_reaches_an_idle_peer():
     """Over TLS it never can be, and the peer is to learn why it is cut."""
     ws, line = connect()
     line.sends_now = False
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert ws.wait() is None
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
     assert ws.close_code == 1012
@@ -1985,11 +2003,11 @@ def test_end_while_another_thread_sends(live):
     """To a client that does not read. When end() is over no thread is in the socket any more."""
     ws, _ = live(close_timeout=0.1, send_timeout=PATIENCE)
     sending = Running(ws.send, b"x" * 20_000_000)
-    until(ws._writing.locked)
+    until(writing_lock(ws).locked)
     began = time.monotonic()
     ws.end()
     assert time.monotonic() - began < LEAVING_TIME + PATIENCE / 2
-    assert not ws._writing.locked()
+    assert not writing_lock(ws).locked()
     with pytest.raises(ConnectionClosed) as caught:
         sending.result()
     assert caught.value.code == 1006
@@ -1998,17 +2016,17 @@ def test_end_while_another_thread_sends(live):
 def test_end_while_another_thread_waits(live):
     ws, browser = live(close_timeout=0.1)
     waiting = Running(ws.wait)
-    until(ws._reading.locked)
+    until(reading_lock(ws).locked)
     ws.end()
     assert waiting.result() is None
     assert browser.read_to_end() == 1000
 
 
 def test_end_gives_up_on_a_thread_that_does_not_wake(monkeypatch):
-    monkeypatch.setattr("django_websocket.websocket.LEAVING_TIME", 0.01)
+    monkeypatch.setattr("django_websocket.connection.connection.LEAVING_TIME", 0.01)
     ws, line = connect()
     ws.close()
-    with ws._writing:
+    with writing_lock(ws):
         ws.end(wait=False)
     assert line.shut == [socket.SHUT_RDWR]
 
@@ -2032,7 +2050,7 @@ def test_nothing_touches_the_socket_after_the_end():
             call("x")
     with pytest.raises(ConnectionClosed):
         ws.ping()
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     ws.close()
 
 
@@ -2149,7 +2167,7 @@ def test_looking_does_not_wait_for_a_client_that_does_not_read(look):
 def test_what_could_not_be_sent_of_a_close_follows():
     ws, line = connect()
     line.sends_now = 3
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert bytes(line.sent).partition(b"\r\n\r\n")[2] == b"\x88\x02\x03"
     assert ws.wait() is None
     assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 1012))]
@@ -2161,7 +2179,7 @@ def test_a_close_that_leaves_late_has_its_time():
     ws, line = connect()
     line.sends_now = False
     line.answering = False
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     asked = line.now
     line.now += 2 * CLOSE_TIMEOUT
     assert ws.wait() is None
@@ -2174,9 +2192,9 @@ def test_a_close_that_leaves_late_has_its_time():
 def test_very_long_waits(timeout):
     """The system's poll() takes 24 days at most."""
     ws, line = connect(ping_interval=None)
-    line.say("at last", at=line.now + 10 * MAX_PATIENCE)
+    line.say("at last", at=line.now + 10 * MAX_WAIT)
     assert ws.wait(timeout) == "at last"
-    assert max(line.waits) <= MAX_PATIENCE
+    assert max(line.waits) <= MAX_WAIT
 
 
 def test_the_end_waits_for_a_thread_that_still_reads():
@@ -2220,7 +2238,7 @@ def test_a_view_that_polls_is_kept_alive():
 def test_the_oldest_version_is_told_of_a_restart():
     """It has no frame for that: the end of our stream says it."""
     ws, line = connect(Hixie75)
-    ws.request_close(1012)
+    connection_of(ws).request_close(1012)
     assert line.shut == [socket.SHUT_WR]
 
 
@@ -2232,7 +2250,7 @@ def test_what_another_thread_has_left_goes_out_after_a_mistake():
     class Message(str):
         def encode(self, *args):
             # The other thread's part: a ping comes in while this one holds the lock for writing.
-            ws._feed(ping)
+            connection_of(ws)._take_and_answer(ping)
             return super().encode(*args)
 
     with pytest.raises(UnicodeEncodeError):
@@ -2242,9 +2260,10 @@ def test_what_another_thread_has_left_goes_out_after_a_mistake():
 
 def test_what_another_thread_has_left_goes_out_after_a_wrong_ping(monkeypatch):
     ws, line = connect()
+    connection = connection_of(ws)
     line.peer.ping(b"hello")
     data = line.peer.data_to_send()
-    mutex = ws._mutex
+    mutex = connection._mutex
     entered = iter([True])
 
     class Mutex:
@@ -2252,13 +2271,13 @@ def test_what_another_thread_has_left_goes_out_after_a_wrong_ping(monkeypatch):
 
         def __enter__(self):
             if next(entered, False):
-                ws._feed(data)
+                connection_of(ws)._take_and_answer(data)
             mutex.acquire()
 
         def __exit__(self, *_):
             mutex.release()
 
-    monkeypatch.setattr(ws, "_mutex", Mutex())
+    monkeypatch.setattr(connection, "_mutex", Mutex())
     with pytest.raises(ValueError, match="125"):
         ws.ping(b"x" * 126)
     assert line.frames == [(Opcode.PONG, b"hello")]
@@ -2269,7 +2288,7 @@ def test_a_close_that_comes_while_another_thread_sends_is_answered_behind_that()
     line.answering = False
     line.peer.close(1000)
     close = line.peer.data_to_send()
-    line.on_send = lambda _: ws._feed(close) if not ws.closed else None
+    line.on_send = lambda _: connection_of(ws)._take_and_answer(close) if not ws.closed else None
     ws.send("ahead")
     assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT, Opcode.CLOSE]
     with pytest.raises(ConnectionClosed):
@@ -2398,19 +2417,21 @@ def test_a_flood_that_ends_with_a_mistake_is_failed_for_the_mistake():
 
 
 def test_the_first_use_from_two_threads():
-    ws, line = connect(accept=False)
     refused = []
 
-    def broadcast(data):
-        line.on_send = None
+    def take_over():
         with pytest.raises(RuntimeError, match="another thread is sending the handshake") as caught:
-            ws._connect(None, ())
+            ws.accept()
         refused.append(caught.value)
+        return line, b""
 
-    line.on_send = broadcast
+    client, server, _ = pair()
+    line = Line(client)
+    ws = WebSocket(server, take_over, make_options())
     ws.send("x")
+    assert line.heard == ["x"]
     assert len(refused) == 1
-    assert bytes(line.sent).count(b"HTTP/1.1 101") == 1
+    assert line.sent.count(b"HTTP/1.1 101 ") == 1
 
 
 def test_a_second_try_after_a_mistake():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from django_websocket.process.closer import reaper
+from django_websocket.process.closer import closer
 
 from . import faults
 
@@ -20,9 +20,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's e
 
 @pytest.mark.parametrize("world", ["blocking", "nonblocking"])
 def test_threads(world):
-    assert not reaper._closing
+    assert not closer._closings
     assert faults.sweep(faults.WORLDS[world](), STEP) > 5000 // STEP
-    assert not reaper._closing
+    assert not closer._closings
 
 
 @pytest.mark.parametrize("world", ["eventlet", "gevent"])

@@ -31,6 +31,7 @@ from django_websocket.transports import READ_SIZE, BlockingTransport, green, ope
 from django_websocket.transports.green import GreenLock, GreenTransport, find_transport
 from django_websocket.websocket import WebSocket
 
+from .options import make_options
 from .test_transports import make_certificate
 from .vanishing import vanish
 
@@ -685,7 +686,7 @@ def open_websocket(world, open_one, **options):
     client.data_to_send()
     server = RFC6455(Request(client.request.headers, host="localhost", http_version=(1, 1)))
     ours, theirs = open_one()
-    ws = WebSocket(server, lambda: (ours, b""), **options)
+    ws = WebSocket(server, lambda: (ours, b""), make_options(**options))
     messages = deque()
 
     def read():

@@ -44,6 +44,8 @@ ROOMS = {
     "exceptions": Room(1, PURE),
     "transports": Room(1, NO_DJANGO),
     "protocols": Room(2, PURE, {"transports"}),
+    # What holds for one view's connections.
+    "options": Room(3, PURE),
     # Once per process, and from a request to a yes or no.
     "process": Room(3, NO_DJANGO, {"transports"}),
     "handshake": Room(3, ANYTHING, {"transports"}),
@@ -82,10 +84,7 @@ INSIDE = {
 
 # Arrows that go up, each with its reason.
 UPWARD: dict[tuple[str, str], str] = {
-    ("process.registry", "connection.sending"): "a type",
-    ("process.closer", "connection.sending"): "a type",
     ("process.threads", "transports.green"): "a library that is in use already",
-    ("handshake.responses", "servers"): "a type",
     ("transports", "transports.green"): "a library that is in use already",
 }
 

@@ -25,15 +25,16 @@ from django.utils.translation import get_language
 
 from django_websocket import accept_websocket, middleware, require_websocket, servers
 from django_websocket.exceptions import ConnectionClosed
-from django_websocket.handshake.responses import ended
+from django_websocket.handshake.responses import response_of_ended_websocket
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455.handshake import RFC6455
-from django_websocket.servers import ENVIRON_KEY, Link
+from django_websocket.servers import ENVIRON_KEY
 from django_websocket.testing.client import WebSocketClient
 from django_websocket.websocket import WebSocket
 
+from .connections import FakeConnection, RefusedConnection
 from .views import HANDSHAKE, HIXIE76, KEY3, OURS, RESPONSE76, VERSIONS, plain
 
 pytestmark = pytest.mark.urls(__name__)
@@ -77,21 +78,9 @@ def client(request, settings):
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
 
 
-@dataclass(frozen=True)
-class KnownLink(Link):
-    """A connection that tells when it was ended."""
-
-    sock: object = None
-    read_ahead: object = None
-    ends: list = field(default_factory=list)
-
-    def refuse(self):
-        self.ends.append("end")
-
-
-def attempt(path="/echo/", environ=HANDSHAKE, *, method="GET", link=None, **changes):
+def attempt(path="/echo/", environ=HANDSHAKE, *, method="GET", connection=None, **changes):
     """Send a handshake as it comes, through Django's own client; what is ``None`` in it is left out."""
-    environ = {**environ, ENVIRON_KEY: link or KnownLink(), **changes}
+    environ = {**environ, ENVIRON_KEY: connection or RefusedConnection(), **changes}
     environ = {name: value for name, value in environ.items() if value is not None}
     return Client(raise_request_exception=False).generic(method, path, **environ)
 
@@ -119,9 +108,8 @@ def wire():
         pairs.extend((ours, theirs))
         theirs.sendall(later)
         theirs.shutdown(socket.SHUT_WR)
-        serve.answered, ahead = [], [ahead]
-        link = Link(ours, lambda: ahead.pop() if ahead else b"", lambda: serve.answered.append(True))
-        environ = Environ().get(path, **{**environ, ENVIRON_KEY: link, **changes})
+        serve.connection = FakeConnection(ours, ahead)
+        environ = Environ().get(path, **{**environ, ENVIRON_KEY: serve.connection, **changes})
         response = WSGIHandler()(environ, lambda status, headers, exc_info=None: None)
         serve.body = b"".join(response) if iterate else b""
         if close:
@@ -205,10 +193,10 @@ class TestPlainRequests:
         ],
     )
     def test_every_request_knows(self, environ):
-        link = KnownLink()
-        response = attempt("/look/", environ, link=link)
+        connection = RefusedConnection()
+        response = attempt("/look/", environ, connection=connection)
         assert response.content == b"False None"
-        assert link.ends == []
+        assert connection.refused == 0
 
     def test_unmarked_view(self):
         assert Client().get("/plain/").content == b"plain"
@@ -375,7 +363,7 @@ class Fault:
     status: int = 400
     path: str = "/unreachable/"
     changes: dict = field(default_factory=dict)
-    link: bool = True
+    connection: bool = True
     draining: bool = False
     full: bool = False
     level: int = logging.WARNING
@@ -388,7 +376,7 @@ class Fault:
             self,
             path=max(self.path, other.path, key=["/unreachable/", "/strict/", "/plain/"].index),
             changes={**other.changes, **self.changes},
-            link=self.link and other.link,
+            connection=self.connection and other.connection,
             draining=self.draining or other.draining,
             full=self.full or other.full,
         )
@@ -407,7 +395,7 @@ FAULTS = {
     ),
     "no socket": Fault(
         f"this server gives no access to its sockets; {servers._WORKING}",
-        link=False,
+        connection=False,
         level=logging.ERROR,
     ),
     "draining": Fault("the server is restarting", 503, draining=True),
@@ -426,10 +414,10 @@ class TestOrder:
                 settings.WEBSOCKET_MAX_CONNECTIONS = 1
                 assert registry.enter(1)
             environ = {**HANDSHAKE, **fault.changes}
-            link = KnownLink()
+            connection = RefusedConnection()
             try:
-                if fault.link:
-                    response = attempt(fault.path, environ, link=link)
+                if fault.connection:
+                    response = attempt(fault.path, environ, connection=connection)
                 else:
                     response = Client().get(fault.path, **{name: v for name, v in environ.items() if v is not None})
             finally:
@@ -443,7 +431,7 @@ class TestOrder:
             text = f"{fault.text}{fault.detail}"
             assert record.getMessage() == f"WebSocket refused with {fault.status} at {fault.path}: {text}"
             assert (record.status_code, record.request.path) == (fault.status, fault.path)
-            assert link.ends == ["end"] * fault.link
+            assert connection.refused == fault.connection
 
         return refused
 
@@ -483,18 +471,18 @@ class TestViewsThatTakeNone:
         assert attempt("/plain/").content == b"this address takes no WebSockets\n"
 
     def test_no_such_address(self):
-        link = KnownLink()
-        assert attempt("/nowhere/", link=link).status_code == 404
-        assert link.ends == ["end"]
+        connection = RefusedConnection()
+        assert attempt("/nowhere/", connection=connection).status_code == 404
+        assert connection.refused == 1
 
     @pytest.mark.parametrize("environ", [{}, {"HTTP_UPGRADE": "h2c"}])
     def test_http_where_websockets_are_required(self, client, caplog, environ):
-        link = KnownLink()
-        response = attempt("/unreachable/", environ, link=link)
+        connection = RefusedConnection()
+        response = attempt("/unreachable/", environ, connection=connection)
         assert (response.status_code, response.content) == (400, b"this address takes WebSockets only\n")
         (record,) = records(caplog)
         assert record.levelno == logging.WARNING
-        assert link.ends == [], "the client speaks HTTP, and may go on"
+        assert connection.refused == 0, "the client speaks HTTP, and may go on"
 
     def test_unmarked_without_the_middleware(self, settings):
         """Nothing of ours runs; the client is told by the missing 101."""
@@ -514,9 +502,9 @@ class TestHosts:
 
     @pytest.mark.parametrize("host", BAD)
     def test_bad_where_another_middleware_asks_first(self, host):
-        link = KnownLink()
-        assert attempt("/unreachable/", HTTP_HOST=host, link=link).status_code == 400
-        assert link.ends == ["end"]
+        connection = RefusedConnection()
+        assert attempt("/unreachable/", HTTP_HOST=host, connection=connection).status_code == 400
+        assert connection.refused == 1
 
     def test_bad_while_debugging(self, settings):
         """Django's page would repeat it, and show the settings."""
@@ -807,28 +795,28 @@ def test_a_refusal_is_logged_once(client, monkeypatch, caplog, fault):
 class TestRejecting:
     @pytest.mark.parametrize("status", [200, 401, 404, 500])
     def test_a_response(self, client, caplog, status):
-        link = KnownLink()
-        response = attempt(f"/status/{status}/", link=link)
+        connection = RefusedConnection()
+        response = attempt(f"/status/{status}/", connection=connection)
         assert (response.status_code, response.content) == (status, b"the view's own")
-        assert link.ends == ["end"]
+        assert connection.refused == 1
         assert records(caplog) == [], "the project knows what it does"
 
     @pytest.mark.parametrize("status", [100, 101, 103])
     def test_no_view_switches_protocols_by_itself(self, client, caplog, status):
-        link = KnownLink()
-        response = attempt(f"/status/{status}/", link=link)
+        connection = RefusedConnection()
+        response = attempt(f"/status/{status}/", connection=connection)
         assert (response.status_code, response.content) == (500, b"")
-        assert link.ends == ["end"]
+        assert connection.refused == 1
         (record,) = records(caplog)
         assert record.levelno == logging.ERROR
         assert record.getMessage() == f"A view answered a WebSocket with status {status}"
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     def test_a_redirect(self, client, caplog, status):
-        link = KnownLink()
-        response = attempt(f"/status/{status}/", link=link)
+        connection = RefusedConnection()
+        response = attempt(f"/status/{status}/", connection=connection)
         assert (response.status_code, response.headers["Location"]) == (status, "/elsewhere/")
-        assert link.ends == ["end"]
+        assert connection.refused == 1
         (record,) = records(caplog)
         assert record.levelno == logging.WARNING
         assert f"/status/{status}/ by a redirect" in record.getMessage()
@@ -838,16 +826,16 @@ class TestRejecting:
         assert records(caplog) == []
 
     def test_a_streaming_response(self, client):
-        link = KnownLink()
-        response = attempt("/stream/", link=link)
+        connection = RefusedConnection()
+        response = attempt("/stream/", connection=connection)
         assert b"".join(response) == b"onetwo"
-        assert link.ends == ["end"]
+        assert connection.refused == 1
 
     def test_bytes(self, client, wire):
         """The connection ends behind the answer, which the server writes; nothing of ours comes before it."""
         assert wire("/status/401/", b"GET /next/ HTTP/1.1\r\n\r\n") == b""
         assert wire.body == b"the view's own"
-        assert wire.answered == []
+        assert wire.connection.answered == 0
 
     def test_nothing_can_be_used_afterwards(self, client):
         with client.websocket("/leak/") as websocket:
@@ -895,7 +883,7 @@ class TestServing:
         data = wire("/echo/", frames("one", "two", b"\x00\xff"), GOODBYE)
         assert data == SWITCHING + texts(b"one", b"two") + b"\x82\x02\x00\xff" + CLOSE[1000]
         assert wire.body == b""
-        assert wire.answered == [True]
+        assert wire.connection.answered == 1
 
     def test_bytes_of_hixie76(self, client, wire):
         data = wire("/echo/", KEY3[:3], KEY3[3:] + b"\x00hello\xff", HIXIE76)
@@ -1300,10 +1288,10 @@ class TestSignals:
 
 
 def test_server_is_told_nothing_that_other_middleware_adds():
-    end = ended()
+    end = response_of_ended_websocket()
     end["X-Header"], end.status_code = "value", 500
     end.set_cookie("name", "value")
-    assert ended(end) is end
+    assert response_of_ended_websocket(end) is end
     assert (end.status_code, list(end.items()), dict(end.cookies)) == (101, [], {})
 
 
@@ -1506,7 +1494,7 @@ class TestOtherMiddleware:
         with received(request_finished) as signals:
             assert wire("/echo/", frames("hello"), GOODBYE) == SWITCHING + texts(b"hello") + CLOSE[1000]
         assert len(signals) == 1
-        assert wire.answered[:1] == [True]
+        assert wire.connection.answered >= 1
 
     def test_one_that_answers_before_us(self, settings):
         """Where ours is not the first, against all advice."""

@@ -17,7 +17,7 @@ from django.utils import timezone
 from django_websocket import ConnectionClosed, require_websocket
 from django_websocket.housekeeping.hooks import SOON
 from django_websocket.testing.client import WebSocketClient
-from django_websocket.testing.transport import stage
+from django_websocket.testing.transport import scheduler
 
 pytestmark = pytest.mark.django_db
 
@@ -78,7 +78,7 @@ def sender(request):
     """Never wait for a message; a second goes by between two of its own."""
     request.websocket.send(str(request.user))
     for _ in range(2 * PERIOD):
-        stage().now += 1
+        scheduler().now += 1
         request.websocket.send("news")
 
 

@@ -21,7 +21,7 @@ from greenlet import getcurrent
 from django_websocket import ConnectionClosed, UnsupportedFeature, accept_websocket, require_websocket
 from django_websocket.process.registry import registry
 from django_websocket.testing.client import WebSocketClient
-from django_websocket.testing.transport import stage
+from django_websocket.testing.transport import scheduler
 
 from .views import OURS, VERSIONS, add_one, echo_once, lower_case
 
@@ -51,7 +51,7 @@ def client():
 def _nothing_is_left():
     """Every view has ended when its session has."""
     yield
-    assert stage().transports == []
+    assert scheduler().transports == []
     assert len(registry) == 0
 
 
@@ -494,12 +494,12 @@ class TestClosing:
     @pytest.mark.parametrize("version", VERSIONS)
     def test_all_versions(self, client, version):
         """The view ends at once, and without its deadlines."""
-        before = stage().now
+        before = scheduler().now
         with client.websocket("/events/", version=version) as websocket:
             websocket.send("one")
             websocket.close(4000, "enough")
             assert seen == ["one", (1005, "") if version in OLD else (4000, "enough")]
-        assert stage().now == before
+        assert scheduler().now == before
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_by_the_view(self, client, version):
@@ -786,45 +786,45 @@ class TestTime:
 
     def test_a_deadline_of_the_view_is_there_at_once(self, client):
         with client.websocket("/patient/") as websocket:
-            start = stage().now
+            start = scheduler().now
             assert websocket.wait() == "anybody?"
-            assert stage().now == start + 60
+            assert scheduler().now == start + 60
             websocket.send("me")
             assert websocket.wait() == "heard me"
-            assert stage().now == start + 60
+            assert scheduler().now == start + 60
             assert [websocket.wait(), websocket.wait()] == ["anybody?", "anybody?"]
-            assert stage().now == start + 180
+            assert scheduler().now == start + 180
 
     def test_the_tests_own_deadline(self, client):
         with client.websocket("/patient/") as websocket:
-            start = stage().now
+            start = scheduler().now
             with pytest.raises(TimeoutError, match=r"^no message came in time$"):
                 websocket.wait(timeout=59)
-            assert stage().now == start + 59
+            assert scheduler().now == start + 59
             assert websocket.wait(timeout=2) == "anybody?"
-            assert stage().now == start + 60
+            assert scheduler().now == start + 60
             with pytest.raises(TimeoutError):
                 websocket.wait_json(timeout=30)
 
     def test_a_deadline_that_nothing_is_before(self, client):
         with client.websocket("/silent/") as websocket:
-            start = stage().now
+            start = scheduler().now
             with pytest.raises(TimeoutError):
                 websocket.wait(timeout=7200)
-            assert stage().now == start + 7200
+            assert scheduler().now == start + 7200
 
     def test_two_sessions_have_one_time(self, client):
         with client.websocket("/patient/") as first, client.websocket("/patient/") as second:
-            start = stage().now
+            start = scheduler().now
             assert first.wait() == "anybody?"
             assert second.wait() == "anybody?"
-            assert stage().now == start + 60
+            assert scheduler().now == start + 60
 
     def test_the_earliest_deadline_comes_first(self, client):
         with client.websocket("/patient/") as slow, client.websocket("/quick/") as quick:
-            start = stage().now
+            start = scheduler().now
             assert slow.wait() == "anybody?"
-            assert stage().now == start + 60
+            assert scheduler().now == start + 60
             assert [quick.wait() for _ in range(2)] == ["25", "50"]
 
     def test_keepalive(self, client):
@@ -1093,7 +1093,7 @@ class TestSeveral:
 
         def test():
             with WebSocketClient().websocket("/patient/") as websocket:
-                results.append((websocket.wait(), stage()))
+                results.append((websocket.wait(), scheduler()))
 
         with client.websocket("/patient/"):
             thread = threading.Thread(target=test)
@@ -1101,7 +1101,7 @@ class TestSeveral:
             thread.join()
         ((message, other),) = results
         assert message == "anybody?"
-        assert other is not stage()
+        assert other is not scheduler()
 
 
 @route("relay/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .settings import DEFAULT_PROTOCOLS, Conf, Options, Setting, check_options, conf, import_protocol
+from ..options import Options
+from .settings import DEFAULT_PROTOCOLS, Conf, Setting, check_options, conf, import_protocol
 
 __all__ = ["DEFAULT_PROTOCOLS", "Conf", "Options", "Setting", "check_options", "conf", "import_protocol"]

@@ -9,7 +9,7 @@ validator, and the system checks use it too. A validator gives the value in its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar, overload
 
@@ -20,6 +20,7 @@ from django.utils.module_loading import import_string
 
 from ..exceptions import HandshakeError
 from ..handshake.origins import parse_listed
+from ..options import Options
 from ..protocols.base import Compression, Protocol
 from ..protocols.http import parse_tokens
 
@@ -244,7 +245,7 @@ class Conf:
         for name in _VALIDATORS:
             if name not in values and name != "subprotocols":
                 values[name] = getattr(self, name)
-        return Options(**values)
+        return Options(handshake_timeout=self.handshake_timeout, **values)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{name!r} is set in the project's settings")
@@ -262,26 +263,10 @@ setting_changed.connect(conf.forget, dispatch_uid="django_websocket.conf")
 # The options of a view
 
 
-@dataclass(frozen=True)
-class Options:
-    """What holds for one view's connections; each field but the last is as the setting of its name."""
-
-    allowed_origins: tuple[str, ...] | None
-    require_origin: bool
-    max_message_size: int | None
-    max_fragments: int | None
-    compression: Compression | None
-    ping_interval: float | None
-    ping_timeout: float | None
-    send_timeout: float
-    close_timeout: float
-    #: What the view speaks, best first.
-    subprotocols: tuple[str, ...] = ()
-
-
 _VALIDATORS: Final[Mapping[str, Callable[[object], object]]] = {
     field.name: _subprotocols if field.name == "subprotocols" else getattr(Conf, field.name).validate
     for field in fields(Options)
+    if field.name != "handshake_timeout"
 }
 
 

@@ -5,7 +5,7 @@
 * ``from django_websocket.gunicorn import post_worker_init`` in ``gunicorn.conf.py`` warns, when a worker starts, of
   settings that leave WebSockets or plain requests waiting. Without it the first WebSocket's middleware does.
 
-Nothing here imports Django or eventlet: the worker patches the standard library first.
+Importing this package imports neither Django nor eventlet: the worker patches the standard library first.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["EventletWorker", "post_worker_init"]
 
 
 def __getattr__(name: str) -> Any:
+    """Import the worker when it is asked for (PEP 562)."""
     if name == "EventletWorker":
         from .eventlet_worker import EventletWorker
 
@@ -27,7 +28,8 @@ def __getattr__(name: str) -> Any:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Take note of gunicorn's worker, and warn of what will happen with its settings."""
-    from .workers import meet_worker
+    """Adopt gunicorn's worker, whose application is loaded now, and warn of what its settings lead to."""
+    from ..conf import conf
+    from .workers import adopt_worker
 
-    meet_worker(worker)
+    adopt_worker(worker, close=conf.close_on_sigterm, limit=conf.max_connections)

@@ -1,33 +1,43 @@
-"""An end for closings that nobody waits for.
+"""Finish closing handshakes that no view is waiting for.
 
-A view that sleeps in a read does not see that another thread, or a signal handler, has sent Close: a peer that answers
-wakes it, and this one wakes it where the peer does not.
+A view that sleeps in a read does not notice that another thread, or a signal handler, has sent Close. If the peer
+answers, that wakes the view; if it does not, the closer does, when the close timeout is over.
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from typing import Final
 
 from .threads import pause, start_thread
 
-if TYPE_CHECKING:
-    from ..connection.sending import Sender
-
-_LOOK: Final = 0.05
+#: Seconds between two looks.
+_INTERVAL: Final = 0.05
 
 
-class Reaper:
-    """Sees connections through their closing. It has a thread of the system for as long as there are any."""
+class Closer:
+    """Follows closings to their end, in a thread of the system that runs while there are any."""
+
+    # What is done to the set is atomic. It needs no lock, and must not have one: add() may run in a signal handler.
+    _closings: set[Callable[[], bool]]
+    _running: bool
 
     def __init__(self) -> None:
-        # What is done to it is atomic. It needs no lock, and must not have one: add() may run in a signal handler.
-        self._closing: set[Sender] = set()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, in a forked child: the closings are its parent's, and the thread is not there."""
+        self._closings = set()
         self._running = False
 
-    def add(self, connection: Sender) -> None:
-        """See a connection through its closing. Never waits; thread-safe."""
-        self._closing.add(connection)
+    def add(self, finish_if_due: Callable[[], bool]) -> None:
+        """Call ``finish_if_due`` again and again until it returns that nothing is left to do.
+
+        It must not wait, and must take no lock that a greenlet waits for. Never waits; thread-safe, and safe in a
+        signal handler.
+        """
+        self._closings.add(finish_if_due)
         if not self._running:
             self._running = True
             try:
@@ -37,22 +47,18 @@ class Reaper:
 
     def _run(self) -> None:
         while True:
-            while self._closing:
-                for connection in self._closing.copy():
-                    if connection.hurry():
-                        self._closing.discard(connection)
-                pause(_LOOK)
+            while self._closings:
+                for finish_if_due in self._closings.copy():
+                    if finish_if_due():
+                        self._closings.discard(finish_if_due)
+                pause(_INTERVAL)
             self._running = False
-            # One may have come just before that, and have found a thread that ran.
-            if not self._closing or self._running:
+            # A closing may have been added just before that, when this thread still counted as running.
+            if not self._closings or self._running:
                 return
             self._running = True
 
-    def forget(self) -> None:
-        """Start anew, in a forked child."""
-        self.__init__()  # type: ignore[misc]
 
-
-reaper: Final = Reaper()
+closer: Final = Closer()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=reaper.forget)
+    os.register_at_fork(after_in_child=closer.reset)

@@ -6,6 +6,7 @@ the test's, nothing is slept, and no server is started. For a real one there is 
 
 from __future__ import annotations
 
-from .client import WebSocketClient, WebSocketSession
+from .client import WebSocketClient
+from .session import WebSocketSession
 
 __all__ = ["WebSocketClient", "WebSocketSession"]

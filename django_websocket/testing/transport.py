@@ -1,6 +1,6 @@
 """The server's end of a WebSocket in a test: a transport without a socket, for a view in a greenlet.
 
-A view that waits lets the test go on, in the same thread, until the test has sent something or it is time.
+When a view waits, the test goes on, in the same thread, until it has sent something or a deadline is reached.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ from typing import Final
 from greenlet import getcurrent, greenlet
 
 from ..housekeeping.databases import Blocks, atomic_blocks, set_foreign_blocks
+from ..servers import ClientConnection
 from ..transports import Transport
 
-#: Real seconds that other threads get to send something, before a test is told that it waits for ever.
+#: Real seconds that other threads get to send something, before a wait of the test fails as one that never ends.
 THREADS_TIME: Final = 0.5
 
 
-class Stage:
-    """The views of one thread's tests, and their time, which stands still until a deadline is fired."""
+class Scheduler:
+    """Runs the views of one thread's tests, in a time that stands still until both sides wait.
+
+    A view runs until it waits. When the test waits too, the earliest deadline of a view is reached at once.
+    """
 
     def __init__(self) -> None:
+        #: Those whose views may run.
         self.transports: list[MemoryTransport] = []
+        #: Seconds on the clock of all views.
         self.now = 0.0
 
     def progress(self) -> bool:
-        """Let every view run that has something to read, and every test's side take what was sent.
+        """Run every view that has something to read, and hand what views have sent to the sessions of the test.
 
-        Gives whether there was anything to do.
+        Return whether there was anything to do.
         """
         busy = False
         for transport in self.transports.copy():
@@ -44,7 +50,10 @@ class Stage:
         return busy
 
     def fire(self, horizon: float, only: MemoryTransport | None = None) -> bool:
-        """Let the earliest deadline of a waiting view be there; gives whether there is one before ``horizon``."""
+        """Advance the clock to the earliest deadline of a waiting view, and run that view.
+
+        Return whether there is such a deadline before ``horizon``; ``only`` looks at one view.
+        """
         waiting = [
             (transport.deadline, transport)
             for transport in self.transports
@@ -61,39 +70,41 @@ class Stage:
 _local: Final = threading.local()
 
 
-def stage() -> Stage:
-    """Give the stage of this thread."""
-    if not hasattr(_local, "stage"):
-        _local.stage = Stage()
-    current: Stage = _local.stage
+def scheduler() -> Scheduler:
+    """Return the scheduler of this thread."""
+    if not hasattr(_local, "scheduler"):
+        _local.scheduler = Scheduler()
+    current: Scheduler = _local.scheduler
     return current
 
 
 class MemoryTransport(Transport):
-    """The server's side of a session: to wait is to let the test go on."""
+    """The server's side of a session: a wait switches to the test."""
 
     def __init__(self, run: Callable[[], None], collect: Callable[[], None]) -> None:
         """Make the transport of the view that ``run`` serves; ``collect`` takes what it has :attr:`sent`."""
         self.view = greenlet(run)
         self.collect = collect
-        self._stage = on = stage()
+        self._scheduler = on = scheduler()
         self.clock = lambda: on.now
-        #: What follows the request in its own segment.
+        #: The bytes that follow the request in its own segment.
         self.received = b""
         #: Whether the view's side has taken the connection over.
         self.used = False
-        #: Chunks for the view, ``b""`` is the end; chunks for the test.
+        #: Chunks for the view; ``b""`` is the end.
         self._incoming: deque[bytes] = deque()
+        #: Chunks for the test; ``b""`` is the end.
         self.sent: deque[bytes] = deque()
         self._arrived = threading.Event()
         self._ended = self._shut = False
         #: Whether the test's side is gone: nothing can be sent any more.
         self.gone = False
-        #: When the waiting view stops waiting; ``None`` if it does not, or does not wait.
+        #: When the view stops waiting; ``None`` if it waits without a limit, or does not wait.
         self.deadline: float | None = None
         self._waiting = False
-        #: The open ``atomic()`` blocks that are not the view's; all when it began to wait, if it had opened some.
+        #: The open ``atomic()`` blocks that are not the view's.
         self._foreign: Blocks = {}
+        #: All open blocks when the view began to wait, if it had opened some itself.
         self._blocks: Blocks | None = None
 
     # The test's side
@@ -104,13 +115,13 @@ class MemoryTransport(Transport):
         return self._waiting and bool(self._incoming)
 
     def feed(self, data: bytes) -> None:
-        """Let the view have ``data``, ``b""`` for the end, which comes once."""
+        """Hand ``data`` to the view; ``b""`` is the end of the stream, behind which nothing is handed on."""
         if not self._ended:
             self._ended = not data
             self._incoming.append(data)
 
     def wait_for_threads(self) -> bool:
-        """Wait for what another thread may send; gives whether it did."""
+        """Wait until another thread has sent something, and return whether one did in time."""
         if threading.active_count() == 1:
             return bool(self.sent)
         arrived = self._arrived.wait(THREADS_TIME)
@@ -118,10 +129,10 @@ class MemoryTransport(Transport):
         return arrived
 
     def resume(self) -> None:
-        """Let the view run until it waits, or ends.
+        """Run the view until it waits, or ends.
 
-        :raises AssertionError: the test has opened or closed a transaction across one that the view holds open: the
-            database's savepoints would be given up in the wrong order.
+        :raises AssertionError: the test has opened or closed a transaction across one that the view holds open. The
+            database's savepoints would be released in the wrong order.
         """
         blocks = atomic_blocks()
         if self._blocks is None:
@@ -135,19 +146,19 @@ class MemoryTransport(Transport):
     # The view's side
 
     def read_ahead(self) -> bytes:
-        """Give what a server has read behind the request."""
+        """Return the bytes that a server would have read behind the request."""
         self.used = True
         received, self.received = self.received, b""
         return received
 
     def receive(self, timeout: float | None = None) -> bytes:
-        """Let the test go on until it has sent something, or it is time."""
+        """Switch to the test until it has sent something, or the timeout is over."""
         if getcurrent() is not self.view:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
         timeout = self.default_timeout if timeout is None else timeout
-        deadline = None if timeout is None else self._stage.now + timeout
+        deadline = None if timeout is None else self._scheduler.now + timeout
         while not self._incoming:
-            if deadline is not None and self._stage.now >= deadline:
+            if deadline is not None and self._scheduler.now >= deadline:
                 raise TimeoutError
             blocks = atomic_blocks()
             foreign = self._foreign
@@ -160,28 +171,28 @@ class MemoryTransport(Transport):
         return self._take()
 
     def try_receive(self) -> bytes | None:
-        """Give what the test has sent."""
+        """Return what the test has sent."""
         return self._take() if self._incoming else None
 
     def _take(self) -> bytes:
         return self._incoming.popleft() if self._incoming[0] else b""
 
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:  # noqa: ARG002 - there is always room
-        """Let the test have ``data``, and ``payload``."""
+        """Hand ``data`` and ``payload`` to the test."""
         if self._shut or self.gone:
             raise BrokenPipeError
         self.sent.append(data + payload)
         self._arrived.set()
 
     def try_send(self, data: bytes) -> int:
-        """Let the test have ``data``."""
+        """Hand ``data`` to the test."""
         if self._shut or self.gone:
             return 0
         self.sent.append(data)
         return len(data)
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
-        """Let the test see the end of the view's stream."""
+        """End the view's stream to the test."""
         if not self._shut:
             self._shut = True
             self.sent.append(b"")
@@ -189,8 +200,23 @@ class MemoryTransport(Transport):
             self.feed(b"")
 
     def enable_keepalive(self, interval: float, timeout: float) -> None:
-        """Do nothing: nobody vanishes from memory unnoticed."""
+        """Do nothing: a peer in the same process cannot vanish."""
 
     def current(self) -> object:
-        """Give the greenlet."""
+        """Return the greenlet that is running."""
         return getcurrent()
+
+
+class MemoryConnection(ClientConnection):
+    """What :func:`servers.find` finds in a test."""
+
+    __slots__ = ()
+
+    sock: MemoryTransport
+
+    def read_ahead(self) -> bytes:
+        """Return the bytes that a server would have read behind the request."""
+        return self.sock.read_ahead()
+
+    def refuse(self) -> None:
+        """Do nothing: the view's greenlet ends."""

@@ -390,3 +390,8 @@ def _timeval(seconds: float) -> bytes:
     """Give a ``struct timeval``; zero would mean no timeout."""
     microseconds = max(1, round(seconds * 1_000_000))
     return struct.pack("@ll", microseconds // 1_000_000, microseconds % 1_000_000)
+
+
+def is_tls(sock: Any) -> bool:
+    """Return whether a socket has a layer of TLS."""
+    return hasattr(sock, "do_handshake")

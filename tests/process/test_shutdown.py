@@ -15,9 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 from django_websocket.process import shutdown as module
-from django_websocket.process import threads as native
 from django_websocket.process.registry import Registry
-from django_websocket.process.shutdown import GRACE, find_worker, follow_worker
+from django_websocket.process.shutdown import GRACE
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 20
@@ -35,39 +34,16 @@ class Fake:
         self.codes.append(code)
 
 
-def test_a_pause_where_the_system_has_no_sigtimedwait(monkeypatch):
-    monkeypatch.delattr(signal, "sigtimedwait", raising=False)
-    began = time.monotonic()
-    native.pause(0.01)
-    assert 0.01 <= time.monotonic() - began < PATIENCE
-
-
-@unix
-def test_a_native_thread_takes_no_signals():
-    """Python handles them in the main thread, which would sleep on."""
-    seen, over = [], threading.Event()
-    native.start_thread(lambda *names: (seen.append(signal.pthread_sigmask(signal.SIG_BLOCK, ())), over.set()), 1)
-    assert over.wait(PATIENCE)
-    assert seen[0] >= {signal.SIGTERM, signal.SIGINT}
-
-
-def test_a_native_thread_where_there_are_no_masks(monkeypatch):
-    monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
-    over = threading.Event()
-    native.start_thread(over.set)
-    assert over.wait(PATIENCE)
-
-
 def test_not_in_the_main_thread(monkeypatch):
     """Only the interpreter's exit is left, once."""
     registered, before = [], (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT))
-    monkeypatch.setattr(module, "_lifetime", module._Lifetime())
+    monkeypatch.setattr(module, "_shutdown", module._Shutdown())
     monkeypatch.setattr(module.atexit, "register", registered.append)
     thread = threading.Thread(target=lambda: (module.close_on_exit(), module.close_on_exit()))
     thread.start()
     thread.join(PATIENCE)
     assert registered == [module._close_at_exit]
-    assert module._lifetime.at_exit
+    assert module._shutdown.at_exit
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
@@ -87,7 +63,7 @@ def test_exit_of_a_process_without_connections(monkeypatch):
 @pytest.fixture
 def handlers(monkeypatch):
     """Let a test have the process's signals, and our handlers a registry of its own."""
-    monkeypatch.setattr(module, "_lifetime", SimpleNamespace(at_exit=True, worker=None))
+    monkeypatch.setattr(module, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
     monkeypatch.setattr(module, "registry", Registry())
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)}
     yield
@@ -159,81 +135,6 @@ def test_quitting_is_for_a_core_dump_unless_the_server_knows_better(handlers):
     assert called == [[1012]]
 
 
-# gunicorn's workers
-
-
-class Worker:
-    """What is known of one."""
-
-    def __init__(self):
-        self.alive = True
-        self.cfg = SimpleNamespace()
-
-    def handle_exit(self, number, frame):
-        self.alive = False
-
-
-def test_there_is_no_worker(handlers):
-    for handler in (signal.SIG_DFL, lambda number, frame: None, Fake().request_close):
-        signal.signal(signal.SIGTERM, handler)
-        assert find_worker() is None
-        assert follow_worker(close=True) is None
-
-
-def test_a_worker_is_found_by_its_handler(handlers):
-    worker = Worker()
-    signal.signal(signal.SIGTERM, worker.handle_exit)
-    assert find_worker() is worker
-    module.close_on_exit()
-    assert signal.getsignal(signal.SIGTERM) != worker.handle_exit
-    assert find_worker() is worker, "behind our own handler"
-    assert follow_worker(close=False) is worker
-    assert follow_worker(close=False) is None, "only the first time"
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    assert find_worker() is worker
-
-
-def test_a_worker_that_makes_itself_known(handlers):
-    worker = Worker()
-    assert follow_worker(worker, close=False) is worker
-    assert find_worker() is worker
-    module._forget()
-    assert find_worker() is None, "a forked child is another"
-
-
-def test_the_end_of_a_worker_without_a_signal(handlers):
-    worker, one = Worker(), Fake()
-    module.registry.add(one)
-    registry = module.registry
-    follow_worker(worker, close=True)
-    time.sleep(3 * module._LOOK)
-    assert one.codes == []
-    worker.alive = False
-    deadline = time.monotonic() + PATIENCE
-    while not one.codes and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert one.codes == [1012]
-    # It may accept for a little longer, and who comes is served until then.
-    assert not registry.draining
-    assert registry.enter(None)
-    while not registry.draining and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert registry.draining
-    assert one.codes == [1012, 1012]
-
-
-def test_a_signal_to_a_worker(handlers):
-    worker, one = Worker(), Fake()
-    module.registry.add(one)
-    signal.signal(signal.SIGTERM, worker.handle_exit)
-    module.close_on_exit()
-    follow_worker(close=False)
-    signal.raise_signal(signal.SIGTERM)
-    assert one.codes == [1012]
-    assert not worker.alive
-    assert not module.registry.draining
-
-
 # In processes of their own
 
 BEGINNING = """
@@ -277,7 +178,7 @@ def run(body, *, code=0, world="threads"):
         capture_output=True,
         text=True,
         timeout=PATIENCE,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
     )
     assert result.returncode == code, result.stderr
     return result.stdout.splitlines()

@@ -20,10 +20,12 @@ from django.core.servers.basehttp import WSGIServer as DjangoServer
 
 from django_websocket import servers
 from django_websocket.exceptions import SocketNotFound
-from django_websocket.servers import ENVIRON_KEY, Link, find
+from django_websocket.servers import ENVIRON_KEY, adapters, find
+from django_websocket.servers.base import BufferedConnection
 
-from .running import Running
-from .test_transports import make_certificate, tcp_pair, tls_pair, wait_for
+from ..connections import FakeConnection
+from ..running import Running
+from ..test_transports import make_certificate, tcp_pair, tls_pair, wait_for
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 10
@@ -46,10 +48,6 @@ def pair(request):
     theirs.settimeout(PATIENCE)
     with ours, theirs:
         yield ours, theirs
-
-
-def link_to(sock, reader):
-    return Link(sock, lambda: servers._drain(sock, reader))
 
 
 def arrived(sock):
@@ -124,10 +122,10 @@ def test_who_is_told_to_close(environ, told):
 
 
 def test_an_applications_own_connection():
-    link = Link(object(), lambda: b"read")
+    link = FakeConnection(object(), b"read")
     assert find({ENVIRON_KEY: link, "SERVER_SOFTWARE": "any"}) is link
     assert link.take_over() == (link.sock, b"read")
-    link.answered()
+    link.mark_answered()
 
 
 def serve(server_class, handler_class, request):
@@ -204,7 +202,7 @@ def application(environ, start_response):
         received += sock.recv(12 - len(received))
     sock.sendall(b"raw " + received)
     sock.shutdown(socket.SHUT_RDWR)
-    link.answered()
+    link.mark_answered()
     return []
 
 listener = eventlet.listen(("127.0.0.1", 0))
@@ -243,7 +241,7 @@ def test_eventlet(patch):
         capture_output=True,
         text=True,
         timeout=6 * PATIENCE,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
     )
     assert result.stdout == "good\n", result.stderr
 
@@ -258,7 +256,7 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
         assert link.sock is ours
         assert link.read_ahead() == b""
         assert not local.already_handled
-        link.answered()
+        link.mark_answered()
         assert local.already_handled
 
 
@@ -315,7 +313,7 @@ def test_gunicorn_and_http2(environ):
 
 @pytest.mark.parametrize("protocol", ["uwsgi", "http"])
 def test_gunicorn_and_the_uwsgi_protocol(monkeypatch, protocol):
-    monkeypatch.setattr(servers, "find_worker", lambda: SimpleNamespace(cfg=SimpleNamespace(protocol=protocol)))
+    monkeypatch.setattr(adapters, "find_worker", lambda: SimpleNamespace(cfg=SimpleNamespace(protocol=protocol)))
     environ = {"gunicorn.socket": object()}
     if protocol == "http":
         assert find(environ).sock is environ["gunicorn.socket"]
@@ -386,7 +384,7 @@ def test_werkzeug_reads_no_more_when_it_has_refused(pair):
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
         link = find({"werkzeug.socket": ours, "wsgi.input": reader})
-        link.refusing()
+        link.prepare_refusal()
         theirs.sendall(b"GET / HTTP/1.1")
         arrived(ours)
         assert reader.read(10_000) == b""
@@ -463,7 +461,7 @@ def test_the_end_of_a_websocket_over_tls(certificate):
     """The server's own write fails as it does on a socket whose client has hung up."""
     ours, theirs = tls_pair(certificate)
     with ours, theirs:
-        link = Link(ours, lambda: b"")
+        link = FakeConnection(ours)
         _socket.socket.shutdown(ours, socket.SHUT_RDWR)
         link.finish()
         with pytest.raises(BrokenPipeError):
@@ -479,7 +477,7 @@ def test_nothing_is_lost_of_what_is_buffered(pair):
     theirs.sendall(b"head\r\nbehind it")
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
-        sock, received = link_to(ours, reader).take_over()
+        sock, received = BufferedConnection(ours, reader).take_over()
         assert sock is ours
         assert received == b"behind it"
         theirs.sendall(b"later")
@@ -492,7 +490,7 @@ def test_what_is_more_than_the_buffer_stays_in_the_socket(pair):
     theirs.sendall(b"head\r\n" + data)
     with ours.makefile("rb", 1024) as reader:
         assert reader.readline() == b"head\r\n"
-        received = servers._drain(ours, reader)
+        received = BufferedConnection(ours, reader).read_ahead()
         assert 0 < len(received) <= 1024
         assert received + receive(ours, len(data) - len(received)) == data
 
@@ -500,7 +498,7 @@ def test_what_is_more_than_the_buffer_stays_in_the_socket(pair):
 def test_nothing_is_buffered(pair):
     ours, theirs = pair
     with ours.makefile("rb") as reader:
-        began = Running(servers._drain, ours, reader)
+        began = Running(BufferedConnection(ours, reader).read_ahead)
         assert began.result() == b""
         theirs.sendall(b"x")
         assert receive(ours, 1) == b"x"
@@ -511,7 +509,7 @@ def test_what_has_come_since_is_taken_too(pair):
     with ours.makefile("rb") as reader:
         theirs.sendall(b"x" * 10)
         arrived(ours)
-        received = servers._drain(ours, reader)
+        received = BufferedConnection(ours, reader).read_ahead()
         # A first look at TLS may find nothing but what that says to itself.
         assert received + receive(ours, 10 - len(received)) == b"x" * 10
 
@@ -524,7 +522,7 @@ def test_the_servers_timeout_is_kept(pair, timeout):
     arrived(ours)
     with ours.makefile("rb") as reader:
         for _ in range(2):
-            servers._drain(ours, reader)
+            BufferedConnection(ours, reader).read_ahead()
             assert ours.gettimeout() == timeout
 
 
@@ -533,8 +531,8 @@ def test_a_client_that_is_gone(pair):
     with ours.makefile("rb") as reader:
         theirs.close()
         arrived(ours)
-        assert servers._drain(ours, reader) == b""
-        assert servers._drain(ours, reader) == b""
+        assert BufferedConnection(ours, reader).read_ahead() == b""
+        assert BufferedConnection(ours, reader).read_ahead() == b""
 
 
 def test_a_socket_that_the_server_has_closed(pair):
@@ -542,14 +540,14 @@ def test_a_socket_that_the_server_has_closed(pair):
     reader = ours.makefile("rb")
     reader.close()
     ours.close()
-    assert servers._drain(ours, reader) == b""
+    assert BufferedConnection(ours, reader).read_ahead() == b""
 
 
 def test_a_reader_that_is_closed(pair):
     ours, _ = pair
     reader = ours.makefile("rb")
     reader.close()
-    assert servers._drain(ours, reader) == b""
+    assert BufferedConnection(ours, reader).read_ahead() == b""
 
 
 # A refusal
@@ -563,7 +561,7 @@ def test_a_refused_connection_is_ended_and_emptied(pair):
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
         ours.sendall(b"no")
-        link = link_to(ours, reader)
+        link = BufferedConnection(ours, reader)
         link.refuse()
         assert receive(theirs, 2) == b"no"
         ours.settimeout(PATIENCE)
@@ -576,7 +574,7 @@ def test_a_refusal_to_a_client_that_is_gone(pair):
     ours, theirs = pair
     theirs.close()
     with ours.makefile("rb") as reader:
-        link = link_to(ours, reader)
+        link = BufferedConnection(ours, reader)
         link.refuse()
         link.refuse()
 
@@ -584,7 +582,7 @@ def test_a_refusal_to_a_client_that_is_gone(pair):
 def test_a_refusal_after_the_server_has_closed(pair):
     ours, _ = pair
     reader = ours.makefile("rb")
-    link = link_to(ours, reader)
+    link = BufferedConnection(ours, reader)
     reader.close()
     ours.close()
     link.refuse()
@@ -596,9 +594,9 @@ def test_a_refusal_reaches_the_socket_below_a_wrapper(name):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"c")
-        chunks = [b"a", b"b", b""]
         wrapper = type("Wrapper", (), {name: ours, "__getattr__": lambda _, method: getattr(ours, method)})
-        Link(wrapper(), lambda: chunks.pop(0) if chunks else b"").refuse()
+        connection = FakeConnection(wrapper(), b"ab")
+        connection.refuse()
         assert theirs.recv(1) == b""
-        assert chunks == []
+        assert connection.received == b""
         assert ours.recv(1) == b""

@@ -133,14 +133,14 @@ def test_wait_empty():
     timer.join()
 
 
-def test_forget():
+def test_reset():
     registry = Registry()
     registry.add(Fake())
     registry.enter(None)
     registry.close_all()
     held = registry._lock
     held.acquire()  # a thread of the parent had it when it forked
-    registry.forget()
+    registry.reset()
     assert not registry
     assert not registry.draining
     assert registry.enter(1)

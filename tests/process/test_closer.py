@@ -1,10 +1,10 @@
-"""An end for closings that nobody waits for."""
+"""Closings that no view waits for are finished."""
 
 import threading
 import time
 
 from django_websocket.process import closer as module
-from django_websocket.process.closer import Reaper
+from django_websocket.process.closer import Closer
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 20
@@ -17,7 +17,7 @@ class Closing:
         self.left = looks
         self.over = threading.Event()
 
-    def hurry(self):
+    def finish_if_due(self):
         self.left -= 1
         if self.left:
             return False
@@ -25,39 +25,39 @@ class Closing:
         return True
 
 
-def test_connections_are_seen_through():
-    reaper = Reaper()
+def test_connections_are_followed_to_their_end():
+    closer = Closer()
     connections = [Closing(looks) for looks in (1, 3, 2, 1)]
     for connection in connections:
-        reaper.add(connection)
+        closer.add(connection.finish_if_due)
     for connection in connections:
         assert connection.over.wait(PATIENCE)
         assert not connection.left
     # Its thread ends with them, and another begins with the next.
     deadline = time.monotonic() + PATIENCE
-    while reaper._running and time.monotonic() < deadline:
+    while closer._running and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert not reaper._running
+    assert not closer._running
     again = Closing()
-    reaper.add(again)
+    closer.add(again.finish_if_due)
     assert again.over.wait(PATIENCE)
 
 
 def test_one_that_comes_when_the_thread_is_about_to_end():
-    reaper, late = Reaper(), Closing()
+    closer, late = Closer(), Closing()
     first = Closing()
 
     class Rest(set):
         def __bool__(self):
             # Between the thread's last look and its word that it does not run any more.
             if first.over.is_set() and not late.over.is_set() and len(self) == 0:
-                reaper._running = True
-                self.add(late)
+                closer._running = True
+                self.add(late.finish_if_due)
                 return False
             return len(self) > 0
 
-    reaper._closing = Rest()
-    reaper.add(first)
+    closer._closings = Rest()
+    closer.add(first.finish_if_due)
     assert late.over.wait(PATIENCE)
 
 
@@ -66,13 +66,13 @@ def test_the_interpreter_takes_no_more_threads(monkeypatch):
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
     monkeypatch.setattr(module, "start_thread", refuse)
-    Reaper().add(Closing())
+    Closer().add(Closing().finish_if_due)
 
 
 def test_a_forked_child_starts_anew():
-    reaper = Reaper()
-    reaper._running = True
-    reaper._closing.add(Closing())
-    reaper.forget()
-    assert not reaper._running
-    assert not reaper._closing
+    closer = Closer()
+    closer._running = True
+    closer._closings.add(Closing().finish_if_due)
+    closer.reset()
+    assert not closer._running
+    assert not closer._closings

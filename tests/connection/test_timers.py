@@ -1,0 +1,110 @@
+"""What is due when: the arithmetic alone."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from django_websocket.connection.timers import Timers
+
+
+def make_timers(now=0.0, **changes):
+    return Timers(now, **{"ping_interval": 20, "ping_timeout": 20, "close_timeout": 5, **changes})
+
+
+# Pings
+
+
+@pytest.mark.parametrize(
+    ("interval", "timeout", "before", "after"), [(20, 10, 120, 140), (None, 10, None, 140), (20, None, 120, None)]
+)
+def test_when_a_ping_is_due(interval, timeout, before, after):
+    timers = make_timers(ping_interval=interval, ping_timeout=timeout)
+    timers.heard = 100.0
+    assert timers.ping_due == before
+    assert len(timers.make_ping(130.0)) == 4
+    assert timers.ping_due == after
+
+
+def test_latency_is_that_of_the_ping_that_was_answered():
+    timers = make_timers()
+    assert timers.latency is None
+    data = timers.make_ping(100.0)
+    timers.note_pong(b"other", 100.5)
+    assert timers.latency is None
+    timers.note_pong(data, 101.0)
+    timers.note_pong(data, 109.0)
+    assert timers.latency == 1.0
+
+
+def test_a_later_ping_takes_the_place_of_an_earlier():
+    timers = make_timers()
+    data = timers.make_ping(100.0)
+    timers.note_ping(b"mine", 102.0)
+    timers.note_pong(data, 103.0)
+    assert timers.latency is None
+    timers.note_pong(b"mine", 104.0)
+    assert timers.latency == 2.0
+
+
+# Closing, idleness and revalidation
+
+
+def test_the_time_of_a_closing():
+    timers = make_timers()
+    assert not timers.is_close_overdue(1e9), "nothing is closing"
+    timers.start_closing(100.0)
+    assert timers.close_deadline == 105.0
+    assert not timers.is_close_overdue(104.9)
+    assert timers.is_close_overdue(105.0)
+    timers.start_closing(103.0)
+    assert not timers.is_close_overdue(105.0), "it was started anew"
+
+
+def test_idleness_is_told_once_until_it_lasts_as_long_again():
+    timers = make_timers()
+    timers.heard = 100.0
+    assert not timers.is_idle(100.9, 1.0)
+    assert timers.is_idle(101.0, 1.0)
+    timers.note_idle(101.0)
+    assert not timers.is_idle(101.9, 1.0)
+    assert timers.is_idle(102.0, 1.0)
+    timers.heard = 101.5
+    assert not timers.is_idle(102.0, 1.0)
+
+
+def test_revalidation():
+    timers = make_timers()
+    assert timers.revalidate_at == math.inf
+    timers.plan_revalidation(100.0, 60.0)
+    assert timers.revalidate_at == 160.0
+    timers.plan_revalidation(160.0, None)
+    assert timers.revalidate_at == math.inf
+
+
+@pytest.mark.parametrize(
+    ("changes", "left"),
+    [
+        ({}, 10.0),
+        ({"deadline": 103.0}, 3.0),
+        ({"idle_after": 2.0}, 2.0),
+        ({"closing": True}, 4.0),
+        ({"at_most": 1.0}, 1.0),
+        ({"deadline": 99.0}, 0.0),
+    ],
+)
+def test_the_first_deadline_counts(changes, left):
+    timers = make_timers(90.0)
+    timers.heard = 100.0
+    timers.start_closing(99.0)
+    timers.plan_revalidation(100.0, 10.0)
+    wait = {"deadline": None, "idle_after": None, "closing": False, "at_most": 20.0, **changes}
+    assert timers.time_left(100.0, **wait) == left
+
+
+def test_a_ping_is_due_before_the_rest():
+    timers = make_timers(90.0)
+    assert timers.time_left(100.0, deadline=None, idle_after=None, closing=False, at_most=20.0) == 10.0
+    timers.make_ping(110.0)
+    assert timers.time_left(110.0, deadline=None, idle_after=None, closing=False, at_most=60.0) == 20.0

@@ -11,7 +11,7 @@ from asgiref.sync import iscoroutinefunction
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
-from .conf.settings import check_options
+from .conf import check_options
 from .handshake.responses import ended, refuse_plain
 from .middleware import MARKS, OPTIONS, handle, is_handled, note_exception, see_through
 from .websocket import WebSocket

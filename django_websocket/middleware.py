@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
 from . import protocols, servers
-from .conf.settings import conf
+from .conf import conf
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import meet_worker
 from .handshake.origins import check_origin
@@ -257,7 +257,7 @@ class Attempt:
             ping_timeout=options.ping_timeout,
             send_timeout=options.send_timeout,
             close_timeout=options.close_timeout,
-            handshake_timeout=conf.handshake_timeout,
+            handshake_timeout=options.handshake_timeout,
             encoder=DjangoJSONEncoder,
             name=name,
             hooks=self.hooks,

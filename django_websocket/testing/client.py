@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils.encoding import iri_to_uri
 from greenlet import GreenletExit, getcurrent
 
-from ..conf.settings import DEFAULT_PROTOCOLS, Conf, import_protocol
+from ..conf import DEFAULT_PROTOCOLS, Conf, import_protocol
 from ..exceptions import HandshakeError
 from ..protocols.base import CloseCode, Message, Protocol, State
 from ..protocols.http import Request

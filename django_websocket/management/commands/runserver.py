@@ -16,7 +16,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.runserver import Command as DjangoCommand
 from django.utils import autoreload
 
-from ...conf.settings import conf
+from ...conf import conf
 from ...process.shutdown import close_on_exit
 
 #: Seconds that the reloader's child gets to end by itself, as it may have been asked along with its parent; and seconds

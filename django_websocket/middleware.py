@@ -248,7 +248,7 @@ class Attempt:
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
         name = printable(request.path)
-        self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", period=conf.revalidate)
+        self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", revalidate_interval=conf.revalidate)
         return WebSocket(
             protocol,
             self.link.take_over,

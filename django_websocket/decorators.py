@@ -12,7 +12,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
-from .handshake.responses import ended, refuse_plain
+from .handshake.responses import refuse_plain, response_of_ended_websocket
 from .middleware import MARKS, OPTIONS, handle, is_handled, note_exception, see_through
 from .websocket import WebSocket
 
@@ -82,7 +82,7 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
                     raise
             if response is None:
                 websocket.accept()
-        return ended(response) if websocket.handshake_sent else response
+        return response_of_ended_websocket(response) if websocket.handshake_sent else response
 
     def synchronous(response: Any) -> HttpResponseBase | None:
         # A wrapper around an async view looks synchronous until it is called.

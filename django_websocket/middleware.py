@@ -19,7 +19,14 @@ from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import meet_worker
 from .handshake.origins import check_origin
 from .handshake.requests import parse
-from .handshake.responses import BAD_HOST, ended, printable, refuse, refuse_plain, unavailable
+from .handshake.responses import (
+    BAD_HOST,
+    escape_for_log,
+    refuse,
+    refuse_plain,
+    response_of_ended_websocket,
+    unavailable,
+)
 from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
 from .process.shutdown import close_on_exit
@@ -184,7 +191,7 @@ class Attempt:
             if self.failed and response.status_code >= 400:
                 # A 404 that was raised, say: Django would log it when it has gone through all middleware.
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
-            return ended(response, self.link)
+            return response_of_ended_websocket(response, self.link)
         if protocol.request.host is None and not self.refused:
             # Another middleware has asked for the host before the view was found.
             response = refuse(request, HandshakeError(BAD_HOST))
@@ -213,7 +220,7 @@ class Attempt:
         if websocket is None or not websocket.handshake_sent:
             return None
         if isinstance(exception, ConnectionClosed):
-            return ended()
+            return response_of_ended_websocket()
         self.failed = True
         return None
 
@@ -247,7 +254,7 @@ class Attempt:
         protocol.max_message_size = options.max_message_size
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
-        name = printable(request.path)
+        name = escape_for_log(request.path)
         self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", revalidate_interval=conf.revalidate)
         return WebSocket(
             protocol,
@@ -272,7 +279,7 @@ class Attempt:
             logger.warning(
                 "WebSocket refused at %s by a redirect, which no client follows: is its address right, to the slash "
                 "and the scheme?",
-                printable(request.path),
+                escape_for_log(request.path),
             )
         try:
             link = self.link or servers.find(request.META)

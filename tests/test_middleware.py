@@ -25,7 +25,7 @@ from django.utils.translation import get_language
 
 from django_websocket import accept_websocket, middleware, require_websocket, servers
 from django_websocket.exceptions import ConnectionClosed
-from django_websocket.handshake.responses import ended
+from django_websocket.handshake.responses import response_of_ended_websocket
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
@@ -1300,10 +1300,10 @@ class TestSignals:
 
 
 def test_server_is_told_nothing_that_other_middleware_adds():
-    end = ended()
+    end = response_of_ended_websocket()
     end["X-Header"], end.status_code = "value", 500
     end.set_cookie("name", "value")
-    assert ended(end) is end
+    assert response_of_ended_websocket(end) is end
     assert (end.status_code, list(end.items()), dict(end.cookies)) == (101, [], {})
 
 

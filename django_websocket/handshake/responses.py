@@ -1,4 +1,4 @@
-"""Responses that this package gives: refusals, and what stands for a WebSocket that has ended."""
+"""The responses of this package: refusals of a handshake, and the response of a WebSocket that has ended."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from ..exceptions import HandshakeError
 
 logger = logging.getLogger("django_websocket.handshake")
 
-#: Seconds after which a client that found no room may come again.
+#: Seconds after which a client may try again, when the server has no room for more WebSockets.
 RETRY_AFTER: Final = 5
-#: Characters that one thing a client has sent gets in the log: a line of it is to stay one that can be read.
+#: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
 NOT_PLAIN: Final = "this address takes WebSockets only"
 BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
 
 def refuse_plain(request: HttpRequest) -> HttpResponseBase:
-    """Give the answer for a plain HTTP request where only WebSockets are taken."""
+    """Log the refusal of a plain HTTP request to a view that takes WebSockets only, and return the response."""
     return refuse(request, HandshakeError(NOT_PLAIN))
 
 
 def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:
-    """Give the answer for a refused request, and log it."""
+    """Log the refusal of a request at ``level``, and return the response."""
     logger.log(
         level,
         "WebSocket refused with %d at %s: %s%s",
         error.status,
-        printable(request.path),
+        escape_for_log(request.path),
         error,
-        error.detail and f" ({printable(error.detail)})",
+        error.detail and f" ({escape_for_log(error.detail)})",
         extra={"status_code": error.status, "request": request},
     )
     response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
-    # Else Django logs it once more, and mails a 503 to the site's admins.
+    # Otherwise Django would log the response again, and mail a 503 to the admins of the site.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as log_response() does
-    # CommonMiddleware, which would add it, stands behind ours.
+    # CommonMiddleware, which adds this header, stands behind our middleware and does not see the response.
     response.headers["Content-Length"] = str(len(response.content))
     for name, value in error.headers:
         response.headers[name] = value
@@ -48,44 +48,47 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
 
 
 def unavailable(reason: str) -> HandshakeError:
-    """Give the refusal of a server that has no room now."""
+    """Return the error for a server that takes no WebSocket now, with status 503 and ``Retry-After``."""
     return HandshakeError(reason, status=503, headers=[("Retry-After", str(RETRY_AFTER))])
 
 
-def printable(text: str) -> str:
-    """Give what a client has sent fit for a log: it may be anything, and of any length."""
+def escape_for_log(text: str) -> str:
+    """Return ``text`` of a client in printable ASCII, and cut off after :data:`MAX_LOGGED` characters."""
     shown = ascii(text[:MAX_LOGGED])[1:-1]
     return shown if len(shown) <= MAX_LOGGED and len(text) <= MAX_LOGGED else f"{shown[:MAX_LOGGED]}..."
 
 
 class EndedResponse(HttpResponse):
-    """What the server gets when a WebSocket has ended: nothing to write, and the word that it was answered."""
+    """The response of a WebSocket that has ended: the server writes nothing for it, as the handshake was the answer."""
 
     status_code = 101
-    #: The connection that has ended, once it has.
+    #: The connection that has ended; ``None`` before its end.
     link: servers.Link | None = None
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """Give no headers, whatever middleware has added: a server may look at them before it finds nobody there."""
+        """Return no header fields, even if middleware has added some.
+
+        A server may read them before it finds the socket shut down.
+        """
         return ()
 
     def __iter__(self) -> Iterator[bytes]:
         if self.link is not None:
-            # Some servers find the socket shut down and never call close(): request_finished would not be sent.
+            # Some servers do not call close() when they find the socket shut down; request_finished would not be sent.
             self.close()
             self.link.finish()
         return iter(())
 
     def close(self) -> None:
-        """Close once: others call it again."""
+        """Close the response, once: servers call this again after ``__iter__()`` has."""
         if not self.closed:
             super().close()
 
 
-def ended(response: object = None, link: servers.Link | None = None) -> EndedResponse:
-    """Give the response of a WebSocket that has been used, in the place of ``response``; nobody sees it.
+def response_of_ended_websocket(response: object = None, link: servers.Link | None = None) -> EndedResponse:
+    """Return the response for a request whose handshake was sent; nothing of it reaches the client.
 
-    ``link`` is that of a connection that has ended.
+    It takes the place of ``response``, and its resources. ``link`` is the connection, if that has ended.
     """
     if isinstance(response, EndedResponse):
         end = response
@@ -94,7 +97,7 @@ def ended(response: object = None, link: servers.Link | None = None) -> EndedRes
     else:
         end = EndedResponse()
         if isinstance(response, HttpResponseBase):
-            # Files and the like, which the other response would have closed.
+            # The files and other resources that the view's response would have closed.
             end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
     end.link = link
     return end

@@ -202,16 +202,16 @@ class Store(SessionBase):
         return {"count": 1}
 
 
-@pytest.mark.parametrize("held", [True, False])
-def test_revalidation_holds_no_connection(database, held):
+@pytest.mark.parametrize("was_open", [True, False])
+def test_revalidation_holds_no_connection(database, was_open):
     connection = connections["file"] = database(CONN_MAX_AGE=None)
     try:
         request = SimpleNamespace(session=Store("a session's key"))
         assert request.session["count"] == 1
-        if not held:
+        if not was_open:
             connection.close()
         assert DjangoHooks(request, "", keep_databases=False, revalidate_interval=60).revalidate() is None
-        assert is_open(connection) is held
+        assert is_open(connection) is was_open
     finally:
         del connections["file"]
 

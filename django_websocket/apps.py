@@ -1,4 +1,4 @@
-"""The application, as Django sees it."""
+"""The configuration of the application."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from django.apps import AppConfig
 
 
 class WebSocketConfig(AppConfig):
-    """``"django_websocket"`` in ``INSTALLED_APPS``."""
+    """The application ``"django_websocket"`` of ``INSTALLED_APPS``."""
 
     name = "django_websocket"
     verbose_name = "WebSockets"

@@ -192,7 +192,7 @@ class Upgrade:
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
         name = escape_for_log(request.path)
-        self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", period=conf.revalidate)
+        self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", revalidate_interval=conf.revalidate)
         self.websocket = WebSocket(protocol, self._connection.take_over, options, self.hooks, name)
         return self.websocket
 

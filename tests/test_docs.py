@@ -15,7 +15,7 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import path
 
 from django_websocket import checks
-from django_websocket.conf.settings import Conf, Options, Setting
+from django_websocket.conf import SETTINGS, Conf, Setting
 from tests.live.servers import KINDS, SOCKETLESS_KINDS, TLS_KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -152,9 +152,9 @@ def documented_settings() -> dict[str, str]:
 
 
 def test_every_setting_is_documented_with_its_default():
-    settings = {setting.name: setting for setting in vars(Conf).values() if isinstance(setting, Setting)}
+    settings = {setting.name: setting for setting in SETTINGS}
     documented = documented_settings()
-    assert documented.keys() == settings.keys()
+    assert list(documented) == list(settings)
     assert documented.pop("WEBSOCKET_PROTOCOLS") == "all three"
     for name, default in documented.items():
         assert ast.literal_eval(default.strip("`")) == settings[name].default
@@ -163,7 +163,8 @@ def test_every_setting_is_documented_with_its_default():
 def test_every_option_is_documented():
     text = (ROOT / "docs" / "views.rst").read_text(encoding="utf-8")
     section = text.partition("\nOptions\n=======\n")[2].partition("\n====")[0]
-    assert set(Options.__dataclass_fields__) <= set(re.findall(r"``(\w+)``", section))
+    options = {setting.attribute for setting in SETTINGS if setting.per_view} | {"subprotocols"}
+    assert options <= set(re.findall(r"``(\w+)``", section))
 
 
 def test_every_check_is_documented():
@@ -171,7 +172,8 @@ def test_every_check_is_documented():
     source = "".join(path.read_text(encoding="utf-8") for path in modules)
     table = re.findall(r"^([EWI]\d{3})  ", checks.__doc__, re.MULTILINE)
     assert len(table) == len(set(table))
-    assert set(table) == set(re.findall(r"""["'.]([EWI]\d{3})["']""", source))
+    written = set(re.findall(r"""["'.]([EWI]\d{3})["']""", source))
+    assert set(table) == written | {setting.check for setting in SETTINGS}
 
 
 def documented_limits() -> list[tuple[str, str, str, str]]:
@@ -199,7 +201,7 @@ def test_every_limit_is_what_it_is_documented_to_be(default, name, file, functio
 
 
 def test_every_limit_of_the_settings_is_documented():
-    numbers = {setting.name for setting in vars(Conf).values() if isinstance(setting, Setting) and is_limit(setting)}
+    numbers = {setting.name for setting in SETTINGS if is_limit(setting)}
     documented = {name for _, name, _, _ in documented_limits() if name.startswith("WEBSOCKET_")}
     assert documented == numbers
 

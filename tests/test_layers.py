@@ -44,11 +44,10 @@ ROOMS = {
     "exceptions": Room(1, PURE),
     "transports": Room(1, NO_DJANGO),
     "protocols": Room(2, PURE, {"transports"}),
-    # What holds for one view's connections.
-    "options": Room(3, PURE),
     # Once per process, and from a request to a yes or no.
     "process": Room(3, NO_DJANGO, {"transports"}),
     "handshake": Room(3, ANYTHING, {"transports"}),
+    "options": Room(3, PURE, {"transports"}),
     # Messages and time; the settings.
     "connection": Room(4, NO_DJANGO, {"handshake"}),
     "conf": Room(4, ANYTHING, {"transports", "process"}),
@@ -78,6 +77,7 @@ INSIDE = {
     "protocols.hixie75": CONTRACT,
     "protocols.hixie76": CONTRACT | {"protocols.hixie75"},
     "protocols.rfc6455": CONTRACT | {"protocols.rfc6455"},
+    "options": {"protocols.base"},
     # What gunicorn loads before it patches: a lock that is made then would be a native one.
     "gunicorn.eventlet_worker": set(),
 }

@@ -1,6 +1,6 @@
-"""What is legal, but deserves a thought before it meets the world: for ``check --deploy``.
+"""Checks for ``check --deploy``: settings that are valid, but risky on a public server.
 
-Warnings are for what somebody has set; what the defaults allow is an Info.
+A message about a value that the project has set is a warning; one about a default is an Info.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _DRAFTS: Final = frozenset({75, 76})
 _SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
 _MODERN_ONLY: Final = 'WEBSOCKET_PROTOCOLS = ["django_websocket.protocols.rfc6455.RFC6455"]'
 
-#: Bytes. Each connection may hold a message of the limit, and somewhat more while it comes.
-_LARGE: Final = 16 * 1024 * 1024
-#: Seconds of silence after which nginx cuts, unless told otherwise (``proxy_read_timeout``).
-_PROXY_PATIENCE: Final = 60
+#: Bytes of a message; a higher limit is reported. Each connection may hold a message of that size, and somewhat more
+#: while it is received.
+_LARGE_MESSAGE: Final = 16 * 1024 * 1024
+#: Seconds of silence after which nginx cuts a connection by default (``proxy_read_timeout``).
+_PROXY_READ_TIMEOUT: Final = 60
 
 
-# Whose pages may connect
+# Origins
 
 
 def _every_origin() -> Iterator[CheckMessage]:
@@ -95,12 +96,12 @@ def _redirect_to_https() -> Iterator[CheckMessage]:
         )
 
 
-# What a client may use up
+# Resources
 
 
 def _message_size() -> Iterator[CheckMessage]:
     size = conf.max_message_size
-    if size is None or size > _LARGE:
+    if size is None or size > _LARGE_MESSAGE:
         given = "None" if size is None else f"{size} bytes"
         yield Warning(
             f"WEBSOCKET_MAX_MESSAGE_SIZE is {given}: a few clients can fill the memory.",
@@ -121,11 +122,11 @@ def _fragments() -> Iterator[CheckMessage]:
 
 def _ping_interval() -> Iterator[CheckMessage]:
     interval = conf.ping_interval
-    if interval is None or interval >= _PROXY_PATIENCE:
+    if interval is None or interval >= _PROXY_READ_TIMEOUT:
         yield Warning(
             f"WEBSOCKET_PING_INTERVAL is {interval}: a client that has vanished keeps its thread, and nginx cuts one "
-            f"that is silent for {_PROXY_PATIENCE} seconds.",
-            hint=f"Set it below {_PROXY_PATIENCE}, and below what any proxy on the way allows.",
+            f"that is silent for {_PROXY_READ_TIMEOUT} seconds.",
+            hint=f"Set it below {_PROXY_READ_TIMEOUT}, and below what any proxy on the way allows.",
             id=f"{_APP}.W206",
         )
 
@@ -177,10 +178,10 @@ _CHECKS: Final[tuple[Callable[[], Iterator[CheckMessage]], ...]] = (
 
 @register(Tags.security, deploy=True)
 def check_deployment(**_kwargs: Any) -> list[CheckMessage]:
-    """Note what the settings allow."""
+    """Report the settings that allow too much."""
     messages: list[CheckMessage] = []
     for check in _CHECKS:
-        # check_settings has an error for a setting that cannot be read.
+        # check_settings() reports a setting that has a bad value.
         with suppress(ImproperlyConfigured):
             messages.extend(check())
     return messages
@@ -188,10 +189,10 @@ def check_deployment(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility, deploy=True)
 def check_asgi(**_kwargs: Any) -> list[CheckMessage]:
-    """Note what says that an ASGI server is going to serve the project.
+    """Report the signs that an ASGI server is going to serve the project.
 
-    An ``asgi.py`` says nothing, as ``startproject`` writes one for everybody; nor does ``"channels"``, whose layers and
-    workers have their uses beside WSGI.
+    An ``asgi.py`` is no sign, as ``startproject`` always writes one; nor is ``"channels"`` in ``INSTALLED_APPS``, whose
+    layers and workers are useful beside WSGI too.
     """
     signs = []
     if getattr(settings, "ASGI_APPLICATION", None):

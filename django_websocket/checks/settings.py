@@ -1,4 +1,4 @@
-"""What is wrong with the settings anywhere, in development too."""
+"""Checks of what is wrong with the settings anywhere, in development too."""
 
 from __future__ import annotations
 
@@ -14,53 +14,29 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import find_commands
 from django.db import connections
 
-from ..conf.settings import conf
+from ..conf import SETTINGS, conf
 
 _APP: Final = "django_websocket"
 _MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
 
-# An id is for ever: projects silence checks by it.
-_SETTING_IDS: Final = {
-    "accept_all": "E001",
-    "protocols": "E002",
-    "allowed_origins": "E003",
-    "require_origin": "E004",
-    "max_message_size": "E005",
-    "max_fragments": "E006",
-    "ping_interval": "E007",
-    "ping_timeout": "E008",
-    "send_timeout": "E009",
-    "close_timeout": "E010",
-    "handshake_timeout": "E011",
-    "max_connections": "E012",
-    "close_on_sigterm": "E013",
-    "compression": "E014",
-    "db": "E015",
-    "revalidate": "E016",
-}
-
 
 @register(Tags.compatibility)
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
-    """Check each setting for itself."""
-    complaints = ((_complaint(name), number) for name, number in _SETTING_IDS.items())
-    return [Error(complaint, id=f"{_APP}.{number}") for complaint, number in complaints if complaint]
-
-
-def _complaint(name: str) -> str:
-    """Give what is wrong with a setting's value, ``""`` when nothing is."""
-    try:
-        getattr(conf, name)
-    except ImproperlyConfigured as error:
-        return str(error)
-    return ""
+    """Check the value of each setting by itself."""
+    messages: list[CheckMessage] = []
+    for setting in sorted(SETTINGS, key=lambda setting: setting.check):
+        try:
+            getattr(conf, setting.attribute)
+        except ImproperlyConfigured as error:
+            messages.append(Error(str(error), id=f"{_APP}.{setting.check}"))
+    return messages
 
 
 @register(Tags.compatibility)
 def check_atomic_requests(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that no WebSocket would hold a transaction for as long as it lives."""
+    """Check that no WebSocket would hold a transaction open for as long as it lives."""
     aliases = [alias for alias, database in connections.settings.items() if database["ATOMIC_REQUESTS"]]
-    with suppress(ImproperlyConfigured):  # check_settings has an error for it
+    with suppress(ImproperlyConfigured):  # check_settings() reports a setting that has a bad value
         if conf.accept_all and aliases:
             return [
                 Error(
@@ -75,7 +51,7 @@ def check_atomic_requests(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_middleware(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that nothing stands between the server and the middleware."""
+    """Check that ``WebSocketMiddleware`` comes before all other middleware."""
     if _MIDDLEWARE in settings.MIDDLEWARE[1:]:
         return [
             Warning(
@@ -90,7 +66,7 @@ def check_middleware(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_runserver(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that our ``runserver`` is the one that is found; it wraps the next one."""
+    """Check that Django finds the ``runserver`` of this package first; it extends the next one."""
     for app in takewhile(lambda app: app.name != _APP, apps.get_app_configs()):
         if "runserver" in find_commands(str(Path(app.path, "management"))):
             return [

@@ -1,8 +1,8 @@
-"""The settings of this package, typed and read lazily, and the options of a view, which override them."""
+"""The settings of this package, typed and read lazily, and the options that a view sets in place of them."""
 
 from __future__ import annotations
 
-from ..options import Options
-from .settings import DEFAULT_PROTOCOLS, Conf, Setting, check_options, conf, import_protocol
+from .settings import DEFAULT_PROTOCOLS, SETTINGS, Conf, Setting, check_options, conf
+from .validators import import_protocol
 
-__all__ = ["DEFAULT_PROTOCOLS", "Conf", "Options", "Setting", "check_options", "conf", "import_protocol"]
+__all__ = ["DEFAULT_PROTOCOLS", "SETTINGS", "Conf", "Setting", "check_options", "conf", "import_protocol"]

@@ -1,1 +1,1 @@
-"""From a request to a yes or a no: whether it may become a WebSocket."""
+"""The decision whether a request may become a WebSocket."""

@@ -1,8 +1,9 @@
-"""Is this Origin allowed here (RFC 6455 section 10.2).
+"""Check whether an Origin may connect (RFC 6455 section 10.2).
 
-Any page may open a WebSocket to any site, and the browser sends the site's cookies along. The handshake is
-a GET, which ``CsrfViewMiddleware`` lets pass, so the Origin header is all that tells a site's own pages from
-an attacker's. Origins are parsed and compared whole; no part of one is ever searched for in another.
+Any page may open a WebSocket to any site, and the browser sends the cookies of that site with the handshake. The
+handshake is a GET, which ``CsrfViewMiddleware`` does not check, so that only the Origin header distinguishes the pages
+of the site from those of an attacker. Origins are parsed and compared as a whole; no part of one is ever searched for
+in another.
 """
 
 from __future__ import annotations
@@ -17,30 +18,32 @@ from django.utils.http import is_same_domain
 
 from ..exceptions import HandshakeError
 
-#: Bytes of an Origin that are looked at: a host name has at most 253.
+#: Characters of an Origin; a longer one is malformed. A host name has at most 253.
 MAX_ORIGIN_SIZE: Final = 512
 
-# RFC 6454 section 6.2, and the wildcard that only lists may use. Every character has one way to match, so
-# the time is linear. ASCII keeps IGNORECASE from taking U+212A for a "k".
+# The serialization of RFC 6454 section 6.2, and the wildcard, which is allowed in lists only. Each character can match
+# in one way only, so that matching takes linear time. ASCII keeps IGNORECASE from matching U+212A as a "k".
 _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://((?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?",
     re.ASCII | re.IGNORECASE,
 )
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-# Browsers send the scheme of the page, never that of the WebSocket. "null" is many origins, not one.
+# No entry of a list may have these schemes. Browsers send the scheme of the page, never that of the WebSocket; and
+# "null" stands for many origins, not for one.
 _UNLISTED_SCHEMES: Final = frozenset({"ws", "wss", "null"})
 
 
 class Origin(NamedTuple):
-    """An origin in parts, in lower case; equal ones are the same origin."""
+    """The parts of an origin, in lower case. Two origins are the same if they are equal."""
 
     scheme: str
     host: str
-    #: The scheme's own where the text has none; ``None`` where the scheme has none either.
+    #: The default of the scheme if the text has no port; ``None`` if the scheme has no default either.
     port: int | None
 
 
-# Not of the form scheme://host: sandboxed pages and local files; local files in some embedded browsers.
+# Two origins have not the form scheme://host: "null", of sandboxed pages and local files, and "file://", of local files
+# in some embedded browsers.
 _HOSTLESS: Final = {"null": Origin("null", "", None), "file://": Origin("file", "", None)}
 
 
@@ -53,14 +56,14 @@ def check_origin(
     trusted: Sequence[str] = (),
     require: bool = False,
 ) -> None:
-    """Check the Origin header of a handshake; ``None`` is a request without one.
+    """Check ``origin``, the Origin header of a handshake; ``None`` is a request without one.
 
-    ``host`` and ``secure`` are the request's own ``get_host()`` and ``is_secure()``. ``allowed`` lists
-    origins, ``"*"`` among them allows every origin; ``None`` allows the request's own and those of
-    ``trusted``. ``require`` refuses requests without an Origin.
+    ``host`` and ``secure`` are ``get_host()`` and ``is_secure()`` of the request. ``allowed`` is a list of origins, in
+    which ``"*"`` allows every origin; ``None`` allows the request's own origin and those of the list ``trusted``.
+    ``require`` refuses requests without an Origin.
 
-    :raises HandshakeError: not allowed (403). The text never repeats what the peer sent; the ``detail`` for the log
-        does, and names the origin that it was compared with.
+    :raises HandshakeError: the origin is not allowed (403). The text never repeats the header; the ``detail`` for the
+        log does, and may name the origin of this site.
     """
     if origin is None:
         if require:
@@ -72,7 +75,8 @@ def check_origin(
     detail = f"the page is of {origin}"
     if allowed is None:
         own = f"{'https' if secure else 'http'}://{host}"
-        # What is wrong behind a proxy that ends TLS, mostly: this site takes itself for http.
+        # Behind a proxy that ends TLS this is the usual mistake: the site takes its own scheme for http. So the log
+        # has both origins.
         detail = f"this site is {own}, {detail}"
         good = source == _parse(own) or _covers(tuple(trusted), source)
     else:
@@ -82,10 +86,10 @@ def check_origin(
 
 
 def parse_listed(text: str) -> Origin | None:
-    """Parse an entry of a list of origins; ``None`` when it could never match.
+    """Return the origin of an entry of a list, ``None`` if no origin could ever match the entry.
 
     The format is that of ``CSRF_TRUSTED_ORIGINS``: ``https://example.com`` or, with its subdomains,
-    ``https://*.example.com``; the host of the latter comes out as ``.example.com``.
+    ``https://*.example.com``, whose host is returned as ``.example.com``.
     """
     listed = _parse(text)
     if listed is None or listed.scheme in _UNLISTED_SCHEMES:
@@ -94,7 +98,7 @@ def parse_listed(text: str) -> Origin | None:
 
 
 def _covers(entries: tuple[str, ...], source: Origin) -> bool:
-    """Tell whether one of the listed origins is ``source`` or, with a wildcard, a domain above it."""
+    """Return whether an entry of a list matches ``source``: as the same origin, or by a wildcard for its subdomains."""
     listed = _parse_list(entries)
     return source in listed or any(
         (entry.scheme, entry.port) == (source.scheme, source.port) and is_same_domain(source.host, entry.host)
@@ -104,12 +108,12 @@ def _covers(entries: tuple[str, ...], source: Origin) -> bool:
 
 @lru_cache
 def _parse_list(entries: tuple[str, ...]) -> tuple[Origin, ...]:
-    """Parse a list of origins, without the entries that could never match."""
+    """Return the origins of a list, without the entries that no origin could ever match."""
     return tuple(listed for listed in map(parse_listed, entries) if listed)
 
 
 def _parse(text: str) -> Origin | None:
-    """Parse an origin; ``None`` when it is none. A wildcard stays in the host."""
+    """Return the origin that ``text`` is, ``None`` if it is none. A wildcard stays in the host."""
     if text in _HOSTLESS:
         return _HOSTLESS[text]
     return _parse_hosted(text) if len(text) <= MAX_ORIGIN_SIZE else None

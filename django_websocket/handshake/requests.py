@@ -1,4 +1,4 @@
-"""A request of Django's in the terms of the protocols."""
+"""Convert a request of Django into a request of the protocols."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .. import protocols
 
 
 def parse(request: HttpRequest) -> protocols.Request:
-    """Give a request in the protocols' terms."""
+    """Return the request that the protocols check; an empty one if ``request`` asks for no upgrade."""
     meta = request.META
     if "HTTP_UPGRADE" not in meta:
         return _NO_UPGRADE
     headers = {_field_name(name): value for name, value in meta.items() if name.startswith("HTTP_")}
     headers["content-length"] = meta.get("CONTENT_LENGTH") or ""
     try:
-        # Without the header Django would take the server's own name.
+        # Without the header get_host() would return the name of the server.
         host = request.get_host() if "host" in headers else None
     except DisallowedHost:
         host = None
@@ -38,12 +38,15 @@ _NO_UPGRADE: Final = protocols.Request()
 
 @lru_cache(maxsize=256)
 def _field_name(key: str) -> str:
-    """Give the header field of a key of the environ, the same string to each connection."""
+    """Return the name of the header field with the key ``key`` in the environ.
+
+    The cache makes all connections share one string.
+    """
     return key[5:].replace("_", "-").lower()
 
 
 def _target(request: HttpRequest) -> str:
-    """Give the request target as the client wrote it, where the server tells; else as Django would write it."""
+    """Return the request target as the client sent it, if the server keeps it; otherwise as Django would write it."""
     meta = request.META
     target: str = meta.get("RAW_URI") or meta.get("REQUEST_URI") or ""
     if "RAW_PATH_INFO" in meta:  # eventlet
@@ -52,7 +55,7 @@ def _target(request: HttpRequest) -> str:
 
 
 def _http_version(meta: dict[str, Any]) -> tuple[int, int] | None:
-    """Give the HTTP version of a request; eventlet says 1.0 of them all."""
+    """Return the HTTP version of a request, ``None`` if it is unknown: eventlet reports 1.0 for all of them."""
     version = meta.get("SERVER_PROTOCOL", "")
     if "eventlet.input" in meta or version not in {"HTTP/0.9", "HTTP/1.0", "HTTP/1.1", "HTTP/2", "HTTP/2.0"}:
         return None

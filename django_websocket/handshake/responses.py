@@ -1,4 +1,4 @@
-"""Responses of this package: refusals, and the response that stands for a WebSocket that has ended."""
+"""The responses of this package: refusals of a handshake, and the response of a WebSocket that has ended."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from ..exceptions import HandshakeError
 
 logger = logging.getLogger("django_websocket.handshake")
 
-#: Seconds after which a client that found no room may come again.
+#: Seconds after which a client may try again, when the server has no room for more WebSockets.
 RETRY_AFTER: Final = 5
-#: Characters of one text of a client's that are logged, so that the line can still be read.
+#: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
 NOT_PLAIN: Final = "this address takes WebSockets only"
 BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
 
 def refuse_plain(request: HttpRequest) -> HttpResponseBase:
-    """Return the response for a plain HTTP request where only WebSockets are taken, and log it."""
+    """Log the refusal of a plain HTTP request to a view that takes WebSockets only, and return the response."""
     return refuse(request, HandshakeError(NOT_PLAIN))
 
 
 def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:
-    """Return the response for a refused request, and log it."""
+    """Log the refusal of a request at ``level``, and return the response."""
     logger.log(
         level,
         "WebSocket refused with %d at %s: %s%s",
@@ -37,9 +37,9 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
         extra={"status_code": error.status, "request": request},
     )
     response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
-    # Else Django logs it once more, and mails a 503 to the site's admins.
+    # Otherwise Django would log the response again, and mail a 503 to the admins of the site.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as log_response() does
-    # CommonMiddleware, which would add it, stands behind ours.
+    # CommonMiddleware, which adds this header, stands behind our middleware and does not see the response.
     response.headers["Content-Length"] = str(len(response.content))
     for name, value in error.headers:
         response.headers[name] = value
@@ -47,36 +47,39 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
 
 
 def unavailable(reason: str) -> HandshakeError:
-    """Return the refusal of a server that has no room now."""
+    """Return the error for a server that takes no WebSocket now, with status 503 and ``Retry-After``."""
     return HandshakeError(reason, status=503, headers=[("Retry-After", str(RETRY_AFTER))])
 
 
 def escape_for_log(text: str) -> str:
-    """Return a client's text fit for a log: it may hold any character, and have any length."""
+    """Return ``text`` of a client in printable ASCII, and cut off after :data:`MAX_LOGGED` characters."""
     shown = ascii(text[:MAX_LOGGED])[1:-1]
     return shown if len(shown) <= MAX_LOGGED and len(text) <= MAX_LOGGED else f"{shown[:MAX_LOGGED]}..."
 
 
 class EndedResponse(HttpResponse):
-    """What the server gets when a WebSocket has ended: nothing to write, and the news that it was answered."""
+    """The response of a WebSocket that has ended: the server writes nothing for it, as the handshake was the answer."""
 
     status_code = 101
-    #: Makes the server find that its client is gone; set once the connection has ended.
+    #: Makes the server find its client gone; ``None`` before the connection has ended.
     finish_connection: Callable[[], None] | None = None
 
     def items(self) -> Iterable[tuple[str, str]]:
-        """Return no headers, whatever middleware has added: a server may use them before it finds its client gone."""
+        """Return no header fields, even if middleware has added some.
+
+        A server may read them before it finds the socket shut down.
+        """
         return ()
 
     def __iter__(self) -> Iterator[bytes]:
         if self.finish_connection is not None:
-            # Some servers find the socket shut down and never call close(): request_finished would not be sent.
+            # Some servers do not call close() when they find the socket shut down; request_finished would not be sent.
             self.close()
             self.finish_connection()
         return iter(())
 
     def close(self) -> None:
-        """Close the response the first time; servers call this again."""
+        """Close the response, once: servers call this again after ``__iter__()`` has."""
         if not self.closed:
             super().close()
 
@@ -84,18 +87,19 @@ class EndedResponse(HttpResponse):
 def response_of_ended_websocket(
     response: object = None, finish_connection: Callable[[], None] | None = None
 ) -> EndedResponse:
-    """Return the response of a WebSocket whose handshake was sent, in place of the view's ``response``; nobody sees it.
+    """Return the response for a request whose handshake was sent; nothing of it reaches the client.
 
-    ``finish_connection`` is :attr:`EndedResponse.finish_connection`, for a connection that has ended.
+    It takes the place of ``response``, and its resources. ``finish_connection`` is as in
+    :class:`EndedResponse`.
     """
     if isinstance(response, EndedResponse):
-        ended = response
-        ended.status_code = EndedResponse.status_code
-        ended.cookies.clear()
+        end = response
+        end.status_code = EndedResponse.status_code
+        end.cookies.clear()
     else:
-        ended = EndedResponse()
+        end = EndedResponse()
         if isinstance(response, HttpResponseBase):
-            # Files and the like, which the view's response would have closed.
-            ended._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
-    ended.finish_connection = finish_connection
-    return ended
+            # The files and other resources that the view's response would have closed.
+            end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
+    end.finish_connection = finish_connection
+    return end

@@ -1,1 +1,1 @@
-"""What Django does between two requests, done while one request lasts for hours."""
+"""Work that Django does between two requests, done during a request that lasts for hours."""

@@ -1,4 +1,4 @@
-"""Whether those who have come in may still be there, hours later."""
+"""Check again, hours after the request began, whether its session and user are still valid."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest
 
 
-class _Data(dict[str, Any]):
-    """A session's data, for :func:`get_user` to judge: what that would change stays here."""
+class _SessionData(dict[str, Any]):
+    """The data of a session, for :func:`get_user` to read. Its changes stay in this copy."""
 
     def flush(self) -> None:
         self.clear()
@@ -20,13 +20,13 @@ class _Data(dict[str, Any]):
         pass
 
 
-def find_objection(request: HttpRequest) -> str | None:
-    """Tell why the client of ``request`` would not come in again with its session, ``None`` if it would.
+def reason_to_close(request: HttpRequest) -> str | None:
+    """Return why a new request with the session of ``request`` would be refused, ``None`` if it would not.
 
-    A session that the request has not used is no reason, nor is one that is empty or was never saved. Nothing is
-    written, and the session lives no longer for being looked at.
+    ``None`` is also returned for a session that the request has not used, that is empty, or that was never saved.
+    Nothing is written, and the session does not live longer because of the check.
 
-    :raises Exception: whatever the session's store, or the users' database, has to complain of.
+    :raises Exception: any error of the session store or of the user database.
     """
     session: Any = getattr(request, "session", None)
     if session is None or not session.accessed or session.session_key is None or not session.keys():
@@ -38,22 +38,24 @@ def find_objection(request: HttpRequest) -> str | None:
         return None
     if data.get(SESSION_KEY) != session[SESSION_KEY]:
         return "logged out"
-    # As for a new request: the backend may refuse the user, who may have another password by now.
+    # get_user() does here what it does for a new request: the backend may reject the user, and the hash of the password
+    # must be the one in the session.
     user = get_user(SimpleNamespace(session=data))  # type: ignore[arg-type]
     return None if user.is_authenticated else "login no longer valid"
 
 
-def _load(store_class: Any, key: str) -> _Data | None:
-    """Give the stored data of a session as it is now, ``None`` if it is gone or has expired."""
+def _load(store_class: Any, key: str) -> _SessionData | None:
+    """Return the data of a session as they are stored now, ``None`` if it was deleted or has expired."""
     store = store_class(key)
-    data = _Data(store.load())
-    # Those that store nothing say by the first that a cookie is not theirs or too old, the others by the second.
+    data = _SessionData(store.load())
+    # Stateless backends reject a foreign or expired cookie by setting `modified`; the others by changing `session_key`.
     if not store.modified and store.session_key == key and store.get_expiry_age(expiry=data.get("_session_expiry")) > 0:
         return data
     if store.session_key not in {None, key}:
-        # Loaded from a file, an expired session is replaced by a new one that nobody would know of.
+        # The file backend replaces an expired session by a new one when it is loaded. No client would ever get the key
+        # of that session, so it is deleted.
         store.delete()
     if not isinstance(store, DatabaseStore):
-        # A cache that is out of order looks like one without the session, until it is asked this.
+        # load() of the cache backend finds no session when the cache does not answer. exists() raises an error then.
         store.exists(key)
     return None

@@ -1,7 +1,7 @@
 """The database connections of a view that waits.
 
-Django opens them as they are needed, one for each thread and database, and closes them between two requests. A
-WebSocket is one request for hours; while its view waits, it gives back what it holds.
+Django opens a connection for each thread and database when it is first needed, and closes it between two requests. A
+WebSocket is one request that lasts for hours; its connections are released while its view waits.
 """
 
 from __future__ import annotations
@@ -21,116 +21,125 @@ from django.db.backends.signals import connection_created
 
 logger = logging.getLogger("django_websocket.database")
 
-#: Seconds without a message after which a conversation has paused: to connect again takes a database some milliseconds,
-#: and a chat that saves each message should not need to.
-SILENCE: Final = 1.0
+#: Seconds without a byte from the client after which every connection is released. It is not done at once, because
+#: connecting again takes some milliseconds, which a chat that saves each message should not have to spend each time.
+IDLE_TIMEOUT: Final = 1.0
 
+#: ``atomic()`` blocks by the alias of their database.
 Blocks = dict[str, tuple[object, ...]]
 
 
-class _Thread(threading.local):
-    """What is known of a thread's connections."""
+class _ThreadState(threading.local):
+    """The state of one thread."""
 
     def __init__(self) -> None:
-        #: Those that are open, and perhaps some that were closed since.
-        self.open: list[BaseDatabaseWrapper] = []
+        #: The thread's open connections. Some of them may have been closed since they were added.
+        self.open_connections: list[BaseDatabaseWrapper] = []
 
-    #: The ``atomic()`` blocks that are not a view's, by alias.
-    foreign: Mapping[str, tuple[object, ...]] = MappingProxyType({})
-
-
-_local: Final = _Thread()
+    #: The ``atomic()`` blocks that were not opened by a view.
+    foreign_blocks: Mapping[str, tuple[object, ...]] = MappingProxyType({})
 
 
-def _note(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Note a connection that was opened; whoever waits asks a list whether there is one, and not all of Django."""
-    opened = _local.open
+_local: Final = _ThreadState()
+
+
+def _add_opened(connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """Add a connection that was opened to this thread's list.
+
+    The list is there so that a wait need not go through all of Django's connections.
+    """
+    opened = _local.open_connections
     opened[:] = [other for other in opened if other is not connection and other.connection is not None]
     opened.append(connection)
 
 
-connection_created.connect(_note, dispatch_uid="django_websocket.databases")
+connection_created.connect(_add_opened, dispatch_uid="django_websocket.databases")
 
 
 def atomic_blocks() -> Blocks:
-    """Give the open ``atomic()`` blocks of each database connection of this thread."""
+    """Return the open ``atomic()`` blocks of each database connection of this thread."""
     return {connection.alias: tuple(connection.atomic_blocks) for connection in connections.all(initialized_only=True)}
 
 
 def set_foreign_blocks(blocks: Blocks) -> None:
-    """Say which ``atomic()`` blocks of this thread are not a view's: a test's, that runs the view."""
-    _local.foreign = blocks
+    """Set the ``atomic()`` blocks of this thread that no view has opened: those of the test that runs the view."""
+    _local.foreign_blocks = blocks
 
 
 class Databases:
     """The database connections of the thread that runs a view."""
 
-    __slots__ = ("_keep", "_name", "_warned", "open")
+    __slots__ = ("_keep", "_name", "_warned", "open_connections")
 
     def __init__(self, name: str, *, keep: bool = False) -> None:
-        """Look at this thread. ``keep`` leaves its connections open; ``name`` says in the log whose view it is."""
+        """Take over the connections of this thread.
+
+        ``name`` names the WebSocket in the log. ``keep`` leaves the connections open while the view waits.
+        """
         self._name = name
         self._keep = keep
         self._warned = False
-        #: Its connections that may be open; empty when nothing is to be done.
-        self.open: Final = _local.open
+        #: The thread's connections that may be open. While the list is empty there is nothing to release.
+        self.open_connections: Final = _local.open_connections
         for connection in connections.all(initialized_only=True):
-            # Opened before this module was imported, or by a test that shares it with other threads.
-            if connection.connection is not None and connection not in self.open:
-                self.open.append(connection)
+            # Not in the list yet: it was opened before this module was imported, or by a test that shares it with other
+            # threads.
+            if connection.connection is not None and connection not in self.open_connections:
+                self.open_connections.append(connection)
 
-    def pause(self) -> float | None:
-        """Give back what another view may need at once, before a wait.
+    def before_wait(self) -> float | None:
+        """Release the connections that should not be held during any wait.
 
-        That is a connection of a pool, one that has outlived ``CONN_MAX_AGE``, and one that is broken. Gives the
-        seconds of silence after which the rest should go, ``None`` if there is none.
+        These are the connections of a pool, those older than ``CONN_MAX_AGE``, and broken ones. Return the seconds
+        without a byte after which :meth:`on_idle` should be called for the rest, ``None`` if there are no more.
         """
-        rest = None
+        idle_timeout = None
         for connection in self._releasable(warn=True):
-            if _outlived(connection) or not _is_sound(connection):
+            if _is_pooled_or_old(connection) or not _is_usable(connection):
                 self._release(connection)
             else:
-                rest = SILENCE
-        return rest
+                idle_timeout = IDLE_TIMEOUT
+        return idle_timeout
 
-    def silence(self) -> None:
-        """Give back the rest, as nothing has come for a while."""
+    def on_idle(self) -> None:
+        """Release the other connections, because the client has been silent for :data:`IDLE_TIMEOUT`."""
         for connection in self._releasable():
             self._release(connection)
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """Give back afterwards what is opened meanwhile."""
-        # Not self.open: another thread may be waiting in the view's place.
-        before = [connection for connection in _local.open if connection.connection is not None]
+        """Return a context that releases, at its end, the connections that were opened in it."""
+        # This is not self.open_connections, as another thread may be waiting in place of the view's.
+        before = [connection for connection in _local.open_connections if connection.connection is not None]
         try:
             yield
         finally:
-            for connection in _local.open.copy():
+            for connection in _local.open_connections.copy():
                 if connection not in before and self._is_free(connection):
                     self._release(connection)
 
     def in_transaction(self) -> bool:
-        """Tell whether the view has a transaction open."""
-        return any(map(_in_own_transaction, self._known()))
+        """Return whether the view has a transaction open."""
+        return any(map(_in_own_transaction, self._own_connections()))
 
-    def _known(self) -> list[BaseDatabaseWrapper]:
-        """Give the open connections that are this thread's own, and forget those that are closed."""
-        known = []
-        for connection in _local.open.copy():
+    def _own_connections(self) -> list[BaseDatabaseWrapper]:
+        """Return the open connections that this thread does not share; remove the closed ones from the list."""
+        own = []
+        for connection in _local.open_connections.copy():
             if connection.connection is None:
-                _local.open.remove(connection)
-            # A test's database in memory is everybody's; and greenlets share what was made before they were patched in.
+                _local.open_connections.remove(connection)
+            # The threads of a test share its database in memory, and greenlets share the connections that were made
+            # before the process was monkey-patched.
             elif connection._thread_ident == _thread.get_ident() and not connection.allow_thread_sharing:  # type: ignore[attr-defined]  # noqa: SLF001
-                known.append(connection)
-        return known
+                own.append(connection)
+        return own
 
     def _releasable(self, *, warn: bool = False) -> list[BaseDatabaseWrapper]:
-        """Give the connections that nothing depends on."""
+        """Return the connections that nothing depends on; with ``warn``, log a warning about an open transaction."""
         releasable = []
-        for connection in self._known():
-            # DEBUG's log begins anew with each message, as it does with each request. Whoever counts queries in a test
-            # has set the flag.
+        for connection in self._own_connections():
+            # With DEBUG, Django empties the log of queries at each request, so it is emptied at each wait. A test that
+            # counts queries has set the flag, and needs them all.
             if connection.queries_log and not connection.force_debug_cursor:
                 connection.queries_log.clear()
             if self._keep:
@@ -157,32 +166,36 @@ class Databases:
         except Error as error:
             logger.warning("WebSocket %s: the database %r: %s", self._name, connection.alias, ascii(str(error)))
         finally:
-            if connection in _local.open:
-                _local.open.remove(connection)
+            if connection in _local.open_connections:
+                _local.open_connections.remove(connection)
 
 
 def _in_own_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether a transaction is open that neither a ``TestCase`` nor a test has opened."""
+    """Return whether a transaction is open that neither a ``TestCase`` nor a test has opened."""
     if not connection.in_atomic_block:
         return not connection.autocommit
-    foreign = _local.foreign.get(connection.alias, ())
+    foreign = _local.foreign_blocks.get(connection.alias, ())
     blocks: list[Any] = connection.atomic_blocks
     return any(not block._from_testcase and block not in foreign for block in blocks)  # noqa: SLF001
 
 
-def _outlived(connection: BaseDatabaseWrapper) -> bool:
-    """Tell whether a connection is of a pool, or has outlived its ``CONN_MAX_AGE`` where that is a time."""
+# The next two functions stand for Django's close_if_unusable_or_obsolete(), which does not fit: it closes a connection
+# with CONN_MAX_AGE = 0, the default, at every call, and one with autocommit on if its setting AUTOCOMMIT is off.
+
+
+def _is_pooled_or_old(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a connection is one of a pool, or is older than its ``CONN_MAX_AGE``, if that is above 0."""
     settings = connection.settings_dict
     if settings["OPTIONS"].get("pool"):
         return True
-    # With 0 it has outlived it since it was opened: to Django it means the end of the request.
+    # 0 is no age: it tells Django to close the connection at the end of the request.
     return (
         bool(settings["CONN_MAX_AGE"]) and connection.close_at is not None and time.monotonic() >= connection.close_at
     )
 
 
-def _is_sound(connection: Any) -> bool:
-    """Tell whether a connection works, as far as is known; asks it after an error, as Django does after a request."""
+def _is_usable(connection: Any) -> bool:
+    """Return whether a connection works; it is asked only after an error, as by Django after a request."""
     connection.health_check_done = False
     if connection.errors_occurred:
         if not connection.is_usable():

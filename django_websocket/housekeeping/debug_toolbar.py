@@ -1,4 +1,4 @@
-"""django-debug-toolbar, which collects what a request does until it ends."""
+"""django-debug-toolbar, which collects what happens in a request until the request ends."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 from django.db import connections
 
-#: Its panels that grow with what a view does.
+#: The panels whose memory grows with the work of a view.
 _PANELS: Final = frozenset({"SQLPanel", "CachePanel", "TemplatesPanel"})
 
 
-def silence_toolbar() -> None:
-    """Have the toolbar of this thread's request, if there is one, collect no more.
+def disable_toolbar_panels() -> None:
+    """Stop the toolbar of this thread's request, if there is one, from collecting queries, cache calls and templates.
 
-    There will be no page to show it on; the view's queries would fill the memory for hours.
+    There is no page on which the toolbar could show them, and over hours they would fill the memory.
     """
     if "debug_toolbar" not in sys.modules:
         return
@@ -22,7 +22,8 @@ def silence_toolbar() -> None:
         sql_panel = getattr(connection, "_djdt_logger", None)
         if sql_panel is not None:
             for panel in sql_panel.toolbar.enabled_panels:
-                # Not all stand being told twice, and they will be told at the end.
+                # Some panels fail if disabled twice, and the toolbar disables all of them at the end. Those in _PANELS
+                # do not.
                 if panel.panel_id in _PANELS:
                     panel.disable_instrumentation()
             return

@@ -1,4 +1,4 @@
-"""What Django needs while a view lives for hours: its databases, its sessions, and those who have logged out."""
+"""The hooks that do Django's work for a WebSocket: databases, its session, the check of its user, the debug toolbar."""
 
 from __future__ import annotations
 
@@ -8,69 +8,79 @@ from typing import Final
 from django.http import HttpRequest
 
 from ..connection.hooks import Hooks
-from .authentication import find_objection
+from .authentication import reason_to_close
 from .databases import Databases
-from .debug_toolbar import silence_toolbar
-from .sessions import handshake_cookies, let_go
+from .debug_toolbar import disable_toolbar_panels
+from .sessions import detach_session, handshake_cookies
 
 logger = logging.getLogger("django_websocket.session")
 
-#: Seconds after which a peer is looked at that could not be while the view had a transaction open.
-SOON: Final = 1.0
+#: Seconds until the next revalidation when the view had a transaction open at the last one.
+RETRY_INTERVAL: Final = 1.0
 
 
 class DjangoHooks(Hooks):
-    """The hooks of one request's WebSocket, in the thread that runs its view."""
+    """The hooks of one request's WebSocket, called in the thread that runs its view.
 
-    def __init__(self, request: HttpRequest, name: str, *, keep_databases: bool, period: float | None) -> None:
-        """Take on a request, in the thread of its view.
+    They are also a context manager, for a decorator to run the view in.
+    """
 
-        ``period`` is the seconds between two revalidations, ``None`` for never; ``name`` is for the log.
+    def __init__(
+        self, request: HttpRequest, name: str, *, keep_databases: bool, revalidate_interval: float | None
+    ) -> None:
+        """Make the hooks of ``request``, in the thread that runs its view.
+
+        ``name`` names the WebSocket in the log. ``keep_databases`` keeps database connections open while the view
+        waits. ``revalidate_interval`` is the seconds between two revalidations of the session, ``None`` for never.
         """
         self._request = request
         self._name = name
         self._databases = Databases(name, keep=keep_databases)
-        self.resources = self._databases.open
-        self._period = period
-        self._seen_through = False
+        self.resources = self._databases.open_connections
+        # The attribute without an underscore stays None until the handshake: requests without a session are never
+        # revalidated.
+        self._revalidate_interval = revalidate_interval
+        # Whether a decorator runs the view in this context, so that __exit__() comes after it.
+        self._runs_view = False
 
     def __enter__(self) -> None:
-        """See the view to its end: what it has not saved of its session by then stays unsaved, after a handshake."""
-        self._seen_through = True
+        """Run the view. Changes to the session that it has not saved are discarded if the handshake was sent."""
+        self._runs_view = True
 
     def __exit__(self, *_: object) -> None:
-        let_go(self._request)
+        detach_session(self._request)
 
     def before_handshake(self) -> list[tuple[str, str]]:
-        """Save the session; gives its cookie and the like for the handshake."""
+        """Save the session and return the header fields with its cookie, and the cookies of CSRF and messages."""
         cookies = handshake_cookies(self._request)
-        if not self._seen_through:
-            # Nobody will say when the view returns, and the session's middleware comes next then.
-            let_go(self._request)
-        silence_toolbar()
+        if not self._runs_view:
+            # Without a decorator nothing of ours runs between the end of the view and SessionMiddleware, which would
+            # save the session.
+            detach_session(self._request)
+        disable_toolbar_panels()
         if hasattr(self._request, "session"):
-            self.revalidate_interval = self._period
+            self.revalidate_interval = self._revalidate_interval
         return cookies
 
     def before_wait(self) -> float | None:
-        """Give back pooled and worn out database connections."""
-        return self._databases.pause()
+        """Release pooled, old and broken database connections."""
+        return self._databases.before_wait()
 
     def on_idle(self) -> None:
-        """Give back the other database connections."""
-        self._databases.silence()
+        """Release the other database connections."""
+        self._databases.on_idle()
 
     def revalidate(self) -> str | None:
-        """Look whether the session and its user still are what they were."""
+        """Return why the session or its user is no longer valid, ``None`` if they are, or if this cannot be checked."""
         if self._databases.in_transaction():
-            # It would show what was at the transaction's beginning, and an error would spoil it.
-            self.revalidate_interval = SOON
+            # Inside the transaction the queries might see old data, and an error of one would break the transaction.
+            self.revalidate_interval = RETRY_INTERVAL
             return None
-        self.revalidate_interval = self._period
+        self.revalidate_interval = self._revalidate_interval
         try:
             with self._databases.borrowed():
-                return find_objection(self._request)
-        except Exception as error:  # noqa: BLE001 - of a database, a cache, a backend of the project's own
+                return reason_to_close(self._request)
+        except Exception as error:  # noqa: BLE001 - it may come from a database, a cache, or a backend of the project
             logger.warning(
                 "WebSocket %s: its session could not be checked, and will be later: %s", self._name, ascii(error)
             )

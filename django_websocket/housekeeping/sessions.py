@@ -1,7 +1,7 @@
 """The session of a request that becomes a WebSocket.
 
-Django saves a session, and sends its cookie, with the response. A WebSocket has its handshake for one, in the midst of
-the view; what ends the view hours later must not overwrite what others have saved meanwhile.
+Django saves a session, and sends its cookie, with the response. A WebSocket sends its handshake in its place, while the
+view runs; the end of the view, hours later, must not overwrite the data that other requests have saved by then.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.module_loading import import_string
 
-#: Those that may have a cookie for the client.
-_COOKIES: Final = (SessionMiddleware, CsrfViewMiddleware, MessageMiddleware)
+#: The middleware that may set a cookie which the client of a WebSocket needs.
+_COOKIE_CLASSES: Final = (SessionMiddleware, CsrfViewMiddleware, MessageMiddleware)
 
 
 def handshake_cookies(request: HttpRequest) -> list[tuple[str, str]]:
-    """Save the session, as it would be with a response, and give the cookies that belong into the handshake.
+    """Save the session as it would be saved with a response, and return the ``Set-Cookie`` fields for the handshake.
 
-    They are those that Django's own middleware for sessions, CSRF tokens and messages would set, or subclasses of it.
+    The cookies are those of Django's middleware for sessions, CSRF tokens and messages, and of its subclasses.
 
-    :raises SessionInterrupted: the session has been deleted since the request began.
+    :raises SessionInterrupted: the session was deleted since the request began.
     """
     session: Any = getattr(request, "session", None)
     accessed = session is not None and session.accessed
@@ -35,42 +35,54 @@ def handshake_cookies(request: HttpRequest) -> list[tuple[str, str]]:
         return []
     response = HttpResponse(status=101)
     for middleware in chain:
-        # Innermost first: messages may be stored in the session.
+        # The innermost comes first, as with any response: messages may be stored in the session.
         response = middleware.process_response(request, response)
     if session is not None:
-        # To be looked at for its cookie is no use of it.
+        # Reading the session to build its cookie does not count as access.
         session.accessed = accessed
     return [("Set-Cookie", morsel.OutputString()) for morsel in response.cookies.values()]
 
 
 @lru_cache(maxsize=8)
 def _cookie_middleware(paths: tuple[str, ...], *, has_session: bool) -> list[Any]:
-    """Give instances of the middleware of a project that sets cookies; they are asked for them, and call nobody."""
+    """Return instances of a project's middleware that sets cookies, innermost first, to call ``process_response`` on.
+
+    ``paths`` are those of ``MIDDLEWARE``.
+    """
     classes = [found for path in reversed(paths) if isinstance(found := import_string(path), type)]
-    classes = [found for found in classes if issubclass(found, _COOKIES)]
+    classes = [found for found in classes if issubclass(found, _COOKIE_CLASSES)]
     if has_session and not any(issubclass(found, SessionMiddleware) for found in classes):
-        # Another one, which has made the request's session.
+        # A middleware that is not Django's has made the session of the request.
         classes.append(SessionMiddleware)
-    return [found(_nobody) for found in classes]
+    return [found(_unreachable) for found in classes]
 
 
-def _nobody(request: HttpRequest) -> HttpResponse:
+def _unreachable(request: HttpRequest) -> HttpResponse:
     raise NotImplementedError(f"no request is to go this way: {request!r}")
 
 
-def let_go(request: HttpRequest) -> None:
-    """Have nothing saved any more when the response of an ended WebSocket goes through the middleware.
+def detach_session(request: HttpRequest) -> None:
+    """Stop MessageMiddleware and SessionMiddleware from saving when the view ends, if the handshake was sent.
 
-    From now on the session says that it is empty, once the handshake has been sent; ``session.save()`` works on, for
-    whoever calls it.
+    They process the response in this order, as messages may be stored in the session. MessageMiddleware stores messages
+    if its storage says that they were read or added; both are denied here. SessionMiddleware asks
+    ``session.is_empty()`` last, with ``SESSION_SAVE_EVERY_REQUEST`` too, and does not save an empty session; here
+    ``is_empty()`` is replaced. ``save()`` is not, so that a view can still call it.
+
+    Called before the handshake, this does nothing about messages; ``is_empty()`` finds out for itself, whenever it is
+    called, whether the handshake was sent.
     """
     websocket: Any = request.websocket  # type: ignore[attr-defined]
     session: Any = getattr(request, "session", None)
     if session is not None:
-        is_empty = type(session).is_empty
-        own = weakref.ref(session)
-        # What SessionMiddleware asks for last, also with SESSION_SAVE_EVERY_REQUEST. Its save() looks like a view's.
-        session.is_empty = lambda: websocket.handshake_sent or is_empty(own())
+        original = type(session).is_empty
+        # The session holds the function; a reference back to the session would be a cycle.
+        session_ref = weakref.ref(session)
+
+        def is_empty() -> bool:
+            return bool(websocket.handshake_sent or original(session_ref()))
+
+        session.is_empty = is_empty
     messages: Any = getattr(request, "_messages", None)
     if messages is not None and websocket.handshake_sent:
         messages.used = messages.added_new = False

@@ -25,6 +25,8 @@ Message: TypeAlias = str | bytes
 
 #: Bytes of UTF-8 in a close reason: a control frame's 125 less the code (RFC 6455 section 5.5).
 MAX_CLOSE_REASON: Final = 123
+DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
+DEFAULT_MAX_FRAGMENTS: Final = 1024
 
 
 class State(enum.IntEnum):
@@ -107,8 +109,8 @@ class Protocol(ABC):
         client: bool = False,
         version: int | None = None,
         subprotocols: Sequence[str] = (),
-        max_message_size: int | None = 1024 * 1024,
-        max_fragments: int | None = 1024,
+        max_message_size: int | None = DEFAULT_MAX_MESSAGE_SIZE,
+        max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         compression: Compression | None = None,
     ) -> None:
         """Begin a connection; ``version`` (``None``: the best) and ``subprotocols`` are what a client asks for.

@@ -20,10 +20,6 @@ def test_the_hook(monkeypatch, settings, caplog):
     worker = type("ThreadWorker", (), {})()
     worker.alive, worker.log = True, logging.getLogger("gunicorn.test")
     worker.cfg = SimpleNamespace(threads=4, worker_connections=1000, timeout=30)
-        True,
-        SimpleNamespace(threads=4, worker_connections=1000, timeout=30),
-        logging.getLogger("gunicorn.test"),
-    )
     gunicorn.post_worker_init(worker)
     gunicorn.post_worker_init(worker)
     (record,) = caplog.records

@@ -1,7 +1,7 @@
 """Origins, byte by byte: what a page's Origin may be mistaken for, on every server, as each parses headers its own way.
 
-``tests/test_origins.py`` has the whole list; here are those of it that a server may change on the way, with one of
-each other kind.
+``tests/handshake/test_origins.py`` has the whole list; here are those of it that a server may change on the way, with
+one of each other kind.
 """
 
 import pytest

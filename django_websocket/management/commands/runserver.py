@@ -1,4 +1,4 @@
-"""``manage.py runserver``: the next app's, with a word for threads and a goodbye for WebSockets."""
+"""``manage.py runserver``: the next app's ``runserver``, plus ``--multithreaded`` and a clean close of WebSockets."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands.runserver import Command as DjangoCommand
 from django.utils import autoreload
 
-from ...conf.settings import conf
+from ...conf import conf
 from ...process.shutdown import close_on_exit
 
-#: Seconds that the reloader's child gets to end by itself, as it may have been asked along with its parent; and seconds
-#: after it has been asked alone.
-_UNASKED: Final = 0.25
-_ASKED: Final = 5.0
-#: What the child exits with when code has changed.
-_CHANGED: Final = 3
+#: Seconds in which the reloader's child may end by itself: a signal of the terminal has reached it, too.
+_EXIT_TIMEOUT: Final = 0.25
+#: Seconds in which it may end after this process has terminated it.
+_TERMINATE_TIMEOUT: Final = 5.0
+#: The exit status by which the child says that code has changed.
+_CODE_CHANGED: Final = 3
 
 
 def _next_command() -> tuple[type[DjangoCommand], str]:
-    """Give the ``runserver`` that this one stands before, and whose it is."""
+    """Return the ``runserver`` that Django would run without this one, and the name of its app."""
     names = [config.name for config in apps.get_app_configs()]
     own = __name__.partition(".")[0]
     for name in names[names.index(own) + 1 :] if own in names else ():
@@ -38,48 +38,48 @@ def _next_command() -> tuple[type[DjangoCommand], str]:
         except ModuleNotFoundError as error:
             if error.name is None or not path.startswith(error.name):
                 raise
-            continue  # an app without commands
+            continue  # The app has no commands.
         if found is not None:
             return import_module(path).Command, name
     return DjangoCommand, "django.core"
 
 
-_Next, _owner = _next_command()
+_NextCommand, _next_app = _next_command()
 
 
-def _serve_in_child() -> int:
-    """Serve in a child, and in a new one whenever code has changed; let it say goodbye before this process ends.
+def _serve_in_children() -> int:
+    """Serve in a child process, and in a new one after each change of code; return the exit status of the last one.
 
-    Django does this by ``subprocess.run()``, which kills the child as soon as a signal's exception comes by: its
-    WebSockets would end without a Close.
+    The child gets the time to close its WebSockets before this process ends. Django uses ``subprocess.run()``, which
+    kills the child as soon as the handler of a signal raises an exception: its WebSockets would end without a Close.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
-    code = _CHANGED
-    while code == _CHANGED:
+    code = _CODE_CHANGED
+    while code == _CODE_CHANGED:
         child = subprocess.Popen(autoreload.get_child_arguments(), env=environment, close_fds=False)  # noqa: S603
         try:
             code = child.wait()
         except KeyboardInterrupt:
             return 0
         finally:
-            _end(child)
+            _stop(child)
     return code
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of the child; ask it to end, and kill it, when it takes too long."""
-    for act, patience in ((None, _UNASKED), (child.terminate, _ASKED), (child.kill, None)):
+def _stop(child: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of the child; terminate it, and at last kill it, if that takes too long."""
+    for act, timeout in ((None, _EXIT_TIMEOUT), (child.terminate, _TERMINATE_TIMEOUT), (child.kill, None)):
         if act is not None:
             act()
         try:
-            child.wait(patience)
+            child.wait(timeout)
             return
         except subprocess.TimeoutExpired:
             continue
 
 
-class Command(_Next):  # type: ignore[misc, valid-type]
+class Command(_NextCommand):  # type: ignore[misc, valid-type]
     """The next ``runserver`` of ``INSTALLED_APPS``, with WebSockets closed properly when it restarts or stops."""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -88,29 +88,32 @@ class Command(_Next):  # type: ignore[misc, valid-type]
         parser.add_argument(
             "--multithreaded",
             action="store_true",
-            help="Serve each connection in a thread of its own, as WebSockets need; the default, here said aloud.",
+            help="Serve each connection in a thread of its own, as WebSockets need. This is the default.",
         )
 
     def handle(self, *args: Any, **options: Any) -> str | None:
-        """Check the options, and that the server is one with sockets."""
+        """Check the options and the server, then run the next ``runserver``.
+
+        :raises CommandError: contradictory options, or a server for ASGI, which gives no view its socket.
+        """
         if options["multithreaded"] and not options["use_threading"]:
             raise CommandError("--multithreaded and --nothreading exclude each other.")
         if not issubclass(self.server_cls, socketserver.BaseServer):
             raise CommandError(
-                f"The runserver of {_owner!r} serves ASGI, where no view can use its client's socket: remove that app "
-                "from INSTALLED_APPS, or put it behind another app with a runserver (django.contrib.staticfiles)."
+                f"The runserver of {_next_app!r} serves ASGI, where no view can use its client's socket: remove that "
+                "app from INSTALLED_APPS, or put it behind another app with a runserver (django.contrib.staticfiles)."
             )
         output: str | None = super().handle(*args, **options)
         return output
 
     def run(self, **options: Any) -> None:
-        """Serve; with the autoreloader, as the parent of the process that does."""
+        """Run the server; with the autoreloader, in a child process."""
         if options["use_reloader"] and os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) != "true":
-            sys.exit(_serve_in_child())
+            sys.exit(_serve_in_children())
         super().run(**options)
 
     def inner_run(self, *args: Any, **options: Any) -> None:
-        """Serve, in the process that is restarted when code changes."""
+        """Run the server, in the process that is restarted when code changes."""
         if conf.close_on_sigterm:
             close_on_exit()
         super().inner_run(*args, **options)

@@ -1,4 +1,4 @@
-"""``manage.py runserver`` with nobody to serve: all but the server itself."""
+"""``manage.py runserver`` without the server itself, which is replaced by a list of its calls."""
 
 import signal
 import subprocess
@@ -16,7 +16,7 @@ from django.core.management.commands.runserver import Command as DjangoCommand
 from django.core.servers.basehttp import WSGIServer
 from django.utils import autoreload
 
-from .views import OURS
+from ...views import OURS
 
 NAME = "django_websocket.management.commands.runserver"
 
@@ -48,10 +48,10 @@ class Command(DjangoCommand):
 
 @pytest.fixture
 def command(monkeypatch):
-    """Give our command's class as a process with the present ``INSTALLED_APPS`` would have it."""
+    """Return a function that loads our command's class as a process with the present ``INSTALLED_APPS`` would."""
 
     def load():
-        # Which command is the next one is settled when the module is imported.
+        # The module finds the next command when it is imported.
         sys.modules.pop(NAME, None)
         return import_module(NAME).Command
 
@@ -62,7 +62,7 @@ def command(monkeypatch):
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
-    """Make an app; with the text of its ``runserver`` if it has one."""
+    """Return a function that makes an app; ``text`` is the code of its ``runserver``, ``None`` if it has none."""
     monkeypatch.syspath_prepend(tmp_path)
 
     def make(name, text=None, *, commands=True):
@@ -85,8 +85,8 @@ def app(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served(monkeypatch, settings):
-    """Have the command call this instead of a server: gives the arguments of each call."""
-    # Others would want apps that some of these tests leave out.
+    """Replace the server, and return the list of the arguments that the command calls it with."""
+    # Other middleware would need apps that some of these tests leave out.
     settings.MIDDLEWARE = [OURS]
     calls = []
 
@@ -99,7 +99,7 @@ def served(monkeypatch, settings):
 
 @pytest.fixture
 def watched(monkeypatch):
-    """Count how often the command asks for the process's signals to be watched; the middleware does, too."""
+    """Return a list with an entry for each call of ``close_on_exit()`` by the command, not by the middleware."""
     calls = []
     monkeypatch.setattr("django_websocket.middleware.close_on_exit", lambda: None)
     monkeypatch.setattr("django_websocket.process.shutdown.close_on_exit", lambda: calls.append(True))
@@ -107,18 +107,18 @@ def watched(monkeypatch):
 
 
 def run(command, *args, **options):
-    """Run the command in this process, and give what it writes."""
+    """Run the command in this process, and return its output."""
     stdout = StringIO()
     call_command(command(stdout=stdout, no_color=True), *args, "--noreload", stdout=stdout, **options)
     return stdout.getvalue()
 
 
-# Which command is the next one
+# The next command
 
 
 class TestNext:
     def test_found_by_django(self, command):
-        """Ours is the one that ``manage.py runserver`` means."""
+        """``manage.py runserver`` runs ours."""
         cls = command()
         assert get_commands()["runserver"] == "django_websocket"
         assert type(load_command_class("django_websocket", "runserver")) is cls
@@ -139,8 +139,8 @@ class TestNext:
             ["django_websocket.apps.WebSocketConfig"],
         ],
     )
-    def test_djangos(self, command, settings, installed):
-        """Where none follows ours."""
+    def test_djangos_own(self, command, settings, installed):
+        """Ours extends Django's where no other follows it."""
         settings.INSTALLED_APPS = installed
         assert command().__mro__[1] is DjangoCommand
 
@@ -173,7 +173,7 @@ class TestNext:
         ]
         assert command().__mro__[1].__module__.startswith("tests_app_wsgi.")
 
-    def test_a_broken_one_is_not_passed_over(self, command, settings, app):
+    def test_an_error_of_the_next_one_is_raised(self, command, settings, app):
         settings.INSTALLED_APPS = [
             "django_websocket",
             app("tests_app_broken", "import there_is_no_such_module\n"),
@@ -211,6 +211,7 @@ class TestOptions:
         settings.INSTALLED_APPS = ["django_websocket", app("tests_app_wsgi", WSGI_COMMAND)]
         text = command()(no_color=True).create_parser("manage.py", "runserver").format_help()
         assert "--multithreaded" in text
+        assert "Serve each connection in a thread of its own, as WebSockets need." in " ".join(text.split())
         assert "Serves with more words." in text
 
     @pytest.mark.parametrize("order", [1, -1])
@@ -240,7 +241,7 @@ class TestRunning:
         assert (call["addr"], call["port"], call["threading"]) == ("0.0.0.0", 8080, True)
 
     def test_nothreading(self, command, served):
-        """Whoever wants one connection at a time may have it."""
+        """One connection at a time is allowed, too."""
         run(command(), "--nothreading")
         assert served[0]["threading"] is False
 
@@ -261,7 +262,7 @@ class TestRunning:
         assert len(served) == 1
 
     def test_called_by_another_program(self, command, served):
-        """``call_command`` fills in the defaults."""
+        """``call_command`` supplies the defaults."""
         call_command(command()(no_color=True), use_reloader=False, stdout=StringIO())
         call_command(command()(no_color=True), use_reloader=False, multithreaded=True, stdout=StringIO())
         assert [call["threading"] for call in served] == [True, True]
@@ -286,7 +287,7 @@ class TestASGI:
     @pytest.mark.django_db
     @pytest.mark.usefixtures("watched")
     def test_behind_another(self, command, served, settings, app):
-        """What the message advises."""
+        """The command follows the advice of the message."""
         settings.INSTALLED_APPS = [
             "django_websocket",
             "django.contrib.staticfiles",
@@ -309,8 +310,8 @@ class TestSignals:
         run(cls)
         assert watched == [True] * value
 
-    def test_not_by_the_one_that_starts_it(self, command, watched, children):
-        """It serves nothing."""
+    def test_not_watched_by_the_parent_of_that_process(self, command, watched, children):
+        """The parent has no WebSockets."""
         children.plan = [[0]]
         assert reload(command) == 0
         assert watched == []
@@ -320,7 +321,7 @@ class TestSignals:
 
 
 class Child:
-    """A process that does nothing but end as planned."""
+    """A process whose ``wait()`` returns or raises what is planned."""
 
     def __init__(self, arguments, env, plan):
         self.arguments = arguments
@@ -343,7 +344,7 @@ class Child:
 
 
 class Children(list):
-    """The children that were started; ``plan`` says how each of them ends, wait by wait."""
+    """The children that were started; ``plan`` has the results of each one's waits."""
 
     plan: list
 
@@ -355,7 +356,7 @@ class Children(list):
 
 @pytest.fixture
 def children(monkeypatch):
-    """Stand in for the processes that a reloader starts, and for this one's signals."""
+    """Replace the processes that a reloader starts, and the signal handlers of this one."""
     started = Children()
     started.handlers = {}
     monkeypatch.delenv("RUN_MAIN", raising=False)
@@ -366,13 +367,13 @@ def children(monkeypatch):
 
 
 def reload(command):
-    """Run the command with the reloader, and give what it exits with."""
+    """Run the command with the reloader, and return its exit status."""
     with pytest.raises(SystemExit) as caught:
         call_command(command()(no_color=True), stdout=StringIO())
     return caught.value.code
 
 
-LATE = subprocess.TimeoutExpired("python", 1)
+TIMEOUT = subprocess.TimeoutExpired("python", 1)
 
 
 class TestReloading:
@@ -397,19 +398,19 @@ class TestReloading:
         assert len(children) == 2
 
     def test_control_c(self, command, children):
-        """The terminal has told the child, too: it gets the time to say goodbye."""
+        """The terminal has sent the signal to the child, too, which gets the time to close its WebSockets."""
         children.plan = [[KeyboardInterrupt(), 0]]
         assert reload(command) == 0
         assert children[0].calls == [("wait", None), ("wait", 0.25)]
 
     def test_terminated(self, command, children):
-        """Alone, so that the child has to be told."""
-        children.plan = [[SystemExit(0), LATE, 0]]
+        """The child got no signal, so that it has to be terminated."""
+        children.plan = [[SystemExit(0), TIMEOUT, 0]]
         assert reload(command) == 0
         assert children[0].calls == [("wait", None), ("wait", 0.25), "terminate", ("wait", 5.0)]
 
     def test_a_child_that_does_not_end(self, command, children):
-        children.plan = [[KeyboardInterrupt(), LATE, LATE, -9]]
+        children.plan = [[KeyboardInterrupt(), TIMEOUT, TIMEOUT, -9]]
         assert reload(command) == 0
         assert children[0].calls[1:] == [("wait", 0.25), "terminate", ("wait", 5.0), "kill", ("wait", None)]
 
@@ -422,7 +423,7 @@ class TestReloading:
         assert caught.value.code == 0
 
     def test_in_the_child(self, command, children, monkeypatch):
-        """There, Django watches the code."""
+        """In the child, Django's own reloader watches the code."""
         monkeypatch.setenv("RUN_MAIN", "true")
         calls = []
         monkeypatch.setattr(autoreload, "run_with_reloader", lambda *args, **options: calls.append((args, options)))

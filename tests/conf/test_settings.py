@@ -1,3 +1,5 @@
+"""The settings with every value that they may have and some that they may not; and what a view makes of them."""
+
 from __future__ import annotations
 
 import dataclasses
@@ -9,9 +11,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from django_websocket.conf.settings import DEFAULT_PROTOCOLS, MAX_SECONDS, Conf, Setting, check_options, conf
-from django_websocket.protocols import Protocol, http
-from django_websocket.protocols.base import Compression
+from django_websocket.conf import SETTINGS, Conf, Setting, check_options, conf
+from django_websocket.conf.validators import MAX_SECONDS
 
 DEFAULTS = {
     "accept_all": False,
@@ -42,10 +43,6 @@ OPTIONS = DEFAULTS.keys() - {
     "db",
     "revalidate",
 }
-
-
-class OtherProtocol(Protocol):
-    """Something to import."""
 
 
 def product(names, values):
@@ -97,8 +94,15 @@ class TestSettings:
     def test_every_setting_is_tested(self):
         settings = {name for name, value in vars(Conf).items() if isinstance(value, Setting)}
         assert settings == DEFAULTS.keys() | {"protocols", "compression"}
+        assert settings == {setting.attribute for setting in SETTINGS}
+        assert len(settings) == len(SETTINGS)
         assert {name for name, _ in GOOD} == {name for name, _ in WRONG_TYPE} == DEFAULTS.keys()
         assert {name for name, _ in WRONG_VALUE} == DEFAULTS.keys() - FLAGS
+
+    def test_an_attribute_is_named_as_its_setting(self):
+        assert [setting.name for setting in SETTINGS] == [
+            f"WEBSOCKET_{setting.attribute.upper()}" for setting in SETTINGS
+        ]
 
     @pytest.mark.parametrize(("name", "value"), GOOD)
     def test_good(self, settings, name, value):
@@ -111,7 +115,7 @@ class TestSettings:
         with pytest.raises(ImproperlyConfigured, match=rf"^WEBSOCKET_{name.upper()} (must be|has an entry) .*\.$"):
             getattr(conf, name)
 
-    def test_what_is_wrong_is_said(self, settings):
+    def test_the_error_names_the_setting_and_the_value(self, settings):
         settings.WEBSOCKET_PING_INTERVAL = "20s"
         with pytest.raises(
             ImproperlyConfigured, match=r"^WEBSOCKET_PING_INTERVAL must be a number of seconds or None, not '20s'\.$"
@@ -145,13 +149,13 @@ class TestSettings:
         assert [conf.max_fragments, conf.options({}).max_fragments] * 2 == [1024] * 4
         assert values == [1024]
 
-    def test_is_read_anew_when_a_test_changes_it(self):
+    def test_is_read_again_when_a_test_changes_it(self):
         for _ in range(2):
             assert (conf.max_fragments, conf.options({}).max_fragments) == (1024, 1024)
             with override_settings(WEBSOCKET_MAX_FRAGMENTS=3):
                 assert (conf.max_fragments, conf.options({}).max_fragments) == (3, 3)
 
-    def test_change_while_it_is_read_counts(self, settings, monkeypatch):
+    def test_a_change_while_it_is_read_is_not_lost(self, settings, monkeypatch):
         validate = Conf.max_fragments.validate
 
         def change(value):
@@ -168,125 +172,18 @@ class TestSettings:
         subprocess.run([sys.executable, "-c", code], check=True, env={})
 
 
-class TestProtocols:
-    def test_default_is_every_version_newest_first(self):
-        modules = ["rfc6455.RFC6455", "hixie76.Hixie76", "hixie75.Hixie75"]
-        assert [f"django_websocket.protocols.{module}" for module in modules] == list(DEFAULT_PROTOCOLS)
-
-    def test_default(self):
-        assert [protocol.__name__ for protocol in conf.protocols] == ["RFC6455", "Hixie76", "Hixie75"]
-
-    def test_imported_in_order(self, settings):
-        settings.WEBSOCKET_PROTOCOLS = [f"{__name__}.OtherProtocol", "django_websocket.protocols.base.Protocol"]
-        assert conf.protocols == (OtherProtocol, Protocol)
-
-    @pytest.mark.parametrize(
-        ("value", "message"),
-        [
-            ("tests.test_conf.OtherProtocol", "must be a list of dotted paths, not 'tests"),
-            (None, "must be a list of dotted paths, not None"),
-            ([OtherProtocol], "must be a list of dotted paths, not "),
-            ([], "must name at least one protocol"),
-            (["hixie75"], "has an entry that cannot be imported: 'hixie75' "),
-            (["no.such.module"], "has an entry that cannot be imported: 'no.such.module' "),
-            ([f"{__name__}.NoSuchName"], "has an entry that cannot be imported: "),
-            (["django_websocket.protocols.http.Request"], "has an entry that is no subclass of django_websocket"),
-            (["django_websocket.protocols.http.parse_tokens"], "has an entry that is no subclass of django_websocket"),
-        ],
-    )
-    def test_bad(self, settings, value, message):
-        settings.WEBSOCKET_PROTOCOLS = value
-        with pytest.raises(ImproperlyConfigured) as caught:
-            _ = conf.protocols
-        assert str(caught.value).startswith(f"WEBSOCKET_PROTOCOLS {message}")
-
-
-class TestCompression:
-    KEYS = "level, window_bits, memory_level, threshold and context_takeover"
-    DEFAULT = Compression(level=6, window_bits=12, memory_level=5, threshold=1024, context_takeover=False)
-
-    @pytest.mark.parametrize(
-        ("value", "compression"),
-        [
-            (False, None),
-            (True, DEFAULT),
-            ({}, DEFAULT),
-            ({"level": 1}, dataclasses.replace(DEFAULT, level=1)),
-            ({"level": 9, "window_bits": 9, "memory_level": 1, "threshold": 0}, Compression(9, 9, 1, 0)),
-            (
-                {"window_bits": 15, "memory_level": 9, "threshold": 2**40, "context_takeover": True},
-                Compression(6, 15, 9, 2**40, True),
-            ),
-        ],
-    )
-    def test_good(self, settings, value, compression):
-        settings.WEBSOCKET_COMPRESSION = value
-        assert conf.compression == compression
-        assert conf.options({}).compression == compression
-        # A view stands over the settings, both ways.
-        settings.WEBSOCKET_COMPRESSION = not value
-        assert conf.options({"compression": value}).compression == compression
-
-    def test_is_off_by_default(self):
-        assert conf.compression is None
-
-    @pytest.mark.parametrize(
-        ("value", "error", "message"),
-        [
-            (None, TypeError, "must be True, False or a dict of options, not None"),
-            (1, TypeError, "must be True, False or a dict of options, not 1"),
-            ("deflate", TypeError, "must be True, False or a dict of options, not 'deflate'"),
-            (["level"], TypeError, "must be True, False or a dict of options, not ['level']"),
-            ({"wbits": 9}, ValueError, f"must be a dict with the keys {KEYS}, not 'wbits'"),
-            ({"level": 6, 1: 9}, ValueError, f"must be a dict with the keys {KEYS}, not 1"),
-            ({"level": "6"}, TypeError, "must be a dict in which 'level' is a whole number, not '6'"),
-            ({"level": True}, TypeError, "must be a dict in which 'level' is a whole number, not True"),
-            ({"threshold": 1.5}, TypeError, "must be a dict in which 'threshold' is a whole number, not 1.5"),
-            ({"memory_level": None}, TypeError, "must be a dict in which 'memory_level' is a whole number, not None"),
-            ({"level": 0}, ValueError, "must be a dict in which 'level' is at least 1 and at most 9, not 0"),
-            ({"level": 10}, ValueError, "must be a dict in which 'level' is at least 1 and at most 9, not 10"),
-            (
-                {"memory_level": 0},
-                ValueError,
-                "must be a dict in which 'memory_level' is at least 1 and at most 9, not",
-            ),
-            ({"memory_level": 10}, ValueError, "must be a dict in which 'memory_level' is at least 1 and at most 9,"),
-            ({"window_bits": 8}, ValueError, "must be a dict in which 'window_bits' is at least 9 and at most 15, not"),
-            (
-                {"window_bits": 16},
-                ValueError,
-                "must be a dict in which 'window_bits' is at least 9 and at most 15, not",
-            ),
-            ({"threshold": -1}, ValueError, "must be a dict in which 'threshold' is at least 0, not -1"),
-            (
-                {"level": 1, "context_takeover": 1},
-                TypeError,
-                "must be a dict in which 'context_takeover' is True or False, not 1",
-            ),
-        ],
-    )
-    def test_bad(self, settings, value, error, message):
-        with pytest.raises(error) as caught:
-            check_options({"compression": value})
-        assert type(caught.value) is error
-        assert str(caught.value).startswith(f"compression {message}")
-        settings.WEBSOCKET_COMPRESSION = value
-        with pytest.raises(ImproperlyConfigured) as caught:
-            _ = conf.compression
-        assert str(caught.value).startswith(f"WEBSOCKET_COMPRESSION {message}")
-
-
 class TestOptions:
     def test_defaults_are_the_settings(self, settings):
         settings.WEBSOCKET_CLOSE_TIMEOUT = 7
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["*"]
         expected = {name: DEFAULTS[name] for name in OPTIONS}
         expected |= {"close_timeout": 7, "allowed_origins": ("*",), "subprotocols": (), "compression": None}
+        expected["handshake_timeout"] = 5
         assert dataclasses.asdict(conf.options({})) == expected
 
     @pytest.mark.parametrize(("name", "value"), [case for case in GOOD if case[0] in OPTIONS])
-    def test_view_stands_over_the_settings(self, settings, name, value):
-        set_to(settings, name, "not looked at")
+    def test_an_option_of_the_view_overrides_the_setting(self, settings, name, value):
+        set_to(settings, name, "not read")
         assert getattr(conf.options({name: value}), name) == value
 
     def test_lists_become_tuples(self):
@@ -294,10 +191,15 @@ class TestOptions:
         assert options.subprotocols == ("v2", "v1")
         assert options.allowed_origins == ("https://example.com",)
 
-    def test_are_frozen(self):
-        options = conf.options({})
-        with pytest.raises(dataclasses.FrozenInstanceError):
-            options.ping_interval = 1
+    def test_the_setting_alone_gives_the_handshake_timeout(self, settings):
+        settings.WEBSOCKET_HANDSHAKE_TIMEOUT = 2
+        assert conf.options({}).handshake_timeout == 2
+        assert conf.options({"ping_interval": 1}).handshake_timeout == 2
+
+    def test_are_built_once_without_options_of_a_view(self, settings):
+        assert conf.options({}) is conf.options({})
+        settings.WEBSOCKET_SEND_TIMEOUT = 3
+        assert conf.options({}).send_timeout == 3
 
     def test_bad_setting(self, settings):
         settings.WEBSOCKET_SEND_TIMEOUT = None
@@ -326,44 +228,7 @@ class TestOptions:
         ):
             check({"ping_interval": 1, name: 1})
 
-    def test_good_are_taken_in_silence(self, settings):
-        settings.WEBSOCKET_PING_INTERVAL = "not looked at"
+    def test_good_options_raise_nothing(self, settings):
+        settings.WEBSOCKET_PING_INTERVAL = "not read"
         assert check_options({**dict(GOOD[-1:]), "subprotocols": ["v1"], "ping_interval": None}) is None
         assert check_options({}) is None
-
-
-class TestSubprotocols:
-    @pytest.mark.parametrize(
-        "value", [[], ["chat"], ("chat.v2", "chat.v1"), ["!#$%&'*+-.^_`|~09azAZ"], [f"v{n}" for n in range(32)]]
-    )
-    def test_good(self, value):
-        assert conf.options({"subprotocols": value}).subprotocols == tuple(value)
-
-    @pytest.mark.parametrize("value", ["chat", b"chat", None, 1, True, {"chat"}, [b"chat"], [None], ["chat", 1]])
-    def test_wrong_type(self, value):
-        with pytest.raises(TypeError, match=r"^subprotocols must be a list of subprotocol names, not "):
-            check_options({"subprotocols": value})
-
-    @pytest.mark.parametrize(
-        "value",
-        [
-            [""],
-            ["chat", ""],
-            [" chat"],
-            ["chat "],
-            ["a b"],
-            ["a,b"],
-            [","],
-            ["a\r\nb"],
-            ["chat\n"],
-            ["chat/1"],
-            ["b\u00fccher"],
-            ["chat", "chat"],
-            ["a" * (http.MAX_LIST_SIZE + 1)],
-            [f"v{n}" for n in range(http.MAX_LIST_ITEMS + 1)],
-        ],
-    )
-    def test_wrong_value(self, value):
-        with pytest.raises(ValueError, match=r"^subprotocols must be different tokens") as caught:
-            check_options({"subprotocols": value})
-        assert type(caught.value) is ValueError

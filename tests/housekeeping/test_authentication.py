@@ -1,4 +1,4 @@
-"""Connections whose session or user is no longer good: Close 4401."""
+"""Connections whose session or user is no longer valid get Close 4401."""
 
 import datetime as dt
 import sys
@@ -15,16 +15,17 @@ from django.urls import path
 from django.utils import timezone
 
 from django_websocket import ConnectionClosed, require_websocket
-from django_websocket.housekeeping.hooks import SOON
+from django_websocket.housekeeping.hooks import RETRY_INTERVAL
 from django_websocket.testing.client import WebSocketClient
 from django_websocket.testing.transport import scheduler
 
 pytestmark = pytest.mark.django_db
 
 STORED = ["db", "cached_db", "cache", "file"]
-PERIOD = 60
-#: Long enough for a look, and too short for two.
-A_LOOK = PERIOD * 1.5
+#: Seconds between two checks: the default of WEBSOCKET_REVALIDATE.
+INTERVAL = 60
+#: Seconds in which one check happens, and no second one.
+ONE_CHECK = INTERVAL * 1.5
 urlpatterns = []
 
 
@@ -67,7 +68,7 @@ def known(request):
 @route
 @require_websocket
 def unknown(request):
-    """Ask for nobody, until a message asks who it is."""
+    """Use neither session nor user until a message asks for the user's name."""
     for message in request.websocket:
         request.websocket.send(request.user.username if message == "who" else message)
 
@@ -75,14 +76,14 @@ def unknown(request):
 @route
 @require_websocket
 def sender(request):
-    """Never wait for a message; a second goes by between two of its own."""
+    """Send messages without ever waiting for one; a second goes by between two of them."""
     request.websocket.send(str(request.user))
-    for _ in range(2 * PERIOD):
+    for _ in range(2 * INTERVAL):
         scheduler().now += 1
         request.websocket.send("news")
 
 
-def stays(websocket, timeout=A_LOOK):
+def stays(websocket, timeout=ONE_CHECK):
     with pytest.raises(TimeoutError):
         websocket.wait(timeout)
     assert not websocket.closed
@@ -91,7 +92,7 @@ def stays(websocket, timeout=A_LOOK):
 
 
 def is_sent_away(websocket, reason):
-    assert websocket.wait(A_LOOK) is None
+    assert websocket.wait(ONE_CHECK) is None
     assert (websocket.close_code, websocket.close_reason) == (4401, reason)
 
 
@@ -115,7 +116,7 @@ class TestGood:
     @pytest.mark.parametrize("engine", [*STORED, "signed_cookies"])
     @pytest.mark.parametrize("cookie", [None, "a", "nobody" * 5])
     def test_nobody(self, settings, engine, cookie):
-        """Who never had a session cannot lose it."""
+        """A client that never had a session cannot lose it."""
         settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
         client = WebSocketClient()
         if cookie:
@@ -134,7 +135,7 @@ class TestGood:
             stays(websocket)
 
     def test_a_new_secret_key(self, client, settings, caplog):
-        """The old one still counts; and a look is no login, which would give the session another key."""
+        """The old key is still accepted; and the check, unlike a login, does not give the session another key."""
         with client.websocket("/known/") as websocket:
             assert websocket.wait() == "ann"
             settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
@@ -143,7 +144,7 @@ class TestGood:
             assert complaints(caplog) == []
 
     @pytest.mark.usefixtures("stored")
-    def test_a_look_does_not_keep_a_session_alive(self, client, settings):
+    def test_a_check_does_not_prolong_a_session(self, client, settings):
         settings.SESSION_SAVE_EVERY_REQUEST = True
         with client.websocket("/known/") as websocket:
             assert websocket.wait() == "ann"
@@ -166,7 +167,7 @@ class TestQueries:
         with client.websocket("/unknown/") as websocket:
             Session.objects.all().delete()
             with django_assert_num_queries(0):
-                stays(websocket, timeout=10 * PERIOD)
+                stays(websocket, timeout=10 * INTERVAL)
 
     def test_from_its_first_use(self, client, django_assert_num_queries):
         with client.websocket("/unknown/") as websocket:
@@ -178,12 +179,12 @@ class TestQueries:
             is_sent_away(websocket, "session ended")
 
     @pytest.mark.parametrize("save_every_request", [True, False])
-    def test_the_handshake_is_no_use(self, client, settings, save_every_request, django_assert_num_queries):
+    def test_the_handshake_does_not_count_as_use(self, client, settings, save_every_request, django_assert_num_queries):
         settings.SESSION_SAVE_EVERY_REQUEST = save_every_request
         with client.websocket("/unknown/") as websocket, django_assert_num_queries(0):
             stays(websocket)
 
-    def test_an_interval_of_the_projects(self, client, settings, django_assert_num_queries):
+    def test_another_interval(self, client, settings, django_assert_num_queries):
         settings.WEBSOCKET_REVALIDATE = 5
         with client.websocket("/known/") as websocket:
             assert websocket.wait() == "ann"
@@ -192,7 +193,7 @@ class TestQueries:
 
 
 def still_there(answers):
-    """Give a method that has some answers, and ``False`` for the rest."""
+    """Return a method that returns some answers first, and then ``False``."""
     return lambda *_: bool(answers) and answers.pop()
 
 
@@ -234,7 +235,7 @@ class TestBad:
         client = WebSocketClient()
         client.force_login(user)
         session = client.session
-        # Django lets it in all the same.
+        # Django accepts it in a request all the same.
         session.set_expiry(timezone.now() - dt.timedelta(seconds=1))
         session.save()
         client.cookies["sessionid"] = session.session_key
@@ -249,7 +250,7 @@ class TestBad:
             is_sent_away(websocket, "login no longer valid")
 
     def test_deactivated_and_allowed(self, user, settings):
-        """What an inactive user may do is for the project's backend to say."""
+        """The project's backend decides what an inactive user may do."""
         settings.AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.AllowAllUsersModelBackend"]
         client = WebSocketClient()
         client.force_login(user)
@@ -289,36 +290,36 @@ class TestBad:
     def test_in_send(self, client, settings, monkeypatch):
         # The client does not run while the view sends.
         settings.WEBSOCKET_PING_INTERVAL = None
-        # As it is read at the handshake the user is there, and then no more.
+        # The user is valid when it is read for the handshake, and no longer at the first check.
         monkeypatch.setattr("django.contrib.auth.backends.ModelBackend.user_can_authenticate", still_there([True]))
         with client.websocket("/sender/") as websocket:
             assert websocket.wait() == "ann"
-            assert list(websocket) == ["news"] * (PERIOD - 1)
+            assert list(websocket) == ["news"] * (INTERVAL - 1)
             assert (websocket.close_code, websocket.close_reason) == (4401, "login no longer valid")
 
-    def test_in_a_lively_conversation(self, client, user):
+    def test_while_messages_keep_coming(self, client, user):
         with client.websocket("/recording/") as websocket:
             assert websocket.wait() == "ann"
-            for number in range(PERIOD):
-                # The view's time goes by, and whenever it looks there is a message.
+            for number in range(INTERVAL):
+                # Time goes by in the view, and at each of its reads there is a message.
                 websocket._stage.now += 1
-                if number == PERIOD - 1:
+                if number == INTERVAL - 1:
                     user.delete()
                 websocket.send(str(number))
             assert websocket.wait() is None
             assert websocket.close_code == 4401
-        # The one that came when its time was over is not heard any more.
-        assert recorded == [str(number) for number in range(PERIOD - 1)]
+        # The message that came when the check was due is dropped.
+        assert recorded == [str(number) for number in range(INTERVAL - 1)]
 
     def test_a_message_behind_the_close(self, client, user, settings):
-        """What was on its way when the view said Close is dropped."""
+        """A message that was under way when the Close was sent is dropped."""
         settings.WEBSOCKET_PING_INTERVAL = None
         with client.websocket("/recording/") as websocket:
             assert websocket.wait() == "ann"
             user.delete()
-            # The view says Close; the client has not read it yet.
+            # The view sends Close; the client has not read it yet.
             while not websocket._transport.sent:
-                assert websocket._stage.fire(websocket._stage.now + A_LOOK)
+                assert websocket._stage.fire(websocket._stage.now + ONE_CHECK)
             websocket._protocol.send("too late")
             websocket._feed()
             assert websocket.wait() is None
@@ -330,7 +331,7 @@ class TestBad:
         with client.websocket("/known/", version=version) as websocket:
             assert websocket.wait() == "ann"
             user.delete()
-            assert websocket.wait(A_LOOK) is None
+            assert websocket.wait(ONE_CHECK) is None
             assert websocket.closed
 
 
@@ -390,7 +391,7 @@ def in_a_transaction(request):
 
 
 class Down(BaseCache):
-    """A cache that may be out of order."""
+    """A cache that may not answer."""
 
     down = False
     data = {}
@@ -424,7 +425,7 @@ class Down(BaseCache):
 
 
 class BrokenStore(SessionStore):
-    """Sessions of a database that may be out of order."""
+    """Sessions of a database that may not answer."""
 
     broken = False
 
@@ -438,9 +439,9 @@ def complaints(caplog):
     return [record for record in caplog.records if record.name == "django_websocket.session"]
 
 
-class TestTrouble:
-    def test_a_database_out_of_order(self, user, settings, monkeypatch, caplog):
-        settings.SESSION_ENGINE = __name__.replace("test_revalidation", "broken_sessions")
+class TestErrors:
+    def test_a_database_that_does_not_answer(self, user, settings, monkeypatch, caplog):
+        settings.SESSION_ENGINE = __name__.replace("test_authentication", "broken_sessions")
         monkeypatch.setitem(sys.modules, settings.SESSION_ENGINE, type("engine", (), {"SessionStore": BrokenStore}))
         client = WebSocketClient()
         client.force_login(user)
@@ -459,8 +460,8 @@ class TestTrouble:
             Session.objects.all().delete()
             is_sent_away(websocket, "session ended")
 
-    def test_a_cache_out_of_order(self, user, settings, monkeypatch, caplog):
-        """Django's session store takes it for one that has lost the session."""
+    def test_a_cache_that_does_not_answer(self, user, settings, monkeypatch, caplog):
+        """Django's session store cannot tell it from a cache without the session."""
         settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
         settings.CACHES = {"default": {"BACKEND": f"{__name__}.Down"}}
         client = WebSocketClient()
@@ -476,15 +477,15 @@ class TestTrouble:
             is_sent_away(websocket, "session ended")
 
     def test_in_a_transaction_of_the_views(self, client, user, django_assert_num_queries):
-        """There a look would show the past, and its error would spoil the transaction."""
+        """Inside it a check might see old data, and its error would break the transaction."""
         with client.websocket("/in_a_transaction/") as websocket:
             assert websocket.wait() == "ann"
             with django_assert_num_queries(0), pytest.raises(TimeoutError):
-                websocket.wait(3 * PERIOD)
+                websocket.wait(3 * INTERVAL)
             User.objects.filter(pk=user.pk).update(is_active=False)
             websocket.send("go on")
             assert [websocket.wait(), websocket.wait()] == ["go on", "left"]
-            assert websocket.wait(SOON * 2) is None
+            assert websocket.wait(RETRY_INTERVAL * 2) is None
             assert websocket.close_code == 4401
 
     def test_the_view_sees_a_closed_connection(self, client, user):

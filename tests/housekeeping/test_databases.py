@@ -11,16 +11,16 @@ from django.db.utils import OperationalError
 
 from django_websocket import require_websocket
 from django_websocket.housekeeping import databases
-from django_websocket.housekeeping.databases import SILENCE, Databases
+from django_websocket.housekeeping.databases import IDLE_TIMEOUT, Databases
 from django_websocket.housekeeping.hooks import DjangoHooks
 from django_websocket.testing.client import WebSocketClient
 
-from .running import Running
+from ..running import Running
 
 
 @pytest.fixture
 def database(tmp_path, django_db_blocker):
-    """Make connections to a database in a file, which open when they are asked something."""
+    """Return a function that makes a connection to a database in a file, and opens it."""
     made = []
 
     def make(alias="file", **settings):
@@ -35,7 +35,7 @@ def database(tmp_path, django_db_blocker):
         yield make
         for connection in made:
             connection.close()
-        databases._local.open.clear()
+        databases._local.open_connections.clear()
 
 
 def ask(connection):
@@ -49,11 +49,11 @@ def is_open(connection):
 
 
 @pytest.fixture
-def care():
-    care = Databases("/chat/")
+def held():
+    held = Databases("/chat/")
     # The tests' own connection may be open by now.
-    care.open.clear()
-    return care
+    held.open_connections.clear()
+    return held
 
 
 def warnings(caplog):
@@ -61,92 +61,92 @@ def warnings(caplog):
 
 
 class TestRelease:
-    def test_nothing(self, care):
-        assert not care.open
-        assert care.pause() is None
+    def test_nothing(self, held):
+        assert not held.open_connections
+        assert held.before_wait() is None
 
     @pytest.mark.parametrize("age", [0, None, 60])
-    def test_after_a_silence(self, care, database, age):
+    def test_when_the_client_is_idle(self, held, database, age):
         connection = database(CONN_MAX_AGE=age)
-        assert care.pause() == SILENCE
+        assert held.before_wait() == IDLE_TIMEOUT
         assert is_open(connection)
-        care.silence()
+        held.on_idle()
         assert not is_open(connection)
-        assert not care.open
-        assert care.pause() is None
+        assert not held.open_connections
+        assert held.before_wait() is None
         ask(connection)
-        assert care.pause() == SILENCE
+        assert held.before_wait() == IDLE_TIMEOUT
 
-    def test_at_once_when_it_is_old(self, care, database):
+    def test_before_the_wait_when_it_is_old(self, held, database):
         connection = database(CONN_MAX_AGE=60)
         connection.close_at -= 60
-        assert care.pause() is None
+        assert held.before_wait() is None
         assert not is_open(connection)
 
-    def test_at_once_to_a_pool(self, care, database):
+    def test_before_the_wait_to_a_pool(self, held, database):
         connection = database()
         connection.settings_dict["OPTIONS"]["pool"] = {"max_size": 4}
-        assert care.pause() is None
+        assert held.before_wait() is None
         assert not is_open(connection)
 
-    def test_at_once_when_it_is_broken(self, care, database, monkeypatch):
+    def test_before_the_wait_when_it_is_broken(self, held, database, monkeypatch):
         connection = database(CONN_MAX_AGE=None)
-        # SQLite's always says yes.
+        # A connection of SQLite always says that it is usable.
         monkeypatch.setattr(connection, "is_usable", lambda: False)
         connection.connection.close()
         with pytest.raises(Exception, match="closed"):
             ask(connection)
-        assert care.pause() is None
+        assert held.before_wait() is None
         assert not is_open(connection)
         ask(connection)
 
-    def test_an_error_that_did_no_harm(self, care, database):
+    def test_usable_after_an_error(self, held, database):
         connection = database(CONN_MAX_AGE=None)
         with pytest.raises(OperationalError), connection.cursor() as cursor:
             cursor.execute("SELECT nothing")
         assert connection.errors_occurred
-        assert care.pause() == SILENCE
+        assert held.before_wait() == IDLE_TIMEOUT
         assert is_open(connection)
         assert not connection.errors_occurred
 
-    def test_health_checks_begin_anew(self, care, database):
+    def test_the_health_check_is_due_again(self, held, database):
         connection = database(CONN_MAX_AGE=None, CONN_HEALTH_CHECKS=True)
         assert connection.health_check_done
-        care.pause()
+        held.before_wait()
         assert not connection.health_check_done
 
-    def test_several(self, care, database):
+    def test_several(self, held, database):
         first, second = database("first"), database("second", CONN_MAX_AGE=None)
         second.settings_dict["OPTIONS"]["pool"] = True
-        assert care.pause() == SILENCE
+        assert held.before_wait() == IDLE_TIMEOUT
         assert (is_open(first), is_open(second)) == (True, False)
 
-    def test_opened_before_this_package_was_there(self, database):
+    def test_opened_before_this_package_was_imported(self, database):
         connection = database()
-        databases._local.open.clear()
+        databases._local.open_connections.clear()
         connections["file"] = connection
         try:
             connections.settings["file"] = connection.settings_dict
-            assert connection in Databases("").open
+            assert connection in Databases("").open_connections
         finally:
             del connections["file"]
             del connections.settings["file"]
 
-    def test_closed_by_the_view(self, care, database):
+    def test_closed_by_the_view(self, held, database):
         connection = database()
         connection.close()
-        assert care.pause() is None
-        assert not care.open
+        assert held.before_wait() is None
+        assert not held.open_connections
 
-    def test_opened_and_closed_again_and_again(self, care, database):
+    def test_opened_and_closed_again_and_again(self, held, database):
         connection = database()
         for _ in range(5):
             connection.close()
             ask(connection)
             database("other").close()
-        assert len(care.open) <= 2
+        assert len(held.open_connections) <= 2
 
-    def test_an_error_of_the_database(self, care, database, caplog, monkeypatch):
+    def test_an_error_of_the_database(self, held, database, caplog, monkeypatch):
         connection = database()
         real_close = connection._close
 
@@ -154,40 +154,40 @@ class TestRelease:
             real_close()
             raise OperationalError("gone\n")
 
-        # No real one of SQLite does.
+        # SQLite itself raises no error when it is closed.
         monkeypatch.setattr(connection, "_close", close)
-        care.silence()
+        held.on_idle()
         assert not is_open(connection)
         assert warnings(caplog) == ["WebSocket /chat/: the database 'file': 'gone\\n'"]
 
-    def test_another_thread_waits(self, care, database):
-        """Django's connections are for one thread each: that of the view."""
+    def test_another_thread_waits(self, held, database):
+        """Django's connections belong to one thread each, here to that of the view."""
         connection = database()
-        assert Running(care.pause).result() is None
-        Running(care.silence).result()
+        assert Running(held.before_wait).result() is None
+        Running(held.on_idle).result()
         assert is_open(connection)
 
-    def test_a_connection_that_threads_share(self, care, database):
+    def test_a_connection_that_threads_share(self, held, database):
         """A test's database in memory, under LiveServerTestCase."""
         connection = database()
         connection.inc_thread_sharing()
-        assert care.pause() is None
-        care.silence()
+        assert held.before_wait() is None
+        held.on_idle()
         assert is_open(connection)
         connection.dec_thread_sharing()
 
     def test_keep(self, database):
-        care = Databases("", keep=True)
+        held = Databases("", keep=True)
         connection = database(CONN_MAX_AGE=0)
         connection.settings_dict["OPTIONS"]["pool"] = True
-        assert care.pause() is None
-        care.silence()
+        assert held.before_wait() is None
+        held.on_idle()
         assert is_open(connection)
 
-    def test_borrowed(self, care, database):
+    def test_borrowed(self, held, database):
         before, other = database("before"), database("other")
         other.close()
-        with care.borrowed():
+        with held.borrowed():
             ask(before)
             ask(other)
             meanwhile = database("meanwhile")
@@ -195,23 +195,23 @@ class TestRelease:
 
 
 class Store(SessionBase):
-    """A session that a database is asked for."""
+    """A session that is loaded by a query."""
 
     def load(self):
         ask(connections["file"])
         return {"count": 1}
 
 
-@pytest.mark.parametrize("held", [True, False])
-def test_a_look_at_a_session_holds_no_connection(database, held):
+@pytest.mark.parametrize("was_open", [True, False])
+def test_revalidation_holds_no_connection(database, was_open):
     connection = connections["file"] = database(CONN_MAX_AGE=None)
     try:
         request = SimpleNamespace(session=Store("a session's key"))
         assert request.session["count"] == 1
-        if not held:
+        if not was_open:
             connection.close()
-        assert DjangoHooks(request, "", keep_databases=False, period=60).revalidate() is None
-        assert is_open(connection) is held
+        assert DjangoHooks(request, "", keep_databases=False, revalidate_interval=60).revalidate() is None
+        assert is_open(connection) is was_open
     finally:
         del connections["file"]
 
@@ -223,38 +223,38 @@ class TestTransactions:
         yield connection
         del connections["file"]
 
-    def test_the_views_own(self, care, connection, caplog):
-        assert not care.in_transaction()
+    def test_the_views_own(self, held, connection, caplog):
+        assert not held.in_transaction()
         with transaction.atomic("file"):
-            assert care.in_transaction()
+            assert held.in_transaction()
             for _ in range(3):
-                assert care.pause() is None
-                care.silence()
+                assert held.before_wait() is None
+                held.on_idle()
             assert is_open(connection)
             ask(connection)
         (warning,) = warnings(caplog)
         assert warning.startswith("WebSocket /chat/ waits inside a transaction of the database 'file', ")
         assert warning.endswith("Leave transaction.atomic() before you wait.")
-        assert care.pause() == SILENCE
+        assert held.before_wait() == IDLE_TIMEOUT
 
-    def test_of_a_test_case(self, care, connection, caplog):
+    def test_of_a_test_case(self, held, connection, caplog):
         with (block := transaction.atomic("file")):
             block._from_testcase = True
-            assert not care.in_transaction()
-            assert care.pause() is None
-            care.silence()
+            assert not held.in_transaction()
+            assert held.before_wait() is None
+            held.on_idle()
             assert is_open(connection)
             assert warnings(caplog) == []
             with transaction.atomic("file"):
-                assert care.in_transaction()
-                assert care.pause() is None
+                assert held.in_transaction()
+                assert held.before_wait() is None
             assert len(warnings(caplog)) == 1
 
-    def test_without_autocommit(self, care, connection, caplog):
+    def test_without_autocommit(self, held, connection, caplog):
         transaction.set_autocommit(False, "file")
-        assert care.in_transaction()
-        assert care.pause() is None
-        care.silence()
+        assert held.in_transaction()
+        assert held.before_wait() is None
+        held.on_idle()
         assert is_open(connection)
         assert len(warnings(caplog)) == 1
         connection.rollback()
@@ -262,33 +262,33 @@ class TestTransactions:
 
     def test_keep(self, connection, caplog):
         with transaction.atomic("file"):
-            assert Databases("", keep=True).pause() is None
+            assert Databases("", keep=True).before_wait() is None
         assert warnings(caplog) == []
 
 
 class TestQueries:
-    """What DEBUG logs of queries must not grow with the life of a WebSocket."""
+    """The log of queries, kept with DEBUG, must not grow as long as a WebSocket lives."""
 
     @pytest.mark.parametrize("keep", [True, False])
-    def test_the_log_begins_anew(self, database, settings, keep):
+    def test_the_log_is_emptied_at_each_wait(self, database, settings, keep):
         settings.DEBUG = True
-        care, connection = Databases("", keep=keep), database()
+        held, connection = Databases("", keep=keep), database()
         for _ in range(3):
             ask(connection)
             assert len(connection.queries) == 1
-            care.pause()
+            held.before_wait()
         assert connection.queries == []
 
-    def test_somebody_counts(self, care, database):
+    def test_the_log_is_kept_for_a_test_that_counts(self, held, database):
         connection = database()
         connection.force_debug_cursor = True
         for _ in range(3):
             ask(connection)
-            care.pause()
+            held.before_wait()
         assert len(connection.queries) == 3
 
 
-# In views. TestCase's own way with transactions is pytest-django's as well.
+# In views. pytest-django wraps a test in transactions as TestCase does.
 
 
 @require_websocket
@@ -317,7 +317,7 @@ class TestViews:
             assert websocket.wait().startswith("a ")
             with pytest.raises(TimeoutError):
                 websocket.wait(timeout=5)
-            # The test's own transaction, not the view's.
+            # This transaction is the test's, not the view's.
             with transaction.atomic():
                 websocket.send("b")
                 assert websocket.wait().startswith("b ")
@@ -344,16 +344,16 @@ class TestViews:
                 assert websocket.wait() == "a 0"
                 raw = connection.connection
                 assert raw is not None
-                # Not in a lively conversation,
+                # It stays open while messages come,
                 for _ in range(3):
                     websocket.send("b")
                     assert websocket.wait() == "b 0"
                     with pytest.raises(TimeoutError):
-                        websocket.wait(timeout=SILENCE / 2)
+                        websocket.wait(timeout=IDLE_TIMEOUT / 2)
                 assert connection.connection is raw
-                # but in a silence.
+                # but not when the client is idle.
                 with pytest.raises(TimeoutError):
-                    websocket.wait(timeout=SILENCE * 1.5)
+                    websocket.wait(timeout=IDLE_TIMEOUT * 1.5)
                 assert connection.connection is (raw if policy == "keep" else None)
                 websocket.send("c")
                 assert websocket.wait() == "c 0"
@@ -363,12 +363,12 @@ class TestViews:
 
 @require_websocket
 def impatient(request):
-    """Wait for less than a silence at a time, over and over."""
+    """Wait for less than the idle timeout at a time, over and over."""
     websocket = request.websocket
     ask(connections["default"])
     while not websocket.closed:
         try:
-            websocket.wait(timeout=SILENCE / 4)
+            websocket.wait(timeout=IDLE_TIMEOUT / 4)
         except TimeoutError:
             continue
 
@@ -380,7 +380,7 @@ def test_short_waits_add_up(database, settings):
     original, connections["default"] = connections["default"], database("default")
     try:
         with WebSocketClient().websocket("/impatient/") as websocket:
-            for timeout, left_open in ((SILENCE / 2, True), (SILENCE, False)):
+            for timeout, left_open in ((IDLE_TIMEOUT / 2, True), (IDLE_TIMEOUT, False)):
                 with pytest.raises(TimeoutError):
                     websocket.wait(timeout=timeout)
                 assert is_open(connections["default"]) is left_open

@@ -1,4 +1,4 @@
-"""The session of a WebSocket's request: saved with the handshake, and by nobody but the view afterwards."""
+"""The session of a WebSocket's request: saved with the handshake, and afterwards only if the view saves it."""
 
 import sys
 
@@ -15,7 +15,7 @@ from django.utils.crypto import get_random_string
 from django_websocket import accept_websocket, require_websocket
 from django_websocket.testing.client import WebSocketClient
 
-from .views import OURS
+from ..views import OURS
 
 pytestmark = pytest.mark.django_db
 
@@ -103,7 +103,7 @@ def reading(request):
 @route
 @require_websocket
 def touching(request):
-    """Use the session when it is long since too late for a cookie."""
+    """Change the session after the handshake, when no cookie can be sent any more."""
     for message in request.websocket:
         request.session["count"] = int(message)
         request.websocket.send("ok")
@@ -155,7 +155,7 @@ VIEWS = [keeping, reading, touching, entering, leaving, refusing, late_messages]
 
 
 def count(client):
-    """What the client's session has, as its next request sees it."""
+    """Return the number in the client's session, as its next request sees it."""
     return int(client.get("/plain/").content.split()[-1]) - 1
 
 
@@ -250,7 +250,7 @@ class TestAfterwards:
         assert store(key).load() == {}
 
     @on_stored
-    def test_a_session_that_nobody_had_before(self, client):
+    def test_a_session_that_begins_after_the_handshake(self, client):
         with client.websocket("/touching/") as websocket:
             websocket.send("5")
             assert websocket.wait() == "ok"
@@ -259,7 +259,7 @@ class TestAfterwards:
 
     @pytest.mark.parametrize("client", [("db", "middleware"), ("db", "decorator")], indirect=True)
     def test_messages(self, client, settings):
-        """Django says of messages that it cannot store so many; nobody will see them anyway."""
+        """Messages that no cookie can hold are no error at the end, though Django raises one with DEBUG."""
         settings.DEBUG = True
         settings.MESSAGE_STORAGE = "django.contrib.messages.storage.cookie.CookieStorage"
         with client.websocket("/late_messages/"):
@@ -269,14 +269,14 @@ class TestAfterwards:
 
 @on_all
 def test_untouched(client, django_assert_num_queries):
-    """Who uses no session gets no cookie, and costs nothing."""
+    """A request that does not use its session gets no cookie, and takes no queries."""
     with django_assert_num_queries(0), client.websocket("/late_messages/"):
         pass
     assert not client.cookies
 
 
 def test_deleted_meanwhile(settings):
-    """Between the beginning of the request and its handshake: as any other view's, refused."""
+    """A session that was deleted between the request and its handshake is refused, as in any other view."""
 
     @require_websocket
     def view(request):
@@ -308,7 +308,7 @@ def test_the_view_sees_its_session():
 
 
 class NoSessions:
-    """A middleware that is none of Django's, with sessions of its own."""
+    """A middleware that makes sessions and is not derived from Django's."""
 
     def __init__(self, get_response):
         self.get_response = get_response

@@ -15,7 +15,7 @@ NOT_ALLOWED = "the Origin is not allowed"
 
 
 def refusal(origin, *, host="www.example.com", secure=False, **kwargs):
-    """Why ``origin`` is refused, or ``None``."""
+    """Return why ``origin`` is refused, ``None`` if it is allowed."""
     try:
         check_origin(origin, host=host, secure=secure, **kwargs)
     except HandshakeError as error:
@@ -114,7 +114,7 @@ class TestOwnOrigin:
         ],
     )
     def test_another_name_of_our_own_address(self, name):
-        """Nobody is asked what a name means: DNS is the attacker's too."""
+        """Names are compared, and never looked up: the attacker has a DNS server, too."""
         assert refusal(f"http://{name}:8000", host="127.0.0.1:8000") == NOT_ALLOWED
 
     def test_localhost_is_no_prefix(self):
@@ -130,7 +130,7 @@ class TestOwnOrigin:
         assert refusal("http://www.example.com", host="www.example.com.") == NOT_ALLOWED
 
     @pytest.mark.parametrize("host", ["", "a b", "www.example.com:0080", "www.example.com:99999", "*.example.com"])
-    def test_host_that_is_none_has_no_own_origin(self, host):
+    def test_a_malformed_host_has_no_own_origin(self, host):
         assert refusal("http://www.example.com", host=host) == NOT_ALLOWED
 
 
@@ -233,7 +233,7 @@ class TestOwnOrigin:
         "http://" + "a" * (MAX_ORIGIN_SIZE - 6),
     ],
 )
-def test_no_origin(origin):
+def test_malformed(origin):
     assert refusal(origin) == MALFORMED
     assert refusal(origin, allowed=["*"]) == MALFORMED
     assert refusal(origin, trusted=[origin]) == MALFORMED
@@ -246,7 +246,7 @@ def test_every_string_over_the_limit_is_too_long():
 
 @pytest.mark.parametrize("letter", ["\u212a", "\u017f"])
 def test_letters_that_fold_into_ascii_ones(letter):
-    """KELVIN SIGN and LONG S are a ``k`` and an ``s`` to Unicode, without case."""
+    """Unicode folds KELVIN SIGN into ``k`` and LONG S into ``s``."""
     origin = f"http://{letter}.example"
     folded = f"http://{letter.casefold()}.example"
     assert folded.isascii()

@@ -1,0 +1,186 @@
+"""The validators of the settings and of the options that the decorators take.
+
+A validator takes the value that a project has written and returns it in its final type. ``TypeError`` and
+``ValueError`` carry a text that continues a sentence begun with the name of the setting or option.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from django.utils.module_loading import import_string
+
+from ..exceptions import HandshakeError
+from ..handshake.origins import parse_listed
+from ..protocols.base import Compression, Protocol
+from ..protocols.http import parse_tokens
+
+#: Seconds, nearly 25 days: the longest timeout of ``poll``, which counts milliseconds in 32 bits.
+MAX_SECONDS: Final = 2_147_483
+
+
+def flag(value: object) -> bool:
+    """Return ``True`` or ``False``.
+
+    :raises TypeError: anything else, ``0`` and ``1`` included.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"must be True or False, not {value!r}")
+    return value
+
+
+def seconds(value: object) -> float:
+    """Return a number of seconds, above 0 and at most :data:`MAX_SECONDS`.
+
+    :raises TypeError: not a number, or a ``bool``.
+    :raises ValueError: a number outside these bounds, or not a number (NaN).
+    """
+    return _seconds(value, "a number of seconds")
+
+
+def seconds_or_none(value: object) -> float | None:
+    """Return a number of seconds as :func:`seconds` does, or ``None``."""
+    return None if value is None else _seconds(value, "a number of seconds or None")
+
+
+def _seconds(value: object, expected: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"must be {expected}, not {value!r}")
+    if not 0 < value <= MAX_SECONDS:
+        raise ValueError(f"must be above 0 and at most {MAX_SECONDS} seconds, not {value!r}")
+    return value
+
+
+def count_or_none(value: object) -> int | None:
+    """Return a whole number above 0, or ``None``.
+
+    :raises TypeError: anything else, a ``bool`` included.
+    :raises ValueError: a whole number below 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"must be a whole number or None, not {value!r}")
+    if value < 1:
+        raise ValueError(f"must be above 0, not {value!r}")
+    return value
+
+
+def database_policy(value: object) -> str:
+    """Return ``"release"`` or ``"keep"``.
+
+    :raises TypeError: not a string.
+    :raises ValueError: another string.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"must be 'release' or 'keep', not {value!r}")
+    if value not in {"release", "keep"}:
+        raise ValueError(f"must be 'release' or 'keep', not {value!r}")
+    return value
+
+
+def origins_or_none(value: object) -> tuple[str, ...] | None:
+    """Return a list of origins as a tuple, or ``None``. An entry may be ``"*"``, which is every origin.
+
+    :raises TypeError: not a list or tuple of strings.
+    :raises ValueError: an entry that no origin could ever match.
+    """
+    if value is None:
+        return None
+    origins = _strings(value, "a list of origins or None")
+    for origin in origins:
+        if origin != "*" and parse_listed(origin) is None:
+            raise ValueError(
+                f"has an entry that is no origin: {origin!r}; "
+                "write 'https://example.com', 'https://*.example.com' or '*'"
+            )
+    return origins
+
+
+def subprotocols(value: object) -> tuple[str, ...]:
+    """Return a list of subprotocol names as a tuple.
+
+    :raises TypeError: not a list or tuple of strings.
+    :raises ValueError: a name that is not a token (RFC 6455 section 4.1), a name that comes twice, or too many of them.
+    """
+    names = _strings(value, "a list of subprotocol names")
+    # The list is valid if a client could offer it: parsing the header field returns the names that were written to it.
+    try:
+        read_back = parse_tokens(",".join(names), "Sec-WebSocket-Protocol")
+    except HandshakeError:
+        read_back = None
+    if read_back != names:
+        raise ValueError(f"must be different tokens (letters, digits, and !#$%&'*+-.^_`|~), not {value!r}")
+    return names
+
+
+# The compression options that are whole numbers, and their ranges. zlib does not compress with fewer than nine window
+# bits.
+_COMPRESSION_NUMBERS: Final = {
+    "level": range(1, 10),
+    "window_bits": range(9, 16),
+    "memory_level": range(1, 10),
+    "threshold": range(2**63),
+}
+
+
+def compression(value: object) -> Compression | None:
+    """Return the compression that ``True`` or a dict of options stands for, ``None`` for ``False``.
+
+    :raises TypeError: not one of the three, or an option of the wrong type.
+    :raises ValueError: an option that does not exist, or a number outside its range.
+    """
+    if isinstance(value, bool):
+        return Compression() if value else None
+    if not isinstance(value, Mapping):
+        raise TypeError(f"must be True, False or a dict of options, not {value!r}")
+    for name, item in value.items():
+        if name == "context_takeover":
+            if not isinstance(item, bool):
+                raise TypeError(f"must be a dict in which {name!r} is True or False, not {item!r}")
+        elif name not in _COMPRESSION_NUMBERS:
+            known = ", ".join(_COMPRESSION_NUMBERS)
+            raise ValueError(f"must be a dict with the keys {known} and context_takeover, not {name!r}")
+        else:
+            numbers = _COMPRESSION_NUMBERS[name]
+            if isinstance(item, bool) or not isinstance(item, int):
+                raise TypeError(f"must be a dict in which {name!r} is a whole number, not {item!r}")
+            if item not in numbers:
+                upper = f" and at most {numbers[-1]}" if name != "threshold" else ""
+                raise ValueError(f"must be a dict in which {name!r} is at least {numbers[0]}{upper}, not {item!r}")
+    return Compression(**value)
+
+
+def protocols(value: object) -> tuple[type[Protocol], ...]:
+    """Return the protocol classes of a list of dotted paths, in its order.
+
+    :raises TypeError: not a list or tuple of strings, or an entry that is no protocol class.
+    :raises ValueError: an empty list, or an entry that cannot be imported.
+    """
+    paths = _strings(value, "a list of dotted paths")
+    if not paths:
+        raise ValueError("must name at least one protocol")
+    return tuple(map(import_protocol, paths))
+
+
+def import_protocol(path: str) -> type[Protocol]:
+    """Return the protocol class at a dotted path.
+
+    :raises TypeError: the path leads to something that is no subclass of ``Protocol``.
+    :raises ValueError: nothing can be imported from the path.
+    """
+    try:
+        protocol = import_string(path)
+    except ImportError as error:
+        raise ValueError(f"has an entry that cannot be imported: {path!r} ({error})") from error
+    if not (isinstance(protocol, type) and issubclass(protocol, Protocol)):
+        raise TypeError(f"has an entry that is no subclass of {Protocol.__module__}.Protocol: {path!r}")
+    return protocol
+
+
+def _strings(value: object, expected: str) -> tuple[str, ...]:
+    """Return a list or tuple of strings as a tuple. A string alone is an error: it is a list without its brackets."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise TypeError(f"must be {expected}, not {value!r}")
+    return tuple(value)

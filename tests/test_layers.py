@@ -84,7 +84,6 @@ INSIDE = {
 UPWARD: dict[tuple[str, str], str] = {
     ("process.registry", "connection.sending"): "a type",
     ("process.closer", "connection.sending"): "a type",
-    ("process.threads", "transports.green"): "a library that is in use already",
     ("handshake.responses", "servers"): "a type",
     ("transports", "transports.green"): "a library that is in use already",
 }

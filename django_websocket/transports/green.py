@@ -10,7 +10,6 @@ import _socket
 import socket
 import sys
 import time
-from collections.abc import Callable
 from functools import cache, lru_cache
 from types import SimpleNamespace, TracebackType
 from typing import Any, Final, Protocol
@@ -218,18 +217,6 @@ class _Gevent:
 @cache
 def _world(name: str) -> World:
     return _Eventlet() if name == "eventlet" else _Gevent()
-
-
-def start_native_thread(function: Callable[..., object], args: tuple[object, ...]) -> None:
-    """Do what ``_thread.start_new_thread()`` does where neither library has patched it."""
-    if "eventlet" in sys.modules:
-        from eventlet import patcher
-
-        patcher.original("_thread").start_new_thread(function, args)
-    else:
-        from gevent import monkey
-
-        monkey.get_original("_thread", "start_new_thread")(function, args)
 
 
 def find_transport(sock: Any, default_timeout: float | None) -> GreenTransport | None:

@@ -27,8 +27,9 @@ import pytest
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455.handshake import RFC6455
-from django_websocket.transports import READ_SIZE, BlockingTransport, green, open_transport
-from django_websocket.transports.green import GreenLock, GreenTransport, find_transport
+from django_websocket.transports import READ_SIZE, open_transport
+from django_websocket.transports.green import GreenLock, GreenTransport
+from django_websocket.transports.sockets import BlockingTransport
 from django_websocket.websocket import WebSocket
 
 from .test_transports import make_certificate
@@ -433,7 +434,7 @@ def nothing_is_left_at_the_hub(world):
         peer.sendall(b"x")
         assert transport.receive() == b"x"
     transport.shutdown()
-    assert transport._reader._timer is None
+    assert transport._waiter._timer is None
     # The listener that a view at work leaves behind goes with its transport.
     assert listeners(world) <= before
     # Shut down while somebody waits, by somebody else.
@@ -443,7 +444,7 @@ def nothing_is_left_at_the_hub(world):
     transport.shutdown()
     assert receiving.result() == b""
     world.let_run()
-    assert transport._reader._timer is None
+    assert transport._waiter._timer is None
     assert listeners(world) <= before
 
 
@@ -913,17 +914,3 @@ def test_a_thread_waits_for_the_lock_natively():
     lock.acquire()
     assert not lock.acquire(timeout=0.01)
     assert world.pauses == []
-
-
-def test_a_socket_of_neither_library():
-    ours, theirs = system_socket.socketpair()
-    with ours, theirs:
-        assert find_transport(ours, 3) is None
-
-
-@pytest.mark.parametrize("name", ["eventlet", "gevent"])
-def test_what_is_no_socket_of_the_library(monkeypatch, name):
-    """An object of one of its other classes."""
-    monkeypatch.setattr(green, "_world", lambda _: SimpleNamespace(unwrap=lambda _: None))
-    kind = type("Thing", (), {"__module__": f"{name}.things"})
-    assert find_transport(kind(), 3) is None

@@ -85,7 +85,6 @@ UPWARD: dict[tuple[str, str], str] = {
     ("process.registry", "connection.sending"): "a type",
     ("process.closer", "connection.sending"): "a type",
     ("handshake.responses", "servers"): "a type",
-    ("transports", "transports.green"): "a library that is in use already",
 }
 
 

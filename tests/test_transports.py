@@ -22,14 +22,12 @@ import pytest
 from django_websocket import transports
 from django_websocket.transports import (
     READ_SIZE,
-    SMALL_READ_SIZE,
-    BlockingTransport,
-    NonBlockingTransport,
     Transport,
     is_timeout,
     open_transport,
-    wait_for,
+    sockets,
 )
+from django_websocket.transports.sockets import SMALL_READ_SIZE, BlockingTransport, NonBlockingTransport, wait_for
 
 from .running import Running
 from .vanishing import vanish
@@ -469,7 +467,7 @@ def test_two_pieces_of_which_the_first_send_takes_a_part(monkeypatch, first):
 
 def test_two_pieces_where_the_system_cannot_take_them_at_once(monkeypatch):
     ours, theirs = tcp_pair()
-    monkeypatch.setattr(transports, "_HAS_SENDMSG", False)
+    monkeypatch.setattr(sockets, "_HAS_SENDMSG", False)
     with ours, theirs:
         BlockingTransport(ours, DEFAULT_TIMEOUT).send(b"header", DEFAULT_TIMEOUT, b"payload")
         assert read_all(theirs, 13) == b"headerpayload"
@@ -894,6 +892,18 @@ def test_a_plain_socket_beside_a_green_library(monkeypatch, name):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         assert type(open_transport(ours, 3)) is BlockingTransport
+
+
+@pytest.mark.parametrize("name", ["eventlet", "gevent"])
+def test_an_object_of_another_class_of_a_green_library(monkeypatch, name):
+    """Its module is one of the library, but ``unwrap()`` finds no green socket in it."""
+    asked = []
+    library = SimpleNamespace(unwrap=asked.append)
+    monkeypatch.setattr(f"django_websocket.transports.{name}.{name.title()}", lambda: library)
+    kind = type("Thing", (socket.socket,), {"__module__": f"{name}.things"})
+    with kind() as thing:
+        assert type(open_transport(thing, 3)) is BlockingTransport
+    assert asked == [thing]
 
 
 class Memory(Transport):

@@ -21,9 +21,10 @@ from django.core.servers.basehttp import WSGIServer as DjangoServer
 from django_websocket import servers
 from django_websocket.exceptions import SocketNotFound
 from django_websocket.servers import ENVIRON_KEY, Link, find
+from django_websocket.transports.sockets import wait_for
 
 from .running import Running
-from .test_transports import make_certificate, tcp_pair, tls_pair, wait_for
+from .transports.pairs import make_certificate, tcp_pair, tls_pair
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 10

@@ -26,7 +26,8 @@ from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.registry import registry
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455.handshake import RFC6455
-from django_websocket.transports import BlockingTransport, NonBlockingTransport, open_transport
+from django_websocket.transports import open_transport
+from django_websocket.transports.sockets import BlockingTransport, NonBlockingTransport
 from django_websocket.websocket import WebSocket
 
 from .options import make_options

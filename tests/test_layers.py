@@ -82,12 +82,6 @@ INSIDE = {
     "gunicorn.eventlet_worker": set(),
 }
 
-# Arrows that go up, each with its reason.
-UPWARD: dict[tuple[str, str], str] = {
-    ("process.threads", "transports.green"): "a library that is in use already",
-    ("transports", "transports.green"): "a library that is in use already",
-}
-
 
 class Import(NamedTuple):
     target: str  # dotted name; of the package's own modules relative to it
@@ -156,8 +150,6 @@ def within(module: str, names: Iterable[str]) -> bool:
 def is_allowed(module: str, target: str) -> bool:
     """Return whether a module may import another one of the package."""
     here, there = ROOMS[room_of(module)], ROOMS[room_of(target)]
-    if (module, target) in UPWARD:
-        return True
     if room_of(target) in here.unknown:
         return False
     if room_of(module) != room_of(target) and here.floor <= there.floor:
@@ -186,7 +178,7 @@ def arrows() -> dict[str, set[str]]:
         module: {
             target
             for target, own, _, _ in imports(path.read_text(encoding="utf-8"), module, package=is_package(path))
-            if own and target != module and target in MODULES and (module, target) not in UPWARD
+            if own and target != module and target in MODULES
         }
         for module, path in MODULES.items()
     }

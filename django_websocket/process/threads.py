@@ -7,30 +7,40 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 
 def start_thread(function: Callable[..., object], *args: object) -> None:
     """Start a thread of the system, which ends with the process.
 
-    Where others are greenlets it must not take a lock that they wait for: not log, for one.
+    In a process with greenlets, the function must not acquire a lock that a greenlet may wait for; logging does.
     """
-    if "eventlet" in sys.modules or "gevent" in sys.modules:
-        from ..transports.green import start_native_thread
+    _original_start_new_thread()(_run, (function, args))
 
-        start_native_thread(_run, (function, args))
-    else:
-        _thread.start_new_thread(_run, (function, args))
+
+def _original_start_new_thread() -> Any:
+    """Return ``_thread.start_new_thread()`` as it was before eventlet or gevent patched it."""
+    if "eventlet" in sys.modules:
+        from eventlet import patcher
+
+        return patcher.original("_thread").start_new_thread
+    if "gevent" in sys.modules:
+        from gevent import monkey
+
+        return monkey.get_original("_thread", "start_new_thread")
+    return _thread.start_new_thread
 
 
 def _run(function: Callable[..., object], args: tuple[object, ...]) -> None:
     if hasattr(signal, "pthread_sigmask"):
-        # A signal that the system gives to this thread would leave the main one, where Python handles it, asleep.
+        # The system may deliver a signal to any thread that does not block it. Python handles it in the main thread,
+        # which would sleep on.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     function(*args)
 
 
 def pause(seconds: float) -> None:
-    """Sleep, natively where the system can: a patched ``time.sleep()`` cannot be called from an event hub."""
+    """Sleep, in the system's own way if possible: a patched ``time.sleep()`` cannot be called from an event hub."""
     if hasattr(signal, "sigtimedwait"):
         signal.sigtimedwait((), seconds)
     else:

@@ -1,81 +1,184 @@
-"""The ways of eventlet and gevent, for sockets that belong to them.
+"""Transports for greenlets; neither eventlet nor gevent is known here.
 
-Used only where the server at hand is one of the two: neither is imported otherwise. What they may have monkey-patched
-is taken in its original form, so that the same code is right in patched and unpatched processes.
+A :class:`GreenLibrary` has all that the two do differently. It takes functions that the library may have monkey-patched
+in their original form, so that the same code is right in patched and in unpatched processes.
 """
 
 from __future__ import annotations
 
 import _socket
 import socket
-import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache, lru_cache
-from types import SimpleNamespace, TracebackType
+from types import TracebackType
 from typing import Any, Final, Protocol
 
-from . import SMALL_READ_SIZE, Lock, NonBlockingTransport, SocketTransport, is_timeout, wait_for
-from .readers import EventletReader, GeventReader, Reader
+from .base import Lock, is_timeout
+from .sockets import SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, wait_for
 
-#: Seconds a greenlet sleeps between two looks at a lock that another one holds, at first and at most.
+#: Seconds that a greenlet sleeps between two tries to acquire a lock that another one holds, at first and at most.
 _FIRST_PAUSE: Final = 0.001
 _LAST_PAUSE: Final = 0.05
 
 
-class World(Protocol):
-    """What a green library has."""
+class GreenLibrary(Protocol):
+    """The functions of a green library that a transport needs."""
 
     #: ``_thread.allocate_lock``, ``_thread.get_ident`` and the module ``select``, unpatched.
     allocate_lock: Any
     get_ident: Any
     select: Any
-    #: The running greenlet.
+    #: Return the running greenlet.
     getcurrent: Any
+    #: Make the running greenlet sleep.
     sleep: Any
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        """Let other greenlets run until ``fd`` is ready; :raises TimeoutError: it was not."""
+        """Wait until ``fd`` can be written to, or read, and run other greenlets meanwhile.
+
+        :raises TimeoutError: it could not within ``timeout`` seconds.
+        """
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
-        """Give the socket to use and the plain one below it, or ``None`` if ``sock`` is of another world."""
+        """Return the socket to use and the plain one below it, ``None`` for a socket that is not the library's."""
 
-    def reader(self, sock: Any) -> Reader:
-        """Give the way to wait for a socket of this world."""
+    def waiter(self, sock: Any) -> HubWaiter:
+        """Return a new waiter for a socket of the library."""
+
+
+class HubWaiter(ABC):
+    """Waits at the hub of a green library until one socket can be read.
+
+    The libraries' own waits register the descriptor with the system, and start a timer, for each wait. A waiter keeps
+    one listener and one timer at the hub from one message to the next.
+
+    Only the greenlets of the thread that made it may use it, and only one of them may wait at a time.
+    """
+
+    #: The greenlet that waits, if one does.
+    _greenlet: Any = None
+    #: The time on the monotonic clock when the wait ends; ``None`` means no limit.
+    _deadline: float | None = None
+    _timer: Any = None
+    #: The time when the timer expires: never after the deadline, but perhaps before.
+    _timer_expires: float = 0.0
+    #: Whether the socket was shut down, so that no other wait will follow.
+    _detached = False
+
+    def __init__(self, getcurrent: Callable[[], Any]) -> None:
+        self._getcurrent = getcurrent
+
+    @abstractmethod
+    def wait(self, timeout: float | None) -> None:
+        """Wait until there are bytes to read, or the end; ``timeout`` is in seconds, ``None`` means no limit.
+
+        Subclasses implement all of it in one function, as each waiting connection holds the frames of its wait.
+
+        :raises TimeoutError: there was nothing to read in time.
+        """
+
+    def detach(self) -> None:
+        """Remove the listener and the timer, because the socket was shut down.
+
+        If a greenlet waits, they are removed once it has been woken.
+        """
+        self._detached = True
+        if self._greenlet is not None:
+            return
+        if self._timer is not None:
+            self._stop_timer(self._timer)
+            self._timer = None
+        self._remove_listener()
+
+    def _start_wait(self, timeout: float | None) -> None:
+        """Make the running greenlet the one that waits, and set its deadline."""
+        if timeout is None:
+            self._deadline = None
+        else:
+            deadline = self._deadline = time.monotonic() + timeout
+            # A timer that expires before the deadline stays as it is and is set again when it expires, which happens
+            # once in many messages.
+            if self._timer is None or self._timer_expires > deadline:
+                self._set_timer(timeout, deadline)
+        self._greenlet = self._getcurrent()
+
+    def _finish_wait(self) -> None:
+        """Clean up after a wait, whether it returned or raised."""
+        self._greenlet = None
+        if self._detached:
+            self.detach()
+
+    def _set_timer(self, seconds: float, deadline: float) -> None:
+        if self._timer is not None:
+            self._stop_timer(self._timer)
+        self._timer_expires = deadline
+        self._timer = self._start_timer(seconds)
+
+    def _on_timer(self) -> None:
+        """Throw a :exc:`TimeoutError` into the greenlet if its deadline has passed; the timer calls this."""
+        self._stop_timer(self._timer)
+        self._timer = None
+        # Without a greenlet that has a deadline, no timer is needed; the next wait sets one.
+        if self._greenlet is None or self._deadline is None:
+            return
+        left = self._deadline - time.monotonic()
+        if left > 0:
+            self._set_timer(left, self._deadline)
+        else:
+            self._greenlet.throw(TimeoutError())
+
+    @abstractmethod
+    def _remove_listener(self) -> None:
+        """Remove the listener from the hub, if one is there."""
+
+    @abstractmethod
+    def _start_timer(self, seconds: float) -> Any:
+        """Return a new timer of the hub, which will call :meth:`_on_timer`."""
+
+    @abstractmethod
+    def _stop_timer(self, timer: Any) -> None:
+        """Stop a timer, which may have expired already."""
 
 
 class GreenTransport(NonBlockingTransport):
     """A socket of eventlet or gevent.
 
-    The greenlets of the thread it was opened in wait in that thread's hub. Other threads of the system may send as
-    well (under a server that was not monkey-patched a view may start one): they wait natively.
+    Greenlets of the thread that opened it wait in the hub of that thread. Other threads of the system may send as well
+    (under a server that was not monkey-patched a view may start one): those wait natively.
+
+    ``waiter`` is ``None`` on a TLS socket: the socket below it may be empty while TLS holds bytes to read.
     """
 
     def __init__(
-        self, sock: Any, plain: _socket.socket, default_timeout: float | None, world: World, reader: Reader | None
+        self,
+        sock: Any,
+        plain: _socket.socket,
+        default_timeout: float | None,
+        library: GreenLibrary,
+        waiter: HubWaiter | None,
     ) -> None:
-        self._world = world
+        self._library = library
         super().__init__(sock, plain, default_timeout)
-        self._thread = world.get_ident()
-        # Below TLS there may be nothing to wait for, though there are bytes above it.
-        self._reader = reader
+        self._thread = library.get_ident()
+        self._waiter = waiter
 
     def receive(self, timeout: float | None = None) -> bytes:
-        reader = self._reader
-        if reader is None or self._world.get_ident() != self._thread:
+        waiter = self._waiter
+        if waiter is None or self._library.get_ident() != self._thread:
             return super().receive(timeout)
         try:
             if timeout is None:
                 timeout = self.default_timeout
                 if not self.more:
-                    # There is nothing yet, nearly always: to look first would cost a call, and an exception.
-                    reader.wait(timeout)
+                    # Nearly always there is nothing to read yet, and a read would cost a system call and an exception.
+                    waiter.wait(timeout)
             while True:
                 size = self._size
                 try:
                     data = self._plain.recv(size)
                 except BlockingIOError:
-                    reader.wait(timeout)
+                    waiter.wait(timeout)
                 else:
                     if size != SMALL_READ_SIZE or len(data) == size:
                         self._resize(size, len(data))
@@ -86,65 +189,66 @@ class GreenTransport(NonBlockingTransport):
             return b""
 
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
-        if self._reader is None:
+        if self._waiter is None:
             super().send(data, timeout, payload)
         else:
             SocketTransport.send(self, data, timeout, payload)
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         super().shutdown(how)
-        if self._reader is not None and how == socket.SHUT_RDWR and self._world.get_ident() == self._thread:
-            self._reader.detach()
+        if self._waiter is not None and how == socket.SHUT_RDWR and self._library.get_ident() == self._thread:
+            self._waiter.detach()
 
     def _wait(self, write: bool, timeout: float | None) -> None:
-        if self._world.get_ident() == self._thread:
-            self._world.wait(self._plain.fileno(), write, timeout)
+        if self._library.get_ident() == self._thread:
+            self._library.wait(self._plain.fileno(), write, timeout)
         else:
-            wait_for(self._plain, write=write, timeout=timeout, select=self._world.select)
+            wait_for(self._plain, write=write, timeout=timeout, select=self._library.select)
 
     def mutex(self) -> Lock:
-        lock: Lock = self._world.allocate_lock()
+        lock: Lock = self._library.allocate_lock()
         return lock
 
     def lock(self) -> Lock:
-        return GreenLock(self._world)
+        return GreenLock(self._library)
 
     def current(self) -> object:
-        return self._world.getcurrent()
+        return self._library.getcurrent()
 
 
 class GreenLock:
-    """A lock that the greenlets of the thread that made it wait for without blocking it, and other threads natively.
+    """A lock between greenlets and threads.
 
-    The libraries' own locks know one thread only, and a native lock that a greenlet waits for stops the greenlet that
-    holds it. This one is contended only while a peer does not read, so that looking again now and then is enough.
+    Greenlets of the thread that made it wait without blocking that thread, and other threads wait natively. The
+    libraries' own locks work in one thread only, and a greenlet that waits for a native lock stops the greenlet that
+    holds it. There is contention only while a peer does not read, so that trying again after a pause is good enough.
     """
 
-    __slots__ = ("_lock", "_thread", "_world")
+    __slots__ = ("_library", "_lock", "_thread")
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._lock = world.allocate_lock()
-        self._thread = world.get_ident()
+    def __init__(self, library: GreenLibrary) -> None:
+        self._library = library
+        self._lock = library.allocate_lock()
+        self._thread = library.get_ident()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take the lock, as :meth:`threading.Lock.acquire` does."""
+        """Acquire the lock, as :meth:`threading.Lock.acquire` does, and return whether it was acquired."""
         if self._lock.acquire(False):
             return True
         if not blocking:
             return False
-        if self._world.get_ident() != self._thread:
+        if self._library.get_ident() != self._thread:
             return bool(self._lock.acquire(True, timeout))
         pause, deadline = _FIRST_PAUSE, time.monotonic() + timeout
         while not self._lock.acquire(False):
             if timeout >= 0 and time.monotonic() >= deadline:
                 return False
-            self._world.sleep(pause)
+            self._library.sleep(pause)
             pause = min(2 * pause, _LAST_PAUSE)
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         self._lock.release()
 
     def __enter__(self) -> GreenLock:
@@ -155,96 +259,3 @@ class GreenLock:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         self.release()
-
-
-class _Eventlet:
-    def __init__(self) -> None:
-        from eventlet import getcurrent, hubs, patcher, sleep
-        from eventlet.green.ssl import GreenSSLSocket
-        from eventlet.greenio import GreenSocket
-
-        thread = patcher.original("_thread")
-        self.allocate_lock, self.get_ident = thread.allocate_lock, thread.get_ident
-        self.select = patcher.original("select")
-        self.getcurrent, self.sleep = getcurrent, sleep
-        self._types = GreenSocket, GreenSSLSocket
-        self._trampoline, self._get_hub = hubs.trampoline, hubs.get_hub
-
-    def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimeoutError)
-
-    def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
-        green, tls = self._types
-        if isinstance(sock, tls):
-            return sock, sock
-        if not isinstance(sock, green):
-            return None
-        while isinstance(sock, green):  # a patched socketpair() wraps twice
-            sock = sock.fd
-        return sock, sock
-
-    def reader(self, sock: Any) -> Reader:
-        return EventletReader(sock.fileno(), self._get_hub(), self.getcurrent)
-
-
-class _Gevent:
-    def __init__(self) -> None:
-        from gevent import get_hub, getcurrent, monkey, sleep
-        from gevent import socket as green_socket
-        from gevent.ssl import SSLSocket
-
-        self.allocate_lock, self.get_ident = monkey.get_original("_thread", ["allocate_lock", "get_ident"])
-        names = ["select"] + ["poll"] * (sys.platform != "win32")
-        originals = dict(zip(names, monkey.get_original("select", names), strict=True))
-        self.select = SimpleNamespace(POLLIN=1, POLLOUT=4, **originals)
-        self.getcurrent, self.sleep = getcurrent, sleep
-        self._get_hub = get_hub
-        self._types = green_socket.socket, SSLSocket
-        self._wait_read, self._wait_write = green_socket.wait_read, green_socket.wait_write
-
-    def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        (self._wait_write if write else self._wait_read)(fd, timeout, TimeoutError())
-
-    def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
-        plain, tls = self._types
-        if isinstance(sock, tls):
-            return sock, sock._sock  # noqa: SLF001 - gevent has no other way to the socket it waits for
-        return (sock._sock, sock._sock) if isinstance(sock, plain) else None  # noqa: SLF001
-
-    def reader(self, sock: Any) -> Reader:
-        return GeventReader(sock._read_event, self._get_hub(), self.getcurrent)  # noqa: SLF001
-
-
-@cache
-def _world(name: str) -> World:
-    return _Eventlet() if name == "eventlet" else _Gevent()
-
-
-def start_native_thread(function: Callable[..., object], args: tuple[object, ...]) -> None:
-    """Do what ``_thread.start_new_thread()`` does where neither library has patched it."""
-    if "eventlet" in sys.modules:
-        from eventlet import patcher
-
-        patcher.original("_thread").start_new_thread(function, args)
-    else:
-        from gevent import monkey
-
-        monkey.get_original("_thread", "start_new_thread")(function, args)
-
-
-def find_transport(sock: Any, default_timeout: float | None) -> GreenTransport | None:
-    """Give the transport for a socket of eventlet or gevent, ``None`` if it belongs to neither."""
-    kind: type = type(sock)
-    world = _world_of(kind)
-    if world is None or (pair := world.unwrap(sock)) is None:
-        return None
-    return GreenTransport(*pair, default_timeout, world, None if hasattr(sock, "do_handshake") else world.reader(sock))
-
-
-@lru_cache
-def _world_of(kind: type) -> World | None:
-    """Give the world of a class of sockets; its bases tell, before anything of a library is imported."""
-    for name in ("eventlet", "gevent"):
-        if any(base.__module__.partition(".")[0] == name for base in kind.__mro__):
-            return _world(name)
-    return None

@@ -302,7 +302,7 @@ class TestBad:
             assert websocket.wait() == "ann"
             for number in range(INTERVAL):
                 # Time goes by in the view, and at each of its reads there is a message.
-                websocket._stage.now += 1
+                websocket._scheduler.now += 1
                 if number == INTERVAL - 1:
                     user.delete()
                 websocket.send(str(number))
@@ -319,7 +319,7 @@ class TestBad:
             user.delete()
             # The view sends Close; the client has not read it yet.
             while not websocket._transport.sent:
-                assert websocket._stage.fire(websocket._stage.now + ONE_CHECK)
+                assert websocket._scheduler.fire(websocket._scheduler.now + ONE_CHECK)
             websocket._protocol.send("too late")
             websocket._feed()
             assert websocket.wait() is None

@@ -22,10 +22,11 @@ from django_websocket import servers
 from django_websocket.exceptions import SocketNotFound
 from django_websocket.servers import ENVIRON_KEY, adapters, find
 from django_websocket.servers.base import BufferedConnection
+from django_websocket.transports.sockets import wait_for
 
 from ..connections import FakeConnection
 from ..running import Running
-from ..test_transports import make_certificate, tcp_pair, tls_pair, wait_for
+from ..transports.pairs import make_certificate, tcp_pair, tls_pair
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
 PATIENCE = 10

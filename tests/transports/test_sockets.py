@@ -1,150 +1,38 @@
-"""Sockets under threads: what each way to wait does with silence, slow readers, ends, signals and TLS."""
+"""Sockets under threads: how each transport treats silence, slow readers, ends, signals and TLS."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import select
-import shutil
 import signal
 import socket
 import ssl
-import struct
-import subprocess
 import threading
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from django_websocket import transports
-from django_websocket.transports import (
-    READ_SIZE,
-    SMALL_READ_SIZE,
-    BlockingTransport,
-    NonBlockingTransport,
-    Transport,
-    is_timeout,
-    open_transport,
-    wait_for,
+from django_websocket.transports import open_transport, sockets
+from django_websocket.transports.base import READ_SIZE
+from django_websocket.transports.sockets import SMALL_READ_SIZE, BlockingTransport, NonBlockingTransport, wait_for
+
+from ..running import Running
+from ..vanishing import vanish
+from .pairs import (
+    DEFAULT_TIMEOUT,
+    SHORT,
+    asleep,
+    fill,
+    pattern,
+    read_all,
+    reset,
+    signals,
+    taking,
+    tcp_pair,
+    tls_pair,
 )
-
-from .running import Running
-from .vanishing import vanish
-
-#: Seconds for what has to happen, and takes no time unless it is broken.
-DEFAULT_TIMEOUT = 10
-#: Seconds for what has to end by itself.
-SHORT = 0.2
-#: Seconds that the machine may be late.
-LATE = 3
-
-
-def make_certificate(directory: Path) -> Path:
-    """Make a certificate for ``localhost`` and its key, in one file."""
-    path = directory / "localhost.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    command += ["-keyout", str(path), "-out", str(directory / "certificate.pem")]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-    path.write_text(path.read_text() + (directory / "certificate.pem").read_text())
-    return path
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl program")
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
-
-def tcp_pair():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = socket.create_connection(listener.getsockname(), timeout=DEFAULT_TIMEOUT)
-        server, _ = listener.accept()
-    return server, client
-
-
-def tls_pair(certificate, version=None):
-    server, client = tcp_pair()
-    server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server_context.load_cert_chain(certificate)
-    client_context = ssl.create_default_context(cafile=certificate)
-    if version is not None:
-        client_context.maximum_version = version
-    shaking = Running(server_context.wrap_socket, server, server_side=True)
-    client = client_context.wrap_socket(client, server_hostname="localhost")
-    return shaking.result(), client
-
-
-KINDS = ["blocking", "nonblocking", "tls"]
-
-
-@pytest.fixture(params=KINDS)
-def kind(request):
-    return request.param
-
-
-@pytest.fixture
-def connect(kind, request):
-    """Give a function that makes a transport and the socket of its peer."""
-    opened = []
-
-    def make(default_timeout=DEFAULT_TIMEOUT):
-        if kind == "tls":
-            ours, theirs = tls_pair(request.getfixturevalue("certificate"))
-        else:
-            ours, theirs = tcp_pair()
-        theirs.settimeout(DEFAULT_TIMEOUT)
-        opened.extend((ours, theirs))
-        if kind == "blocking":
-            return BlockingTransport(ours, default_timeout), theirs
-        return NonBlockingTransport(ours, ours, default_timeout), theirs
-
-    yield make
-    for sock in opened:
-        sock.close()
-
-
-@contextlib.contextmanager
-def taking(least, most=None):
-    """Check how many seconds something takes."""
-    began = time.monotonic()
-    yield
-    # Clocks and timers need not agree to the last digit.
-    assert least - 0.02 <= time.monotonic() - began <= (least if most is None else most) + LATE
-
-
-def read_all(sock, size):
-    data = bytearray()
-    while len(data) < size:
-        part = sock.recv(READ_SIZE)
-        assert part, "the end"
-        data += part
-    return bytes(data)
-
-
-def fill(transport):
-    """Send until nothing goes any more; the peer does not read."""
-    with pytest.raises(TimeoutError):
-        transport.send(b"x" * 30_000_000, SHORT)
-
-
-def asleep(thread):
-    """Wait until a thread sleeps in the kernel, as one that waits does."""
-    stat = Path(f"/proc/self/task/{thread.native_id}/stat")
-    deadline = time.monotonic() + DEFAULT_TIMEOUT
-    times = []
-    # Three looks at it in a row: a lock on the way there is not it.
-    while times.count("S") < 3:
-        assert time.monotonic() < deadline
-        assert thread.is_alive()
-        state = stat.read_text().rpartition(")")[2].split()[0]
-        times = [*times, state] if state == "S" else []
-        time.sleep(0.01)
-
 
 # Receiving
 
@@ -161,7 +49,7 @@ def test_receive(connect):
     assert transport.receive(0) == b"d"
 
 
-def test_receive_gives_up_after_its_patience(connect):
+def test_receive_times_out_after_the_default_timeout(connect):
     transport, _ = connect(default_timeout=SHORT)
     with taking(SHORT), pytest.raises(TimeoutError):
         transport.receive()
@@ -171,7 +59,7 @@ def test_receive_gives_up_after_its_patience(connect):
 
 @pytest.mark.parametrize("timeout", [0, 0.0, SHORT])
 @pytest.mark.parametrize("default_timeout", [None, DEFAULT_TIMEOUT, SHORT / 10])
-def test_receive_gives_up_after_a_timeout(connect, timeout, default_timeout):
+def test_receive_times_out_after_an_explicit_timeout(connect, timeout, default_timeout):
     transport, _ = connect(default_timeout=default_timeout)
     with taking(timeout), pytest.raises(TimeoutError):
         transport.receive(timeout)
@@ -179,7 +67,7 @@ def test_receive_gives_up_after_a_timeout(connect, timeout, default_timeout):
 
 @pytest.mark.parametrize("timeout", [None, DEFAULT_TIMEOUT])
 @pytest.mark.parametrize("default_timeout", [None, DEFAULT_TIMEOUT])
-def test_receive_is_woken_by_data(connect, default_timeout, timeout):
+def test_data_wakes_a_thread_that_receives(connect, default_timeout, timeout):
     transport, peer = connect(default_timeout=default_timeout)
     receiving = Running(transport.receive, timeout)
     asleep(receiving)
@@ -187,7 +75,7 @@ def test_receive_is_woken_by_data(connect, default_timeout, timeout):
     assert receiving.result() == b"x"
 
 
-def test_a_timeout_is_no_end(connect):
+def test_the_connection_goes_on_after_a_timeout(connect):
     transport, peer = connect(default_timeout=SHORT)
     for timeout in (None, 0, 0.01):
         with pytest.raises(TimeoutError):
@@ -198,7 +86,7 @@ def test_a_timeout_is_no_end(connect):
     assert peer.recv(1) == b"y"
 
 
-def test_receive_takes_a_bounded_piece(connect):
+def test_receive_returns_no_more_than_one_read(connect):
     transport, peer = connect()
     size = 4 * READ_SIZE
     sending = Running(peer.sendall, b"x" * size)
@@ -209,7 +97,7 @@ def test_receive_takes_a_bounded_piece(connect):
     sending.result()
 
 
-def test_a_small_read_that_is_filled_makes_the_next_one_large(connect):
+def test_a_filled_small_read_makes_the_next_one_large(connect):
     transport, peer = connect()
     peer.sendall(b"few")
     assert (transport.receive(), transport.more) == (b"few", False)
@@ -225,7 +113,7 @@ def test_a_small_read_that_is_filled_makes_the_next_one_large(connect):
     assert (transport.receive(), transport.more) == (b"x", False)
 
 
-def test_a_look_takes_all_that_a_read_may(connect):
+def test_try_receive_reads_as_much_as_a_large_read(connect):
     transport, peer = connect()
     peer.sendall(b"x" * (2 * SMALL_READ_SIZE))
     wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
@@ -247,12 +135,12 @@ def test_try_receive(connect):
     assert transport.try_receive() is None
 
 
-def test_try_receive_takes_a_bounded_piece(connect):
+def test_try_receive_returns_no_more_than_one_read(connect):
     transport, peer = connect()
     sending = Running(peer.sendall, b"x" * (4 * READ_SIZE))
     left = 4 * READ_SIZE
     while left:
-        with contextlib.suppress(TimeoutError):  # TLS may have the rest already
+        with contextlib.suppress(TimeoutError):  # OpenSSL may hold the rest already.
             wait_for(transport._plain, write=False, timeout=0.01)
         data = transport.try_receive()
         assert data is None or 0 < len(data) <= READ_SIZE
@@ -264,7 +152,7 @@ def test_try_receive_takes_a_bounded_piece(connect):
 
 
 @pytest.mark.parametrize("call", ["receive", "try_receive"])
-def test_the_end(connect, call):
+def test_receive_at_the_end_of_the_stream(connect, call):
     transport, peer = connect()
     peer.sendall(b"last")
     peer.close()
@@ -276,7 +164,7 @@ def test_the_end(connect, call):
 
 
 @pytest.mark.parametrize("call", ["receive", "try_receive"])
-def test_a_reset_is_an_end(connect, call):
+def test_receive_after_a_reset(connect, call):
     transport, peer = connect()
     reset(peer)
     wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
@@ -287,13 +175,8 @@ def test_a_reset_is_an_end(connect, call):
     assert not isinstance(caught.value, TimeoutError)
 
 
-def reset(sock):
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    sock.close()
-
-
 @pytest.mark.parametrize("timeout", [None, DEFAULT_TIMEOUT])
-def test_a_reset_wakes(connect, timeout):
+def test_a_reset_wakes_a_thread_that_receives(connect, timeout):
     transport, peer = connect()
     receiving = Running(transport.receive, timeout)
     asleep(receiving)
@@ -301,8 +184,8 @@ def test_a_reset_wakes(connect, timeout):
     assert receiving.result() == b""
 
 
-def test_a_closed_socket_is_an_end(connect):
-    """The server may have closed it under us."""
+def test_a_closed_socket(connect):
+    """The server may have closed it while its view still runs."""
     transport, _ = connect()
     transport._socket.close()
     assert transport.receive() == b""
@@ -315,18 +198,8 @@ def test_a_closed_socket_is_an_end(connect):
     transport.enable_keepalive(1, 1)
 
 
-def test_tls_that_is_broken_off_or_broken_is_an_end(certificate):
-    for data in (b"", b"no record of TLS"):
-        ours, theirs = tls_pair(certificate)
-        with ours, theirs:
-            plain = socket.socket(fileno=theirs.detach())
-            plain.sendall(data)
-            plain.close()
-            assert NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT).receive() == b""
-
-
 @pytest.mark.parametrize("timeout", [None, DEFAULT_TIMEOUT])
-def test_shutdown_wakes_who_receives(connect, timeout):
+def test_shutdown_wakes_a_thread_that_receives(connect, timeout):
     transport, peer = connect(default_timeout=None)
     receiving = Running(transport.receive, timeout)
     asleep(receiving)
@@ -335,7 +208,7 @@ def test_shutdown_wakes_who_receives(connect, timeout):
     assert peer.recv(1) == b""
 
 
-def test_shutdown_wakes_who_sends(connect):
+def test_shutdown_wakes_a_thread_that_sends(connect):
     transport, _ = connect()
     sending = Running(transport.send, b"x" * 30_000_000, 10 * DEFAULT_TIMEOUT)
     asleep(sending)
@@ -345,7 +218,7 @@ def test_shutdown_wakes_who_sends(connect):
     assert not isinstance(caught.value, TimeoutError)
 
 
-def test_shutdown_twice_and_of_a_peer_that_is_gone(connect):
+def test_shutdown_twice_after_the_peer_is_gone(connect):
     transport, peer = connect()
     reset(peer)
     wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
@@ -354,8 +227,8 @@ def test_shutdown_twice_and_of_a_peer_that_is_gone(connect):
     assert transport.receive() == b""
 
 
-def test_the_end_of_our_half(connect):
-    """The peer gets all that was sent, and what it says is read on."""
+def test_shutdown_of_writing(connect):
+    """The peer gets all that was sent, and what the peer sends can still be read."""
     transport, peer = connect()
     transport.send(b"last", 1)
     transport.shutdown(socket.SHUT_WR)
@@ -367,8 +240,8 @@ def test_the_end_of_our_half(connect):
     assert transport.receive() == b""
 
 
-def test_the_end_of_our_half_while_data_comes_in(connect):
-    """As when a connection is failed in the midst of a flood: that has to be read, or the peer is reset."""
+def test_shutdown_of_writing_while_data_arrives(connect):
+    """A failed connection ends like this while data floods in. Unread data would make the system reset the peer."""
     transport, peer = connect()
     size = 50_000
     peer.sendall(b"x" * size)
@@ -383,51 +256,13 @@ def test_the_end_of_our_half_while_data_comes_in(connect):
         got += len(data)
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_close_notify_is_sent(certificate, version):
-    ours, theirs = tls_pair(certificate, version)
-    with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
-        transport.send(b"x", 1)
-        transport.shutdown()
-        theirs.suppress_ragged_eofs = False
-        assert theirs.recv(10) == b"x"
-        assert theirs.recv(10) == b""  # without a close_notify: SSLEOFError
-
-
-def test_shutdown_of_tls_does_not_wait_for_the_peer(certificate):
-    ours, theirs = tls_pair(certificate)
-    with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, None)
-        fill(transport)
-        with taking(0):
-            transport.shutdown()
-
-
-def test_no_plain_bytes_are_taken_behind_the_end_of_tls(certificate):
-    """Who is on the wire may write behind the peer's close_notify; that is not the peer's."""
-    ours, theirs = tls_pair(certificate)
-    with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
-        theirs.setblocking(False)
-        with contextlib.suppress(ssl.SSLWantReadError):
-            theirs.unwrap()
-        assert transport.receive() == b""
-        transport.shutdown(socket.SHUT_WR)
-        plain = socket.socket(fileno=theirs.detach())
-        with plain:
-            plain.sendall(b"forged")
-            wait_for(ours, write=False, timeout=DEFAULT_TIMEOUT)
-            assert transport.try_receive() in {b"", None}
-
-
 # Sending
 
 
-def test_send_of_much_to_a_slow_reader(connect):
+def test_send_much_to_a_slow_reader(connect):
     transport, peer = connect()
     data = bytes(range(256)) * 40_000
-    # Sends nothing for longer than a round of waiting, again and again, but never for the timeout.
+    # Again and again send() makes no progress while it waits once, but never for as long as the timeout.
     sending = Running(transport.send, data, DEFAULT_TIMEOUT)
     got = bytearray()
     while len(got) < len(data):
@@ -439,7 +274,7 @@ def test_send_of_much_to_a_slow_reader(connect):
 
 
 @pytest.mark.parametrize("size", [1, 20_000, 10_000_000])
-def test_send_of_two_pieces(connect, size):
+def test_send_data_and_payload(connect, size):
     transport, peer = connect()
     payload = bytes(index % 251 for index in range(size))
     sending = Running(transport.send, b"header", DEFAULT_TIMEOUT, payload)
@@ -448,7 +283,7 @@ def test_send_of_two_pieces(connect, size):
 
 
 @pytest.mark.parametrize("first", [0, 3, 6, 8])
-def test_two_pieces_of_which_the_first_send_takes_a_part(monkeypatch, first):
+def test_send_data_and_payload_after_a_partial_send(monkeypatch, first):
     ours, theirs = tcp_pair()
     transport = BlockingTransport(ours, DEFAULT_TIMEOUT)
 
@@ -467,32 +302,32 @@ def test_two_pieces_of_which_the_first_send_takes_a_part(monkeypatch, first):
         assert read_all(theirs, 13) == b"headerpayload"
 
 
-def test_two_pieces_where_the_system_cannot_take_them_at_once(monkeypatch):
+def test_send_data_and_payload_without_sendmsg(monkeypatch):
     ours, theirs = tcp_pair()
-    monkeypatch.setattr(transports, "_HAS_SENDMSG", False)
+    monkeypatch.setattr(sockets, "_HAS_SENDMSG", False)
     with ours, theirs:
         BlockingTransport(ours, DEFAULT_TIMEOUT).send(b"header", DEFAULT_TIMEOUT, b"payload")
         assert read_all(theirs, 13) == b"headerpayload"
 
 
 @pytest.mark.parametrize("data", [b"", b"x"])
-def test_send_of_little(connect, data):
+def test_send_little(connect, data):
     transport, peer = connect()
     transport.send(data, SHORT)
     transport.send(b".", SHORT)
     assert read_all(peer, len(data) + 1) == data + b"."
 
 
-def test_send_gives_up_on_a_peer_that_does_not_read(connect):
+def test_send_times_out_if_the_peer_does_not_read(connect):
     transport, _ = connect()
     with taking(SHORT, 2 * SHORT), pytest.raises(TimeoutError):
         transport.send(b"x" * 30_000_000, SHORT)
 
 
-def test_send_counts_the_time_without_progress(connect):
+def test_the_timeout_of_send_counts_time_without_progress(connect):
     timeout, pause = 0.5, 0.25
     transport, peer = connect()
-    # So that the peer makes room in small pieces, each of which lets a bit through.
+    # With a small buffer, each piece that the peer reads makes room for only a little.
     transport._plain.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, READ_SIZE)
     rounds = 6
     size = 25_000_000
@@ -501,7 +336,7 @@ def test_send_counts_the_time_without_progress(connect):
     began = time.monotonic()
     got = 0
     for _ in range(rounds):
-        stop.wait(pause)  # a slow reader: this is the case and not a synchronisation
+        stop.wait(pause)  # The pause is the slow reader, it synchronizes nothing.
         assert sending.is_alive(), sending.error
         got += len(read_all(peer, 500_000))
     assert time.monotonic() - began > 2 * timeout
@@ -520,36 +355,25 @@ def test_try_send_does_not_wait(connect):
     transport, _ = connect()
     fill(transport)
     with taking(0):
-        # A little may fit still; waiting is for more room than that.
+        # A little may still fit, as poll() reports no room before there is more of it.
         while transport.try_send(b"x" * 1000):
             pass
         while transport.try_send(b"x"):
             pass
 
 
-def test_try_send_to_nobody(connect):
+def test_try_send_to_a_peer_that_is_gone(connect):
     transport, peer = connect()
     reset(peer)
     wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     assert not transport.try_send(b"x")
 
 
-def test_try_send_while_another_thread_is_inside_the_tls_library(certificate):
-    """A signal may have interrupted it there: nothing can be sent, and nothing may wait."""
-    ours, theirs = tls_pair(certificate)
-    with ours, theirs:
-        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
-        with transport._guard:
-            assert not transport.try_send(b"x")
-        assert transport.try_send(b"y")
-        assert theirs.recv(10) == b"y"
+# Sending and receiving at once
 
 
-# Both at once
-
-
-def test_both_ways_at_once(connect):
-    """One thread reads and one writes, many MiB; each byte arrives, and none waits for the other way."""
+def test_one_thread_sends_while_another_receives(connect):
+    """Each byte of many MiB arrives, and neither direction waits for the other."""
     transport, peer = connect()
     size = 8 * 1024 * 1024
     out, back = pattern(size, 3), pattern(size, 5)
@@ -566,7 +390,7 @@ def test_both_ways_at_once(connect):
             data += part
         return bytes(data)
 
-    # The peer's own two threads need a lock in the way of our guard, as its TLS is the same OpenSSL.
+    # The peer is a transport too, because its two threads need a lock around OpenSSL as ours do.
     other = NonBlockingTransport(peer, peer, DEFAULT_TIMEOUT)
     running = [
         Running(send, lambda data: transport.send(data, DEFAULT_TIMEOUT), out),
@@ -579,12 +403,7 @@ def test_both_ways_at_once(connect):
     assert received[1].result() == out
 
 
-def pattern(size, seed):
-    """Give bytes of which no two pieces are alike."""
-    return b"".join(struct.pack("<Q", number * seed) for number in range(size // 8))
-
-
-def test_a_thread_that_waits_does_not_keep_another_from_sending(connect):
+def test_send_while_another_thread_waits(connect):
     transport, peer = connect(default_timeout=None)
     receiving = Running(transport.receive)
     asleep(receiving)
@@ -594,127 +413,28 @@ def test_a_thread_that_waits_does_not_keep_another_from_sending(connect):
     assert receiving.result() == b"pong"
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_what_openssl_holds_back_is_read_without_waiting(certificate, version):
-    """A record holds more than was asked for: nothing is left for the system to tell of."""
-    ours, theirs = tls_pair(certificate, version)
-    with ours, theirs:
-        theirs.settimeout(DEFAULT_TIMEOUT)
-        transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
-        theirs.sendall(b"abc")
-        wait_for(ours, write=False, timeout=DEFAULT_TIMEOUT)
-        while not (first := take(ours, 1)):
-            wait_for(ours, write=False, timeout=DEFAULT_TIMEOUT)
-        assert first == b"a"
-        assert transport.receive(0) == b"bc"
-
-
-def take(sock, size):
-    """Read from a TLS socket, ``b""`` where what has come is no data."""
-    try:
-        return sock.recv(size)
-    except ssl.SSLWantReadError:
-        return b""
-
-
-@pytest.mark.parametrize(
-    ("error", "write"), [(BlockingIOError, False), (ssl.SSLWantReadError, False), (ssl.SSLWantWriteError, True)]
-)
-def test_tls_says_what_to_wait_for_when_it_receives(error, write):
-    transport, waits = scripted([error, b"x"])
-    assert transport.receive() == b"x"
-    assert [wait[0] for wait in waits] == [write]
-    transport, _ = scripted([error])
-    assert transport.try_receive() is None
-
-
-@pytest.mark.parametrize(
-    ("error", "write"), [(BlockingIOError, True), (ssl.SSLWantWriteError, True), (ssl.SSLWantReadError, False)]
-)
-def test_tls_says_what_to_wait_for_when_it_sends(error, write):
-    transport, waits = scripted([error, 2, error, 1])
-    transport.send(b"xyz", DEFAULT_TIMEOUT)
-    # Once after each error, and once after the part that was taken.
-    assert [wait[0] for wait in waits] == [write, True, write]
-
-
-def test_sending_has_its_timeout_anew_after_each_part():
-    """Whenever there was room the peer has accepted something."""
-    transport, waits = scripted([BlockingIOError, BlockingIOError, 1, BlockingIOError, 1])
-    transport.send(b"xy", 10)
-    assert {timeout for _, timeout in waits} == {10}
-
-
-def test_receiving_has_one_timeout_for_all_its_waits():
-    transport, waits = scripted([BlockingIOError, BlockingIOError, BlockingIOError, b"x"])
-    transport.clock = iter([0, 4, 9, 99]).__next__
-    transport.receive(10)
-    assert [timeout for _, timeout in waits] == [6, 1, 0]
-
-
-def test_the_systems_own_timeout_is_an_end():
-    """It is the same exception in Python, and means that the peer has vanished."""
-    transport, _ = scripted([TimeoutError(errno.ETIMEDOUT, "Connection timed out")])
-    assert transport.receive() == b""
-    assert not is_timeout(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
-    assert is_timeout(TimeoutError())
-
-
-def scripted(results):
-    """Give a transport over a socket that gives ``results``, and the list of its waits."""
-    results = list(results)
-
-    def call(*_):
-        result = results.pop(0)
-        if isinstance(result, (type, OSError)):
-            raise result
-        return result
-
-    sock = SimpleNamespace(recv=call, send=call, setblocking=lambda _: None, do_handshake=None)
-    waits = []
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        transport = NonBlockingTransport(sock, ours, DEFAULT_TIMEOUT)
-    transport._wait = lambda write, timeout: waits.append((write, timeout))
-    return transport, waits
-
-
 # Signals
-
-
-@contextlib.contextmanager
-def signals(interval):
-    """Let signals arrive in the main thread, with a handler that does nothing; the count of them."""
-    count = []
-    previous = signal.signal(signal.SIGALRM, lambda *_: count.append(1))
-    # With this off CPython restarts calls all the same.
-    signal.setitimer(signal.ITIMER_REAL, interval, interval)
-    try:
-        yield count
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
 
 
 def test_signals_do_not_extend_an_explicit_timeout(connect):
     transport, _ = connect(default_timeout=DEFAULT_TIMEOUT)
-    with signals(0.02) as count, taking(SHORT), pytest.raises(TimeoutError):
+    with signals(0.02) as handled, taking(SHORT), pytest.raises(TimeoutError):
         transport.receive(SHORT)
-    assert count
+    assert handled
 
 
 def test_signals_do_not_extend_a_timeout_for_sending(connect):
     transport, _ = connect()
-    # More often than the rounds of waiting: a call that started anew with each would never end.
+    # A call that began its timeout anew after each signal would never end.
     rescue = threading.Timer(DEFAULT_TIMEOUT, transport.shutdown)
     rescue.start()
     try:
-        with signals(0.02) as count, taking(2 * SHORT, 4 * SHORT), pytest.raises(TimeoutError):
+        with signals(0.02) as handled, taking(2 * SHORT, 4 * SHORT), pytest.raises(TimeoutError):
             transport.send(b"x" * 30_000_000, 2 * SHORT)
     finally:
         rescue.cancel()
         rescue.join()
-    assert count
+    assert handled
 
 
 def test_an_exception_of_a_signal_handler_ends_a_wait(connect):
@@ -740,7 +460,7 @@ def test_an_exception_of_a_signal_handler_ends_a_wait(connect):
 
 @pytest.fixture
 def high_descriptors():
-    """Let this process have descriptors over 1023."""
+    """Allow this process to have descriptors over 1023."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < 2048:
@@ -750,11 +470,11 @@ def high_descriptors():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_descriptors_that_select_cannot_look_at(high_descriptors, connect):
+def test_descriptors_too_high_for_select(high_descriptors, connect):
     transport, peer = connect()
     sock = transport._socket
     high = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, 1500)
-    # In the place of the first, of which the object keeps all the rest, TLS too.
+    # The transport gets a socket with the high descriptor. Under TLS only its waits use it: the TLS socket stays.
     low = sock.fileno()
     replaced = socket.socket(fileno=high)
     with replaced:
@@ -786,7 +506,7 @@ def test_unix_sockets():
         assert theirs.recv(1) == b"y"
 
 
-def test_tcp_does_not_hold_small_frames_back(connect):
+def test_small_frames_are_not_delayed(connect):
     transport, _ = connect()
     assert transport._plain.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -803,13 +523,13 @@ def test_enable_keepalive(connect):
     assert idle == 20
     assert interval * count == 40
     assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
-    transport.enable_keepalive(1e9, 20)  # more than the system can count
+    transport.enable_keepalive(1e9, 20)  # This is more than the system can count.
     assert get(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 2**31 - 1
-    transport.enable_keepalive(0.1, 0.1)  # the system counts whole seconds, of which there is at least one
+    transport.enable_keepalive(0.1, 0.1)  # The system counts whole seconds, at least one.
     assert get(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == get(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) == 1
 
 
-def test_watch_where_the_system_has_fewer_options(monkeypatch, connect):
+def test_enable_keepalive_where_the_system_has_fewer_options(monkeypatch, connect):
     transport, _ = connect()
     for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"):
         monkeypatch.delattr(socket, name)
@@ -817,17 +537,18 @@ def test_watch_where_the_system_has_fewer_options(monkeypatch, connect):
     assert transport._plain.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
 
-def test_watched_peers_that_vanish_without_a_word(certificate):
-    """Guards the peers that cannot be pinged: with bytes on their way the system sends no probes."""
+def test_keepalive_notices_peers_that_have_vanished(certificate):
+    """It guards peers that cannot be pinged, also while bytes are unacknowledged, when the system sends no probes."""
+
+    def non_blocking(sock, default_timeout):
+        return NonBlockingTransport(sock, sock, default_timeout)
+
     receiving = []
     with contextlib.ExitStack() as stack:
         for make, transport_of in (
             (tcp_pair, BlockingTransport),
-            (tcp_pair, lambda ours, default_timeout: NonBlockingTransport(ours, ours, default_timeout)),
-            (
-                lambda: tls_pair(certificate),
-                lambda ours, default_timeout: NonBlockingTransport(ours, ours, default_timeout),
-            ),
+            (tcp_pair, non_blocking),
+            (lambda: tls_pair(certificate), non_blocking),
         ):
             for unacknowledged in (b"", b"x" * 1000):
                 ours, theirs = map(stack.enter_context, make())
@@ -841,22 +562,11 @@ def test_watched_peers_that_vanish_without_a_word(certificate):
             assert [thread.result() for thread in receiving] == [b""] * 6
 
 
-# Which one
+# The timeout in the kernel
 
 
-def test_a_plain_socket_waits_in_the_kernel():
-    ours, theirs = tcp_pair()
-    with ours, theirs:
-        ours.settimeout(7)  # a server's own
-        transport = open_transport(ours, 2.5)
-        assert type(transport) is BlockingTransport
-        assert transport.default_timeout == 2.5
-        assert ours.gettimeout() is None
-        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == struct.pack("@ll", 2, 500_000)
-
-
-def test_timeouts_of_nearly_nothing_are_not_endless():
-    """To the kernel zero is no timeout at all."""
+def test_a_tiny_default_timeout_is_not_endless():
+    """To the kernel, a timeout of zero means none."""
     ours, theirs = tcp_pair()
     with ours, theirs:
         transport = open_transport(ours, 1e-9)
@@ -864,76 +574,19 @@ def test_timeouts_of_nearly_nothing_are_not_endless():
             transport.receive()
 
 
-def test_no_patience_is_endless():
+def test_without_a_default_timeout_the_kernel_has_none():
     ours, theirs = tcp_pair()
     with ours, theirs:
         open_transport(ours, None)
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, 16) == bytes(16)
 
 
-def test_a_tls_socket_is_not_blocked_on(certificate):
-    ours, theirs = tls_pair(certificate)
-    with ours, theirs:
-        transport = open_transport(ours, 3)
-        assert type(transport) is NonBlockingTransport
-        assert transport.default_timeout == 3
-        assert ours.gettimeout() == 0
-
-
-def test_a_system_without_timeouts_of_its_own(monkeypatch):
-    monkeypatch.setattr(transports, "_HAS_KERNEL_TIMEOUTS", False)
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert type(open_transport(ours, 3)) is NonBlockingTransport
-
-
-@pytest.mark.parametrize("name", ["eventlet", "gevent"])
-def test_a_plain_socket_beside_a_green_library(monkeypatch, name):
-    """The library is loaded, by whomever, but the socket is none of its own: nothing else of it is."""
-    monkeypatch.setitem(transports.sys.modules, name, SimpleNamespace())
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        assert type(open_transport(ours, 3)) is BlockingTransport
-
-
-class Memory(Transport):
-    """A transport that somebody else has made."""
-
-    def receive(self, timeout=None):
-        return b""
-
-    def try_receive(self):
-        return b""
-
-    def send(self, data, timeout, payload=b""):
-        pass
-
-    def try_send(self, data):
-        return True
-
-    def shutdown(self, how=socket.SHUT_RDWR):
-        pass
-
-    def enable_keepalive(self, interval, timeout):
-        pass
-
-
-def test_a_transport_is_taken_as_it_is():
-    memory = Memory()
-    assert open_transport(memory, 3) is memory
-    assert memory.default_timeout == 3
-    assert memory.current() == threading.get_ident()
-    with memory.lock() as _, memory.mutex() as _:
-        pass
-    assert memory.clock() <= time.monotonic()
-
-
-# Waiting itself
+# wait_for
 
 
 @pytest.fixture(params=["poll", "select"])
 def module(request):
-    """The module ``select``, and what is left of it on systems that have no poll()."""
+    """The module ``select``, with and without poll(), which some systems do not have."""
     return select if request.param == "poll" else SimpleNamespace(select=select.select)
 
 

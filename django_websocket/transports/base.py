@@ -1,0 +1,102 @@
+"""The contract of all transports: the bytes of one connection, and the locks and the clock that fit its socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Protocol
+
+#: Bytes that one read takes from the kernel at most: a message of 64 KiB with its header.
+READ_SIZE: Final = 65536 + 14
+
+
+class Lock(Protocol):
+    """The methods that every lock of a transport has."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Acquire the lock and return whether it was acquired; ``timeout`` is in seconds, -1 means no limit."""
+
+    def release(self) -> None:
+        """Release the lock."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+
+class Transport(ABC):
+    """The bytes of one connection.
+
+    At most one thread may be in :meth:`receive` or :meth:`try_receive`, and at most one in :meth:`send`, at a time; one
+    may receive while another sends. Every thread may call :meth:`shutdown` at any time.
+    """
+
+    #: Return the seconds on a clock that never goes back.
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    #: Bytes that one read takes at most.
+    read_size: int = READ_SIZE
+    #: Whether the last read filled its buffer, so that there may be more to read.
+    more: bool = False
+    #: Seconds that :meth:`receive` waits if it gets no timeout; ``None`` means no limit.
+    default_timeout: float | None = None
+
+    @abstractmethod
+    def receive(self, timeout: float | None = None) -> bytes:
+        """Wait for bytes and return them; return ``b""`` once the peer is gone, for whatever reason.
+
+        ``timeout`` is in seconds; ``None`` means :attr:`default_timeout`.
+
+        :raises TimeoutError: no bytes arrived in time.
+        """
+
+    @abstractmethod
+    def try_receive(self) -> bytes | None:
+        """Return the bytes that have arrived, ``None`` if there are none, or ``b""`` once the peer is gone."""
+
+    @abstractmethod
+    def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
+        """Send all of ``data``, and all of ``payload`` after it.
+
+        :raises TimeoutError: the peer accepted no byte for ``timeout`` seconds. The stream is unusable from then on.
+        :raises OSError: the peer is gone.
+        """
+
+    @abstractmethod
+    def try_send(self, data: bytes) -> int:
+        """Send as much of ``data`` as possible without waiting, and return the number of bytes sent."""
+
+    @abstractmethod
+    def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
+        """End the connection, or one direction of it, and wake every thread that waits for it. Never raises.
+
+        Ending the direction of writing, ``SHUT_WR``, is safe in a signal handler.
+        """
+
+    def mutex(self) -> Lock:
+        """Return a new lock for sections that never wait while they hold it."""
+        return threading.Lock()
+
+    def lock(self) -> Lock:
+        """Return a new lock for sections that may wait while they hold it."""
+        return threading.Lock()
+
+    def current(self) -> object:
+        """Return an identifier of the running thread or greenlet."""
+        return threading.get_ident()
+
+    @abstractmethod
+    def enable_keepalive(self, interval: float, timeout: float) -> None:
+        """Make the system notice within ``interval + timeout`` seconds that the peer has vanished."""
+
+
+def is_timeout(error: OSError) -> bool:
+    """Return whether an error means that a wait has timed out.
+
+    The system reports a peer that has vanished by ETIMEDOUT, which Python raises as :exc:`TimeoutError` too.
+    """
+    return isinstance(error, TimeoutError) and error.errno is None

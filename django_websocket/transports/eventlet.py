@@ -1,0 +1,92 @@
+"""The functions of eventlet that transports need, and how to wait at its hub.
+
+Only functions import eventlet, so that the module can be imported where eventlet is not installed.
+"""
+
+from __future__ import annotations
+
+import _socket
+from collections.abc import Callable
+from typing import Any
+
+from .green import GreenLibrary, HubWaiter
+
+
+class Eventlet(GreenLibrary):
+    """The :class:`.GreenLibrary` of eventlet."""
+
+    def __init__(self) -> None:
+        from eventlet import getcurrent, hubs, patcher, sleep
+        from eventlet.green.ssl import GreenSSLSocket
+        from eventlet.greenio import GreenSocket
+
+        thread = patcher.original("_thread")
+        self.allocate_lock, self.get_ident = thread.allocate_lock, thread.get_ident
+        self.select = patcher.original("select")
+        self.getcurrent, self.sleep = getcurrent, sleep
+        self._types = GreenSocket, GreenSSLSocket
+        self._trampoline, self._get_hub = hubs.trampoline, hubs.get_hub
+
+    def wait(self, fd: int, write: bool, timeout: float | None) -> None:
+        self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimeoutError)
+
+    def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
+        green, tls = self._types
+        if isinstance(sock, tls):
+            return sock, sock
+        if not isinstance(sock, green):
+            return None
+        while isinstance(sock, green):  # A patched socketpair() wraps its sockets twice.
+            sock = sock.fd
+        return sock, sock
+
+    def waiter(self, sock: Any) -> HubWaiter:
+        return EventletWaiter(sock.fileno(), self._get_hub(), self.getcurrent)
+
+
+class EventletWaiter(HubWaiter):
+    """Waits with a listener that stays at the hub as long as another wait begins before the next bytes arrive."""
+
+    _listener: Any = None
+
+    def __init__(self, fd: int, hub: Any, getcurrent: Callable[[], Any]) -> None:
+        super().__init__(getcurrent)
+        self._fd = fd
+        self._hub = hub
+
+    def wait(self, timeout: float | None) -> None:
+        self._start_wait(timeout)
+        try:
+            if self._listener is None:
+                self._listener = self._hub.add(
+                    self._hub.READ, self._fd, self._on_readable, self._on_error, self._on_descriptor_reused
+                )
+            self._hub.switch()
+        finally:
+            self._finish_wait()
+
+    def _on_readable(self, _fd: int) -> None:
+        if self._greenlet is not None:
+            self._greenlet.switch()
+        else:
+            # The greenlet is busy, and the hub would call again and again until it reads.
+            self._remove_listener()
+
+    def _on_error(self, error: BaseException) -> None:
+        if self._greenlet is not None:
+            self._greenlet.throw(error)
+
+    def _on_descriptor_reused(self) -> None:
+        """Forget the listener, which the hub has removed: the descriptor belongs to another connection now."""
+        self._listener = None
+
+    def _remove_listener(self) -> None:
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
+            self._hub.remove(listener)
+
+    def _start_timer(self, seconds: float) -> Any:
+        return self._hub.schedule_call_global(seconds, self._on_timer)
+
+    def _stop_timer(self, timer: Any) -> None:
+        timer.cancel()

@@ -1,0 +1,76 @@
+"""The functions of gevent that transports need, and how to wait at its hub.
+
+Only functions import gevent, so that the module can be imported where gevent is not installed.
+"""
+
+from __future__ import annotations
+
+import _socket
+import sys
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from .green import GreenLibrary, HubWaiter
+
+
+class Gevent(GreenLibrary):
+    """The :class:`.GreenLibrary` of gevent."""
+
+    def __init__(self) -> None:
+        from gevent import get_hub, getcurrent, monkey, sleep
+        from gevent import socket as green_socket
+        from gevent.ssl import SSLSocket
+
+        self.allocate_lock, self.get_ident = monkey.get_original("_thread", ["allocate_lock", "get_ident"])
+        names = ["select"] + ["poll"] * (sys.platform != "win32")
+        originals = dict(zip(names, monkey.get_original("select", names), strict=True))
+        self.select = SimpleNamespace(POLLIN=1, POLLOUT=4, **originals)
+        self.getcurrent, self.sleep = getcurrent, sleep
+        self._get_hub = get_hub
+        self._types = green_socket.socket, SSLSocket
+        self._wait_read, self._wait_write = green_socket.wait_read, green_socket.wait_write
+
+    def wait(self, fd: int, write: bool, timeout: float | None) -> None:
+        (self._wait_write if write else self._wait_read)(fd, timeout, TimeoutError())
+
+    def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
+        plain, tls = self._types
+        if isinstance(sock, tls):
+            return sock, sock._sock  # noqa: SLF001 - gevent has no public way to the socket that it waits for.
+        return (sock._sock, sock._sock) if isinstance(sock, plain) else None  # noqa: SLF001
+
+    def waiter(self, sock: Any) -> HubWaiter:
+        return GeventWaiter(sock._read_event, self._get_hub(), self.getcurrent)  # noqa: SLF001
+
+
+class GeventWaiter(HubWaiter):
+    """Waits with the socket's own watcher.
+
+    Each wait starts and stops it, but gevent reports to the system only what has changed by the next turn of its loop,
+    which is mostly nothing.
+    """
+
+    def __init__(self, watcher: Any, hub: Any, getcurrent: Callable[[], Any]) -> None:
+        super().__init__(getcurrent)
+        self._watcher = watcher
+        self._hub = hub
+
+    def wait(self, timeout: float | None) -> None:
+        self._start_wait(timeout)
+        try:
+            self._hub.wait(self._watcher)
+        finally:
+            self._finish_wait()
+
+    def _remove_listener(self) -> None:
+        """Do nothing: each wait stops the watcher."""
+
+    def _start_timer(self, seconds: float) -> Any:
+        timer = self._hub.loop.timer(seconds)
+        timer.start(self._on_timer)
+        return timer
+
+    def _stop_timer(self, timer: Any) -> None:
+        timer.stop()
+        timer.close()

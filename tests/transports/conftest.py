@@ -1,0 +1,47 @@
+"""Fixtures of the tests of transports: a certificate, and connections of each kind that threads use."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from django_websocket.transports.sockets import BlockingTransport, NonBlockingTransport
+
+from .pairs import DEFAULT_TIMEOUT, make_certificate, tcp_pair, tls_pair
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl program")
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+KINDS = ["blocking", "nonblocking", "tls"]
+
+
+@pytest.fixture(params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture
+def connect(kind, request):
+    """A function that makes a transport, and returns it and the socket of its peer."""
+    opened = []
+
+    def make(default_timeout=DEFAULT_TIMEOUT):
+        if kind == "tls":
+            ours, theirs = tls_pair(request.getfixturevalue("certificate"))
+        else:
+            ours, theirs = tcp_pair()
+        theirs.settimeout(DEFAULT_TIMEOUT)
+        opened.extend((ours, theirs))
+        if kind == "blocking":
+            return BlockingTransport(ours, default_timeout), theirs
+        return NonBlockingTransport(ours, ours, default_timeout), theirs
+
+    yield make
+    for sock in opened:
+        sock.close()

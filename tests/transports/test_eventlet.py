@@ -1,0 +1,33 @@
+"""The checks of ``green_checks.py`` in processes with eventlet, with each of its hubs, patched and unpatched."""
+
+import importlib.util
+
+import pytest
+
+from .green_checks import CHECKS
+from .green_process import LIMIT, outcomes_of
+
+PROCESSES = {
+    "eventlet": "import eventlet",
+    "eventlet-patched": "import eventlet; eventlet.monkey_patch()",
+    "eventlet-asyncio": "import eventlet; eventlet.hubs.use_hub('eventlet.hubs.asyncio')",
+    "eventlet-asyncio-patched": "import eventlet; eventlet.hubs.use_hub('eventlet.hubs.asyncio'); "
+    "eventlet.monkey_patch()",
+}
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("eventlet") is None, reason="needs eventlet"),
+    pytest.mark.timeout(3 * LIMIT),
+]
+
+
+@pytest.fixture(scope="module")
+def outcomes(certificate):
+    return outcomes_of(CHECKS, PROCESSES, certificate)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("process", PROCESSES)
+def test_check(process, check, outcomes):
+    failure = outcomes[process].get(check, "an earlier check has ended the process")
+    assert not failure, f"\n{failure}"

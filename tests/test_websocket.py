@@ -1,0 +1,245 @@
+"""What a view does with its WebSocket: messages in and out."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from datetime import date
+
+import pytest
+
+from django_websocket.connection.connection import (
+    POLL_INTERVAL,
+)
+from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
+from django_websocket.protocols.base import CloseCode, Compression
+from django_websocket.protocols.hixie75 import Hixie75
+from django_websocket.protocols.http import Request
+from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.transports import READ_SIZE
+from django_websocket.websocket import MAX_NONES, WebSocket
+
+from .connection.conftest import clean_registry, followed  # noqa: F401 - they are for every test
+from .connection.line import Line, connect
+from .options import make_options
+
+
+def test_version_and_repr():
+    ws, _ = connect()
+    assert ws.version == 13
+    assert repr(ws) == "<WebSocket /echo/ version 13 OPEN>"
+    nameless, _ = connect(name="", kind=Hixie75)
+    assert re.fullmatch("<WebSocket 0x[0-9a-f]+ version 75 OPEN>", repr(nameless))
+
+
+def test_echo():
+    ws, line = connect()
+    for message in ("text", "", "ä€😀", b"bytes", b""):
+        line.say(message)
+        got = ws.wait()
+        assert got == message
+        assert type(got) is type(message)
+        ws.send(got)
+    assert line.heard == ["text", "", "ä€😀", b"bytes", b""]
+
+
+def test_what_is_neither_text_nor_bytes_is_sent_as_text():
+    ws, line = connect()
+    for message in (bytearray(b"a"), memoryview(b"bcd")[::2], 5, None, 1.5):
+        ws.send(message)
+    assert line.heard == [b"a", b"bd", "5", "None", "1.5"]
+
+
+def test_text_that_cannot_be_sent_leaves_the_connection_as_it_is():
+    ws, line = connect()
+    with pytest.raises(UnicodeEncodeError):
+        ws.send("\ud800")
+    ws.send("good")
+    assert line.heard == ["good"]
+
+
+def test_json():
+    ws, line = connect()
+    ws.send_json({"a": [1, None, date(2010, 5, 1)]})
+    assert line.heard == ['{"a": [1, null, "2010-05-01"]}']
+    with pytest.raises(TypeError):
+        ws.send_json(object())
+    for text in ('{"b": 2}', b"[3]", "nothing", "[" * 100_000):
+        line.say(text)
+    assert ws.wait_json() == {"b": 2}
+    assert ws.wait_json() == [3]
+    with pytest.raises(ValueError, match="Expecting"):
+        ws.wait_json()
+    with pytest.raises(ValueError, match="nested"):
+        ws.wait_json()
+    with pytest.raises(TimeoutError):
+        ws.wait_json(1)
+    line.feed(b"")
+    assert ws.wait_json() is None
+
+
+def test_bytes_over_an_old_version():
+    ws, line = connect(Hixie75)
+    with pytest.raises(UnsupportedFeature):
+        ws.send(b"x")
+    with pytest.raises(UnsupportedFeature):
+        ws.ping()
+    ws.send("x")
+    assert line.heard == ["x"]
+
+
+def test_read():
+    ws, line = connect()
+    assert ws.read() is None
+    assert ws.read("nothing") == "nothing"
+    line.say("a")
+    line.say("b")
+    assert ws.read() == "a"
+    assert ws.read() == "b"
+    assert ws.read() is None
+    assert line.waits == []
+
+
+def test_read_after_the_end():
+    ws, line = connect()
+    line.say("last")
+    line.peer.close()
+    line.feed(line.peer.data_to_send())
+    line.feed(b"")
+    assert ws.read() == "last"
+    assert ws.read() is None
+    assert ws.closed
+    assert ws.read() is None
+    assert line.reads == 2, "a closed connection is not read from"
+
+
+def test_has_messages_sees_whole_messages_only():
+    ws, line = connect()
+    line.peer.send("message")
+    data = line.peer.data_to_send()
+    line.feed(data[:-1])
+    assert not ws.has_messages()
+    line.feed(data[-1:])
+    assert ws.has_messages()
+    assert ws.has_messages()
+    assert ws.wait() == "message"
+    assert line.waits == []
+
+
+def test_has_messages_reads_nothing_while_one_is_queued():
+    ws, line = connect()
+    line.say("a")
+    line.say("b")
+    assert ws.has_messages()
+    assert ws.has_messages()
+    assert line.reads == 1
+
+
+def test_count_messages():
+    ws, line = connect()
+    assert ws.count_messages() == 0
+    for message in "abc":
+        line.say(message)
+    # One read each, as each came by itself.
+    assert [ws.count_messages() for _ in range(4)] == [1, 2, 3, 3]
+    assert [ws.wait() for _ in range(3)] == ["a", "b", "c"]
+
+
+def test_no_more_than_one_reads_worth_is_queued():
+    ws, line = connect()
+    for _ in range(10):
+        line.peer.send(b"x" * 1016)
+    block = line.peer.data_to_send()
+    line.feed(block * 100)
+    counts = [ws.count_messages() for _ in range(50)]
+    assert counts == sorted(counts)
+    assert line.reads == 1
+    assert counts[-1] == READ_SIZE // 1024
+    # When all of it is taken the next is read, for which wait() need not wait.
+    for _ in range(counts[-1]):
+        ws.wait()
+    assert line.reads == 1
+    ws.wait()
+    assert line.reads == 2
+
+
+def test_small_reads_queue_up_to_one_reads_worth():
+    ws, line = connect()
+    size = 1024
+    line.peer.send(b"x" * (size - 8))
+    data = line.peer.data_to_send()
+    assert len(data) == size
+    reads = -(-READ_SIZE // size)
+    for _ in range(3 * reads):
+        line.feed(data)
+    for _ in range(3 * reads):
+        ws.count_messages()
+    assert ws.count_messages() == reads
+    # send() looks as well, and goes no further either.
+    line.now += 2 * POLL_INTERVAL
+    ws.send("x")
+    assert ws.count_messages() == reads
+
+
+def test_unread_rest_of_a_big_message_is_read_on():
+    """The limit is for what is queued: it must not keep has_messages() from ever seeing a message longer than it."""
+    ws, line = connect()
+    line.say(b"x" * (5 * READ_SIZE))
+    looks = 0
+    while not ws.has_messages():
+        looks += 1
+        assert looks < 10
+    assert len(ws.read()) == 5 * READ_SIZE
+
+
+@pytest.mark.parametrize("ask", [WebSocket.count_messages, lambda ws: len(ws.wait()) and ws.count_messages()])
+def test_one_read_of_compressed_messages_inflates_to_a_few(ask):
+    """Sixty messages of 1 MiB, each within the limit, fit into what one read could take."""
+    size = 1024 * 1024
+    client = RFC6455(Request(host="example.com"), client=True, compression=Compression())
+    client.connect()
+    client.data_to_send()
+    server = RFC6455(
+        Request(client.request.headers, host="example.com", http_version=(1, 1)), compression=Compression()
+    )
+    line = Line(client)
+    ws = WebSocket(server, lambda: (line, b""), make_options())
+    ws.accept()
+    client.send(b"\0" * size)
+    line.feed(client.data_to_send() * 60)
+    assert 0 < ask(ws) <= 8
+    assert sum(1 for _ in iter(ws.read, None)) >= 59
+
+
+def test_the_hundredth_none_in_a_row():
+    ws, line = connect()
+    line.say("last")
+    line.peer.close(4000, "why")
+    line.feed(line.peer.data_to_send())
+    assert ws.wait() == "last"
+    for _ in range(MAX_NONES - 1):
+        assert ws.wait() is None
+    for _ in range(2):
+        with pytest.raises(ConnectionClosed) as caught:
+            ws.wait()
+        assert (caught.value.code, caught.value.reason) == (4000, "why")
+    assert "4000, 'why'" in str(caught.value)
+
+
+def test_iteration_ends_with_the_connection():
+    ws, line = connect()
+    for message in ("a", "", b"b"):
+        line.say(message)
+    line.feed(b"")
+    assert list(ws) == ["a", "", b"b"]
+    assert ws.close_code == 1006
+
+
+def test_sends_whatever_has_bytes():
+    ws, line = connect()
+    ws.send(array("H", [0x4142]))
+    assert line.heard == [array("H", [0x4142]).tobytes()]
+
+
+def test_a_reason_is_escaped_in_the_errors_text():
+    assert str(ConnectionClosed(CloseCode.NORMAL_CLOSURE, "a\nb")) == "the WebSocket is closed (1000, 'a\\nb')"

@@ -34,8 +34,8 @@ from django_websocket.protocols.base import MAX_CLOSE_REASON, CloseCode, Compres
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import Request
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
-from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.transports import READ_SIZE, Transport
 from django_websocket.websocket import LEAVING_TIME, LOOK_INTERVAL, MAX_NONES, WebSocket
 

@@ -10,7 +10,7 @@ from django_websocket.protocols import base as base_module
 from django_websocket.protocols.base import MAX_CLOSE_REASON, check_close, is_close_code
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from . import test_hixie75, test_hixie76, test_rfc6455
 

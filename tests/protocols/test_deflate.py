@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from django_websocket.exceptions import HandshakeError, InvalidData, MessageTooBig, PolicyViolation
 from django_websocket.protocols.base import Compression, State
 from django_websocket.protocols.http import MAX_LIST_SIZE, Request
-from django_websocket.protocols.rfc6455 import deflate
+from django_websocket.protocols.rfc6455 import RFC6455, deflate
 from django_websocket.protocols.rfc6455.deflate import MAX_IDLE, MAX_STREAMS, TAIL, Deflate, Parameters
-from django_websocket.protocols.rfc6455.handshake import RFC6455
 
 from .test_hixie75 import feed
 from .test_rfc6455 import (

@@ -22,7 +22,7 @@ from wsproto.extensions import PerMessageDeflate
 from django_websocket.exceptions import MessageTooBig
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from .test_deflate import BROAD, COMPRESSIONS, MESSAGES, RSV1, deflated, open_server
 from .test_hixie75 import feed

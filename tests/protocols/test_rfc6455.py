@@ -27,10 +27,10 @@ from django_websocket.exceptions import (
 )
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import MAX_HEAD_SIZE, MAX_LIST_SIZE, Request
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455 import frames as framing
 from django_websocket.protocols.rfc6455 import handshake as rfc6455
-from django_websocket.protocols.rfc6455 import messages as partial
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import messages as assembling
 from django_websocket.protocols.rfc6455.protocol import MAX_PONGS
 
 from .test_hixie75 import feed
@@ -936,7 +936,7 @@ class CountingDecoder(codecs.getincrementaldecoder("utf-8")):
 def test_what_was_kept_is_validated_once(monkeypatch):
     monkeypatch.setattr(CountingDecoder, "total", 0)
     monkeypatch.setattr(
-        partial, "codecs", SimpleNamespace(getincrementaldecoder={"utf-8": CountingDecoder}.__getitem__)
+        assembling, "codecs", SimpleNamespace(getincrementaldecoder={"utf-8": CountingDecoder}.__getitem__)
     )
     server = open_server()
     text = "\u00e9" * 10_000

@@ -17,12 +17,10 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import MAX_LENGTH_SIZE, Hixie75
 from django_websocket.protocols.http import MAX_LIST_SIZE, Request
 
+from .inputs import UNCLEAN, feed
+
 UPGRADE = {"upgrade": "WebSocket", "connection": "Upgrade"}
 ORIGIN = {"origin": "http://example.com"}
-
-#: What servers let through in a header value, and what must never reach an answer of ours.
-UNCLEAN = ["a b", "a ", " a", "a\tb", "a\r\nX: 1", "a\r\n X: 1", "a\nb", "a\rb", "a\0b", "a\x0bb", "a\x1cb", "a\x7f"]
-UNCLEAN += ["a\x85b", "é", "a\u2028b", "\ud800"]
 
 
 def make_request(headers=None, **options):
@@ -35,16 +33,6 @@ def open_server(**options):
     server.accept()
     server.data_to_send()
     return server
-
-
-def feed(protocol, data, *cuts):
-    """Give ``data`` in pieces that end at ``cuts``, as a connection does; an empty one would be the stream's end."""
-    messages = []
-    cuts = sorted({cut for cut in cuts if 0 < cut < len(data)})
-    for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
-        start = protocol.take_whole_messages(data[:stop], messages, start)  # noqa: PLW2901 - the rest is what is left
-        messages += protocol.receive(data[start:stop]) if start < stop else []
-    return messages
 
 
 # The server's handshake

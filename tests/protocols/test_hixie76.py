@@ -14,7 +14,8 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie76 import MAX_DIGITS, Hixie76
 from django_websocket.protocols.http import MAX_LIST_SIZE, Request
 
-from .test_hixie75 import FRAMES, ORIGIN, UNCLEAN, UPGRADE, feed
+from .inputs import UNCLEAN, feed
+from .test_hixie75 import FRAMES, ORIGIN, UPGRADE
 
 #: The draft's own examples: both keys, what follows them, the response.
 VECTORS = [

@@ -23,7 +23,7 @@ from django_websocket.protocols.http import (
     tokens,
 )
 
-from .test_hixie75 import UNCLEAN
+from .inputs import UNCLEAN
 
 UPGRADE = {"upgrade": "websocket", "connection": "Upgrade"}
 #: RFC 9110 section 5.6.2

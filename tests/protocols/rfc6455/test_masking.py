@@ -15,7 +15,7 @@ from django_websocket import protocols
 from django_websocket.protocols.rfc6455 import masking
 from django_websocket.protocols.rfc6455.masking import _XOR_LIMIT, MASKING, apply_mask_in_python
 
-from .test_rfc6455 import naive_mask
+from .peers import naive_mask
 
 MASKS = [b"\x37\xfa\x21\x3d", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x01", b"\x80\0\0\0", b"\x01\x02\x03\x04"]
 #: No two neighbours alike, and no period that is one of the mask's.

@@ -22,27 +22,29 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from django_websocket.protocols.base import State
 from django_websocket.protocols.rfc6455.protocol import MAX_PONGS
 
-from .test_hixie75 import feed
-from .test_rfc6455 import (
+from ..inputs import feed
+from .peers import (
     BINARY,
     CLOSE,
     CONTINUATION,
     CONTROL,
-    INVALID_CODES,
-    INVALID_UTF_8,
-    MASKS,
     PING,
     PONG,
-    STREAMS,
-    SURROGATES,
     TEXT,
     UNKNOWN,
-    VALID_CODES,
     make_close,
     make_frame,
     naive_mask,
     open_server,
     split_frames,
+)
+from .streams import (
+    INVALID_CODES,
+    INVALID_UTF_8,
+    MASKS,
+    STREAMS,
+    SURROGATES,
+    VALID_CODES,
 )
 
 

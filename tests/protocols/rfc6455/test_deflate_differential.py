@@ -24,9 +24,9 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 
-from .test_deflate import BROAD, COMPRESSIONS, MESSAGES, RSV1, deflated, open_server
-from .test_hixie75 import feed
-from .test_rfc6455 import BINARY, TEXT, make_client, make_frame
+from ..inputs import feed
+from .deflating import BROAD, COMPRESSIONS, MESSAGES, RSV1, deflated, open_server
+from .peers import BINARY, TEXT, make_client, make_frame
 
 BITS = st.integers(9, 15)
 #: Whether it is compressed, where we send it; in how many pieces it comes, where they do.

@@ -19,25 +19,27 @@ from websockets.protocol import Protocol as WebsocketsProtocol
 from wsproto.connection import Connection, ConnectionType
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
-from . import test_deflate, test_rfc6455
-from .test_deflate import BROAD, RSV1, deflated
-from .test_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
-from .test_rfc6455 import (
+from . import deflating, peers
+from .deflating import BROAD, RSV1, deflated
+from .peers import (
     BINARY,
     CLOSE,
     CONTINUATION,
     CONTROL,
-    INVALID_CODES,
-    INVALID_UTF_8,
     MASK,
     PING,
     PONG,
     TEXT,
     UNKNOWN,
-    VALID_CODES,
     make_close,
     make_frame,
 )
+from .streams import (
+    INVALID_CODES,
+    INVALID_UTF_8,
+    VALID_CODES,
+)
+from .test_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
 
 #: Whether it is the client that reads, and whether compression was agreed on: all but the plain server.
 SIDES = [(True, False), (False, True), (True, True)]
@@ -45,9 +47,9 @@ SIDES = [(True, False), (False, True), (True, True)]
 
 def open_own(client, deflate):
     if deflate:
-        opened = test_deflate.open_client if client else test_deflate.open_server
+        opened = deflating.open_client if client else deflating.open_server
         return opened("permessage-deflate", BROAD, max_message_size=None, max_fragments=None)
-    opened = test_rfc6455.open_client if client else test_rfc6455.open_server
+    opened = peers.open_client if client else peers.open_server
     return opened(max_message_size=None, max_fragments=None)
 
 

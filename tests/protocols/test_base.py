@@ -17,7 +17,7 @@ from django_websocket.protocols.rfc6455 import RFC6455
 from . import test_hixie75, test_hixie76
 from .rfc6455 import peers as rfc6455
 
-#: RFC 6455 section 7.4.1, less what is reserved or never sent, and what IANA added.
+#: The codes of RFC 6455 section 7.4.1 that may stand in a frame, and those that IANA added.
 DEFINED = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 
 
@@ -36,7 +36,7 @@ def test_states_go_up():
 
 
 @pytest.mark.parametrize("state", [State.CONNECTING, State.OPEN, State.CLOSING])
-def test_a_lost_connection_is_closed_and_says_nothing(state):
+def test_a_lost_connection_is_closed_and_sends_nothing(state):
     server = RFC6455(rfc6455.make_request())
     if state >= State.OPEN:
         server.accept()
@@ -77,38 +77,38 @@ def test_the_error_of_a_closed_connection():
     assert (error.code, error.reason, str(error)) == (3000, "bye", "the WebSocket is closed (3000, 'bye')")
 
 
-# A mistake of the peer's
+# An error of the peer
 
 
-#: For each version a message and a mistake behind it, and the Close that answers that.
-MISTAKES = [
+#: For each version a message with an error behind it, and the Close that answers the error.
+ERRORS = [
     (rfc6455, rfc6455.make_frame(rfc6455.TEXT, b"a") + b"\xff\xff", b"\x88"),
     (test_hixie76, b"\x00a\xff" + b"\x80" * 12, b"\xff\x00"),
     (test_hixie75, b"\x00a\xff" + b"\x80" * 12, b""),
 ]
 
 
-@pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
-def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version, data, close):
+@pytest.mark.parametrize(("version", "data", "close"), ERRORS)
+def test_an_error_may_be_deferred_until_the_messages_ahead_of_it_are_answered(version, data, close):
     server = version.open_server()
     server.defers_errors = True
     assert server.receive(data) == ["a"]
-    fault = server.deferred_error
-    assert isinstance(fault, ProtocolError)
-    assert fault.__traceback__ is None
+    error = server.deferred_error
+    assert isinstance(error, ProtocolError)
+    assert error.__traceback__ is None
     assert (server.state, server.error, server.close_code) == (State.OPEN, None, None)
     assert not server.outgoing
     assert not server.eof_to_send
-    # Nothing more is taken, be it good or the end of the stream.
+    # Nothing more is taken, neither good bytes nor the end of the stream.
     for more in (data, b""):
         assert server.receive(more) == []
-    assert (server.state, server.deferred_error) == (State.OPEN, fault)
+    assert (server.state, server.deferred_error) == (State.OPEN, error)
     server.send("A")
     answer = server.data_to_send()
     assert b"A" in answer
     server.fail()
-    assert (server.state, server.error, server.deferred_error) == (State.CLOSED, fault, None)
-    assert (server.close_code, server.close_reason) == (1002, str(fault))
+    assert (server.state, server.error, server.deferred_error) == (State.CLOSED, error, None)
+    assert (server.close_code, server.close_reason) == (1002, str(error))
     assert server.eof_to_send
     sent = server.data_to_send()
     assert sent.startswith(close)
@@ -119,9 +119,9 @@ def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version,
         server.send("late")
 
 
-@pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
-def test_a_mistake_does_not_wait_behind_our_close(version, data, close):
-    """There is nothing that could be answered."""
+@pytest.mark.parametrize(("version", "data", "close"), ERRORS)
+def test_an_error_is_not_deferred_behind_our_close(version, data, close):
+    """Nothing can be answered any more."""
     server = version.open_server()
     server.defers_errors = True
     server.close()
@@ -131,7 +131,7 @@ def test_a_mistake_does_not_wait_behind_our_close(version, data, close):
     assert not server.outgoing
 
 
-def test_a_connection_may_be_lost_while_a_mistake_waits():
+def test_a_connection_may_be_lost_while_an_error_is_deferred():
     server = rfc6455.open_server()
     server.defers_errors = True
     server.receive(b"\xff\xff")
@@ -141,10 +141,10 @@ def test_a_connection_may_be_lost_while_a_mistake_waits():
     assert not server.outgoing
 
 
-# What waits to be sent
+# Bytes to send
 
 
-def test_what_is_sent_is_forgotten():
+def test_sent_chunks_are_forgotten():
     server = rfc6455.open_server()
     assert server.data_to_send() == b""
     server.send("a")
@@ -181,7 +181,7 @@ def is_sent(code):
         return False
 
 
-def test_a_close_may_carry_every_code_but_the_client_s_own():
+def test_a_close_may_carry_every_code_but_that_of_a_missing_extension():
     sent = DEFINED - {CloseCode.MANDATORY_EXTENSION} | set(range(3000, 5000))
     assert {code for code in range(-10, 70000) if is_sent(code)} == sent
 

@@ -42,12 +42,12 @@ def test_does_not_choose_a_version_that_is_disabled(protocol):
     with pytest.raises(HandshakeError, match="of no version that is spoken here") as caught:
         choose(REQUESTS[protocol](), [other for other in ALL if other is not protocol])
     assert caught.value.status == 400
-    # Only a client that could speak another version is told which.
+    # A client is told the supported versions only if it could speak another one.
     assert caught.value.headers == (() if protocol is RFC6455 else RFC6455.version_headers)
 
 
 @pytest.mark.parametrize("protocol", ALL)
-def test_chooses_nothing_of_nothing(protocol):
+def test_refuses_every_request_without_protocols(protocol):
     with pytest.raises(HandshakeError) as caught:
         choose(REQUESTS[protocol](), [])
     assert caught.value.headers == ()
@@ -74,14 +74,14 @@ def test_the_order_is_the_order_of_preference():
     assert type(choose(request, [Never, First, Second])) is First
 
 
-def test_all_versions_tell_what_they_speak():
+def test_a_refusal_lists_the_versions_of_all_protocols():
     with pytest.raises(HandshakeError) as caught:
         choose(test_hixie75.make_request(), [First, Hixie76, Second])
     assert caught.value.headers == (("X-First", "1"), ("X-Second", "1"), ("X-Second", "2"))
 
 
-def test_a_malformed_request_of_a_version_is_no_other_version_s():
-    # With the later versions' headers it would be hixie-75's, if they did not count.
+def test_a_malformed_request_is_not_taken_for_another_version():
+    # If the headers of later versions did not count, this would be a request of hixie-75.
     request = rfc6455.make_request({"sec-websocket-key": "bad", "origin": "http://example.com"})
     for protocols in (ALL, ALL[::-1]):
         with pytest.raises(HandshakeError, match="Sec-WebSocket-Key"):

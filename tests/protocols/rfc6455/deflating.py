@@ -20,20 +20,20 @@ from .peers import (
 
 OFFER = "permessage-deflate; client_max_window_bits"
 BROAD = Compression(window_bits=15, context_takeover=True)
-#: Whatever its length.
+#: Compresses messages of any length.
 EAGER = Compression(threshold=0)
 RSV1 = 4
 HELLO = bytes.fromhex("f2 48 cd c9 c9 07 00")
 
 
 def deflated(payload, *, bits=15, flush=zlib.Z_SYNC_FLUSH, level=6):
-    """Compress as section 7.2.1 says it."""
+    """Return ``payload`` compressed as described in section 7.2.1."""
     compressor = zlib.compressobj(level, zlib.DEFLATED, -bits)
     return (compressor.compress(payload) + compressor.flush(flush)).removesuffix(TAIL)
 
 
 def make_pair(compression=EAGER, offer=EAGER, **options):
-    """Make a server and a client, whose compressions are these, and let them agree."""
+    """Return a server with ``compression`` and a client with ``offer``, connected to each other."""
     client = make_client(compression=offer)
     head = client.data_to_send().decode().partition("\r\n\r\n")[0].split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in head[1:])}

@@ -39,7 +39,7 @@ UPGRADE = {
 
 
 def make_request(headers=None, **options):
-    """Make a request with ``headers`` beside the handshake's own, ``None`` taking one away."""
+    """Return a request with ``headers`` beside those of a good handshake; ``None`` removes one."""
     merged = UPGRADE | (headers or {})
     options = {"host": "example.com", "http_version": (1, 1)} | options
     return Request({name: value for name, value in merged.items() if value is not None}, **options)
@@ -59,7 +59,7 @@ def make_client(headers=None, *, target="/", host="example.com", **options):
 
 
 def make_answer(client, headers=None, status="101 Switching Protocols"):
-    """Make a server's answer with the header fields of a good one, ``None`` taking one away."""
+    """Return the answer of a server with ``headers`` beside those of a good one; ``None`` removes one."""
     digest = hashlib.sha1(client.request.headers["sec-websocket-key"].encode() + handshake.GUID).digest()
     good = {
         "Upgrade": "websocket",
@@ -79,12 +79,12 @@ def open_client(**options):
 
 
 def naive_mask(data, mask):
-    """Mask as section 5.3 says it."""
+    """Return ``data`` masked byte by byte as described in section 5.3."""
     return bytes(map(operator.xor, data, itertools.cycle(mask)))
 
 
 def make_length(length, width=None):
-    """Give the low seven bits of a frame's second byte, and the extended length in ``width`` bytes."""
+    """Return the low seven bits of a frame's second byte, and the extended length in ``width`` bytes."""
     if width is None:
         width = 0 if length < 126 else 2 if length < 1 << 16 else 8
     if not width:
@@ -93,7 +93,7 @@ def make_length(length, width=None):
 
 
 def make_frame(opcode, payload=b"", *, fin=True, rsv=0, mask=MASK, width=None, length=None):
-    """Make a frame, a client's unless ``mask`` is ``None``; ``width`` and ``length`` may lie."""
+    """Return a frame, unmasked if ``mask`` is ``None``; ``width`` and ``length`` may be wrong."""
     short, extended = make_length(len(payload) if length is None else length, width)
     head = bytes([fin << 7 | rsv << 4 | opcode, (mask is not None) << 7 | short]) + extended
     return head + payload if mask is None else head + mask + naive_mask(payload, mask)
@@ -104,7 +104,7 @@ def make_close(code=None, reason=b"", **options):
 
 
 def split_frames(data):
-    """Give what whole frames say: the first byte and the payload of each."""
+    """Return the first byte and the payload of each of the whole frames in ``data``."""
     frames = []
     while data:
         short, start = data[1] & 0x7F, 2
@@ -121,7 +121,7 @@ def split_frames(data):
 
 
 def assert_failed(protocol, code, kind=ProtocolError):
-    """Check that a connection was failed as section 7.1.7 says: Close, the end of the stream, and deafness."""
+    """Check that a connection was failed (section 7.1.7): Close, end of the stream, and nothing more is taken."""
     assert (protocol.state, protocol.close_code) == (State.CLOSED, code)
     assert type(protocol.error) is kind
     assert protocol.error.code == code
@@ -140,9 +140,9 @@ def assert_failed(protocol, code, kind=ProtocolError):
 
 
 def measure(scenario, *arguments):
-    """Give what ``scenario`` gives, which gets a function for the bytes held now, and at most, since it began.
+    """Return the result of ``scenario``, called with a function for the memory in bytes that it takes, now and at most.
 
-    It runs twice, and the first time does not count: a tool that traces lines allocates when it sees new ones.
+    It runs twice and the first run does not count, because a tool that traces lines allocates memory for new ones.
     """
     for _ in range(2):
         gc.collect()

@@ -16,7 +16,7 @@ from .peers import (
     make_frame,
 )
 
-#: What is not UTF-8, and by which of its bytes that is certain.
+#: Bytes that are not UTF-8, and the number of bytes after which that is certain.
 INVALID_UTF_8 = [
     # Lone continuations
     (b"\x80", 1),
@@ -102,6 +102,6 @@ STREAMS = st.one_of(
     ).map(b"".join),
     st.binary(max_size=100),
 )
-#: Not among the others, as other readers look at a surrogate's third byte before they refuse it.
+#: These are kept apart, because other implementations wait for the third byte of a surrogate before they refuse it.
 SURROGATE_STREAMS = st.lists(messages_in_frames(st.sampled_from(SURROGATES)), max_size=3).map(b"".join)
 MESSAGES = st.one_of(st.text(max_size=100), st.binary(max_size=100), st.sampled_from([126, 65536]).map(bytes))

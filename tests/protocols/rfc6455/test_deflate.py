@@ -1,4 +1,4 @@
-"""permessage-deflate: what a handshake agrees on, the examples of the RFC, frames and malformed data."""
+"""permessage-deflate: the agreement in a handshake, the examples of the RFC, frames and malformed data."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ from .streams import (
 
 NONE = "server_no_context_takeover; client_no_context_takeover"
 AGREEMENTS = [
-    # The default lets nobody keep anything, and the peer's window be no greater than ours if it can do that.
+    # The default has no context takeover, and limits the peer's window to ours if the peer can do that.
     ("", Compression(), f"{NONE}; server_max_window_bits=12"),
     ("; client_max_window_bits", Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=12"),
     ("; client_max_window_bits=15", Compression(), f"{NONE}; server_max_window_bits=12; client_max_window_bits=12"),
@@ -62,7 +62,7 @@ AGREEMENTS = [
     ("; client_no_context_takeover", Compression(), f"{NONE}; server_max_window_bits=12"),
     ("", Compression(window_bits=15), NONE),
     ("; client_max_window_bits", Compression(window_bits=15), NONE),
-    # Takeover is for each side what both allow.
+    # A side has context takeover if both allow it.
     ("", BROAD, ""),
     ("; client_max_window_bits", BROAD, ""),
     ("; client_max_window_bits=11", BROAD, "client_max_window_bits=11"),
@@ -90,7 +90,7 @@ DECLINED = [
     "server_max_window_bits=1",
     "server_max_window_bits=151",
     "server_max_window_bits=ten",
-    # zlib cannot.
+    # zlib cannot compress with eight bits.
     "server_max_window_bits=8",
     "client_max_window_bits=7",
     "client_max_window_bits=16",
@@ -108,7 +108,7 @@ DECLINED = [
 
 
 def answer_of(offers, compression=BROAD, version="13"):
-    """Give the Sec-WebSocket-Extensions of a server's answer, ``None`` without."""
+    """Return the Sec-WebSocket-Extensions of a server's answer, ``None`` if it has none."""
     server = RFC6455(
         make_request({"sec-websocket-extensions": offers, "sec-websocket-version": version}), compression=compression
     )
@@ -121,17 +121,17 @@ def answer_of(offers, compression=BROAD, version="13"):
 
 @pytest.mark.parametrize(("offer", "compression", "answer"), AGREEMENTS)
 @pytest.mark.parametrize("version", ["13", "8", "7"])
-def test_agrees_on_what_both_can_do(offer, compression, answer, version):
+def test_agrees_on_parameters_that_both_support(offer, compression, answer, version):
     answer = answer.replace("#", "client_no_context_takeover")
     expected = f"permessage-deflate; {answer}" if answer else "permessage-deflate"
     assert answer_of(f"permessage-deflate{offer}", compression, version) == expected
 
 
 @pytest.mark.parametrize("parameters", DECLINED)
-def test_declines_what_it_does_not_understand(parameters):
+def test_declines_an_offer_that_it_does_not_understand(parameters):
     offer = f"permessage-deflate; {parameters}"
     assert answer_of(offer) is None
-    # The next, and the first that is good.
+    # The next offer is taken, and of several the first good one.
     assert answer_of(f"{offer}, permessage-deflate; server_max_window_bits=10") == (
         "permessage-deflate; server_max_window_bits=10"
     )
@@ -151,7 +151,7 @@ def test_without_compression_nothing_is_agreed_on():
 
 
 @pytest.mark.parametrize("offers", ["permessage-deflate;", "permessage-deflate; a=", "a" * (MAX_LIST_SIZE + 1)])
-def test_a_malformed_header_is_refused_as_ever(offers):
+def test_a_malformed_header_is_refused(offers):
     with pytest.raises(HandshakeError, match="the Sec-WebSocket-Extensions header is"):
         RFC6455(make_request({"sec-websocket-extensions": offers}), compression=BROAD)
 
@@ -249,7 +249,7 @@ def test_a_server_may_decline(compression):
         (BROAD, "permessage-deflate, foo"),
         (BROAD, "foo"),
         (BROAD, "Permessage-deflate"),
-        # Not what was offered.
+        # These do not fit the offer.
         (Compression(), "permessage-deflate"),
         (Compression(), "permessage-deflate; server_no_context_takeover"),
         (Compression(), "permessage-deflate; server_max_window_bits=12"),
@@ -268,20 +268,20 @@ def test_refuses_another_answer(compression, answer):
     assert_refused(client)
 
 
-def test_a_client_keeps_to_its_bits_where_the_server_has_no_word_on_them():
-    """Section 7.1.2.2: what the offer says is a hint."""
+def test_a_client_keeps_to_its_own_window_bits_if_the_answer_has_none():
+    """The offer of a client is a hint about its own window (section 7.1.2.2)."""
     narrow = Compression(window_bits=9, context_takeover=True)
     client = open_client("permessage-deflate; server_max_window_bits=9", narrow)
     noise = random.Random(1).randbytes(1000)
     client.send(noise + noise)
     ((first, payload),) = split_frames(client.data_to_send())
     assert first == 0xC0 | BINARY
-    # The second is too far from the first.
+    # The window does not reach from the second half to the first.
     assert len(payload) > 1900
     assert zlib.decompressobj(-9).decompress(payload + TAIL) == noise + noise
 
 
-def test_a_client_that_is_held_to_eight_bits_does_not_compress():
+def test_a_client_does_not_compress_with_eight_window_bits():
     client = open_client("permessage-deflate; client_max_window_bits=8")
     client.send(bytes(5000))
     assert split_frames(client.data_to_send()) == [(0x80 | BINARY, bytes(5000))]
@@ -366,7 +366,7 @@ def test_control_frames_are_not_compressed(opcode):
 
 
 @pytest.mark.parametrize("rsv", [0, RSV1])
-def test_a_continuation_does_not_say_that_it_is_compressed(rsv):
+def test_a_continuation_is_not_marked_as_compressed(rsv):
     server = open_server()
     server.receive(make_frame(BINARY, HELLO[:3], fin=False, rsv=rsv))
     assert server.state is State.OPEN
@@ -383,7 +383,7 @@ def test_messages_do_not_interleave(rsv):
 
 
 @pytest.mark.parametrize("offer", ["", "foo", "permessage-deflate; foo"])
-def test_without_an_agreement_nothing_is_compressed(offer):
+def test_nothing_is_compressed_without_an_agreement(offer):
     server = RFC6455(make_request({"sec-websocket-extensions": offer}), compression=BROAD)
     server.accept()
     server.data_to_send()
@@ -399,7 +399,7 @@ def test_messages_still_come_in_after_our_close():
     assert server.receive(make_frame(TEXT, HELLO, rsv=RSV1)) == ["Hello"]
 
 
-# Data that is none
+# Malformed data
 
 
 MALFORMED = [
@@ -407,21 +407,21 @@ MALFORMED = [
     b"\xff",
     b"\x01\x05\x00\x00\x00",  # lengths that do not match
     HELLO[:-1] + b"\x07",
-    bytes.fromhex("f2 00 11 00 00"),  # further back than there is anything
+    bytes.fromhex("f2 00 11 00 00"),  # a reference to before the first byte
 ]
 
 
 @pytest.mark.parametrize("data", MALFORMED)
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("dribbled", [False, True])
-def test_refuses_what_is_not_deflate(data, opcode, dribbled):
+def test_refuses_malformed_deflate(data, opcode, dribbled):
     server = open_server(f"{OFFER}; client_no_context_takeover")
     stream = make_frame(opcode, HELLO, rsv=RSV1) + make_frame(opcode, data, rsv=RSV1)
     assert feed(server, stream, *range(len(stream)) if dribbled else ()) == ["Hello" if opcode == TEXT else b"Hello"]
     assert_failed(server, 1007, InvalidData)
 
 
-def test_refuses_what_is_not_deflate_as_soon_as_it_shows():
+def test_refuses_malformed_deflate_as_soon_as_it_shows():
     server = open_server()
     server.receive(make_frame(BINARY, b"\x07", rsv=RSV1, length=1000))
     assert_failed(server, 1007, InvalidData)
@@ -445,7 +445,7 @@ def test_refuses_text_as_soon_as_it_is_not_utf_8():
     assert_failed(server, 1007, InvalidData)
 
 
-def test_a_truncated_message_is_what_there_is_of_it():
-    """Section 7.2.2 has no word on it, and others read it so."""
+def test_a_truncated_message_is_taken_as_it_is():
+    """Section 7.2.2 does not mention this case, and other implementations do the same."""
     server = open_server(f"{OFFER}; client_no_context_takeover")
     assert server.receive(make_frame(TEXT, HELLO[:5], rsv=RSV1) + make_frame(TEXT, HELLO, rsv=RSV1))[1] == "Hello"

@@ -57,7 +57,7 @@ from .streams import (
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize("flush", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH])
 @pytest.mark.parametrize("limit", [0, 1, 2, 257, 258, 259, 5000, 65536])
-def test_the_limit_is_for_what_is_inflated(limit, flush, opcode, dribbled):
+def test_the_limit_is_for_the_inflated_message(limit, flush, opcode, dribbled):
     for size in (limit, limit + 1, limit + 2, 2 * limit + 5000):
         server = open_server(max_message_size=limit)
         payload = deflated(b"a" * size, flush=flush) or b"\0"
@@ -72,13 +72,13 @@ def test_the_limit_is_for_what_is_inflated(limit, flush, opcode, dribbled):
             assert messages == ["a" * size if opcode == TEXT else b"a" * size]
 
 
-def test_what_does_not_get_smaller_may_be_longer_on_the_wire():
+def test_an_incompressible_message_may_be_longer_on_the_wire():
     payload = random.Random(1).randbytes(1000)
     data = deflated(payload)
     assert len(data) > 1000
     server = open_server(max_message_size=1000)
     assert server.receive(make_frame(BINARY, data, rsv=RSV1)) == [payload]
-    # While it is not compressed its header says it all.
+    # An uncompressed message is refused by its header.
     server.receive(make_frame(BINARY, length=1001)[:4])
     assert_failed(server, 1009, MessageTooBig)
 
@@ -103,7 +103,7 @@ def test_fragments_are_counted():
 
 MEBI = 1 << 20
 BOMB = deflated(bytes(10 * MEBI), level=9)
-#: One behind a stream that ends just over the limit.
+#: A stream that ends just over the limit, ahead of the bomb.
 FUSE = deflated(bytes(100_001), flush=zlib.Z_FINISH)
 
 
@@ -111,7 +111,7 @@ FUSE = deflated(bytes(100_001), flush=zlib.Z_FINISH)
 @pytest.mark.parametrize("piece", [1, 100, 4096, 65536])
 @pytest.mark.parametrize("bomb", [BOMB, FUSE + BOMB])
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-def test_a_bomb_does_not_go_off(offer, piece, bomb, opcode):
+def test_a_bomb_is_refused_before_it_takes_memory(offer, piece, bomb, opcode):
     assert len(bomb) < 11_000
     frame = make_frame(opcode, bomb, rsv=RSV1)
 
@@ -125,17 +125,17 @@ def test_a_bomb_does_not_go_off(offer, piece, bomb, opcode):
 
     server, used, peak = measure(explode)
     assert_failed(server, 1009, MessageTooBig)
-    # A byte can be a thousand.
+    # A byte can inflate to a thousand.
     assert used < 200 + piece
     assert peak < 700_000
 
 
-def test_an_uncompressed_message_after_the_bomb_that_fits():
+def test_an_uncompressed_message_after_a_bomb_within_the_limit():
     server = open_server(max_message_size=10 * MEBI)
     assert server.receive(make_frame(BINARY, BOMB, rsv=RSV1) + make_frame(BINARY, b"a")) == [bytes(10 * MEBI), b"a"]
 
 
-def test_no_limit():
+def test_without_a_limit_everything_is_inflated():
     server = open_server(max_message_size=None)
     data = make_frame(BINARY, BOMB, rsv=RSV1)
     assert feed(server, data, *range(0, len(data), 1000)) == [bytes(10 * MEBI)]
@@ -154,16 +154,16 @@ def test_final_blocks_are_counted(fragmented):
         frames = [make_frame(CONTINUATION, final, fin=False) for _ in range(count)]
         return make_frame(TEXT, rsv=RSV1, fin=False) + b"".join(frames) + make_frame(CONTINUATION, b"\0")
 
-    # In each message.
+    # They are counted in each message.
     assert server.receive(make_message(MAX_STREAMS) * 2) == ["", ""]
     assert server.receive(make_message(MAX_STREAMS + 1)) == []
     assert_failed(server, 1008, PolicyViolation)
 
 
-# What goes out
+# Sent messages
 
 
-def test_short_messages_are_sent_as_they_are():
+def test_short_messages_are_sent_uncompressed():
     server, client = make_pair(Compression(threshold=100))
     for message in ("a" * 99, b"a" * 99, "", "ä" * 49 + "a"):
         server.send(message)
@@ -179,7 +179,7 @@ def test_short_messages_are_sent_as_they_are():
         assert client.receive(data) == [message]
 
 
-def test_the_caller_may_decide():
+def test_the_caller_may_decide_about_compression():
     server, client = make_pair(Compression())
     for message, compress, first in [
         ("a" * 5000, False, 0x81),
@@ -206,12 +206,12 @@ def test_an_empty_message_needs_no_compression(compression):
     assert client.receive(data) == ["", b""] * 3
 
 
-def test_what_would_not_get_smaller_is_sent_as_it_is():
+def test_an_incompressible_message_is_sent_uncompressed():
     payload = random.Random(1).randbytes(2000)
     server, client = make_pair()
     server.send(payload)
     assert server.data_to_send() == make_frame(BINARY, payload, mask=None)
-    # Later messages refer to it where they may.
+    # With context takeover it is compressed, and later messages refer to it.
     server, client = make_pair(BROAD, BROAD)
     for size in (2005, 30):
         server.send(payload)
@@ -221,7 +221,7 @@ def test_what_would_not_get_smaller_is_sent_as_it_is():
         assert client.receive(data) == [payload]
 
 
-def test_the_level_and_the_memory_are_what_was_asked_for():
+def test_the_level_and_the_memory_are_passed_to_zlib():
     rng = random.Random(1)
     payload = b" ".join(rng.choice([b"lorem", b"ipsum", b"dolor", b"sit", b"amet"]) for _ in range(5000))
     sizes = []
@@ -235,7 +235,7 @@ def test_the_level_and_the_memory_are_what_was_asked_for():
     assert best < min(fast, little_memory, short)
 
 
-def test_a_message_that_cannot_be_sent_leaves_no_trace():
+def test_a_message_that_cannot_be_sent_does_not_disturb_the_next():
     server, client = make_pair(BROAD, BROAD)
     with pytest.raises(UnicodeEncodeError):
         server.send("a" * 5000 + "\ud800")
@@ -247,7 +247,7 @@ def test_a_message_that_cannot_be_sent_leaves_no_trace():
 
 
 class Interrupted:
-    """A compressor that is interrupted when it has taken the message."""
+    """A compressor that is interrupted after it took the message."""
 
     def compress(self, data):
         raise KeyboardInterrupt
@@ -268,22 +268,22 @@ def test_an_interrupted_compressor_is_not_used_again(monkeypatch, compression):
     assert client.receive(server.data_to_send()) == ["a" * 5000]
 
 
-def test_connections_share_compressors_and_no_word_of_what_they_say(monkeypatch):
+def test_connections_share_compressors_but_no_content(monkeypatch):
     monkeypatch.setattr(deflate, "_idle", {})
     servers = [open_server(compression=EAGER) for _ in range(3)]
     secret = random.Random(1).randbytes(3000).hex()
     for server in servers * 2:
         server.send(secret)
         ((_, payload),) = split_frames(server.data_to_send())
-        # A reference to an earlier message would be an error here.
+        # A new decompressor fails at a reference to an earlier message.
         assert zlib.decompressobj(-15).decompress(payload + TAIL) == secret.encode()
-        # Nor is it any shorter.
+        # And the later messages are no shorter.
         assert len(payload) > 2900
     ((idle),) = deflate._idle.values()
     assert len(idle) == 1
 
 
-def test_compressors_are_of_a_kind(monkeypatch):
+def test_compressors_are_kept_by_their_parameters(monkeypatch):
     monkeypatch.setattr(deflate, "_idle", {})
     for offer, compression in [(OFFER, EAGER), (f"{OFFER}; server_max_window_bits=9", EAGER), (OFFER, Compression(9))]:
         server = open_server(offer, compression)
@@ -291,7 +291,7 @@ def test_compressors_are_of_a_kind(monkeypatch):
     assert deflate._idle.keys() == {(6, 12, 5), (6, 9, 5), (9, 12, 5)}
 
 
-def test_threads_that_compress_at_once(monkeypatch):
+def test_threads_may_compress_at_once(monkeypatch):
     monkeypatch.setattr(deflate, "_idle", {})
     count = 2 * MAX_IDLE
     start = threading.Barrier(count)
@@ -316,7 +316,7 @@ def test_threads_that_compress_at_once(monkeypatch):
     assert 1 <= len(idle) <= MAX_IDLE
 
 
-def test_no_more_compressors_wait_than_are_useful(monkeypatch):
+def test_few_idle_compressors_are_kept(monkeypatch):
     monkeypatch.setattr(deflate, "_idle", {})
     server = open_server(compression=EAGER)
     (idle,) = deflate._idle.values()
@@ -325,7 +325,7 @@ def test_no_more_compressors_wait_than_are_useful(monkeypatch):
     assert len(idle) == MAX_IDLE
 
 
-def test_nothing_is_kept_behind_the_end():
+def test_nothing_is_kept_after_the_end():
     server, client = make_pair(BROAD, BROAD)
     server.send("a" * 5000)
     client.receive(server.data_to_send())
@@ -354,7 +354,7 @@ def test_an_idle_connection_costs_nothing():
             server.send(message)
             server.data_to_send()
             servers.append(server)
-            # The first brings what all share.
+            # The first connection allocates what all of them share.
             base = base or memory()[0]
         return (memory()[0] - base) / 20
 
@@ -364,7 +364,7 @@ def test_an_idle_connection_costs_nothing():
     assert takeover > plain + 50_000
 
 
-# All of it
+# Both sides, and any pieces
 
 
 @given(
@@ -411,7 +411,7 @@ def test_every_agreement_works(offer, compression, messages):
 
 @st.composite
 def compressed_messages(draw):
-    """Make messages as a peer without takeover might, in one frame or many, good or bad."""
+    """Return a message of a peer without context takeover, in one frame or many, good or bad."""
     payload = draw(st.one_of(WORDS.map(str.encode), st.binary(max_size=20), st.sampled_from(SURROGATES)))
     kind = draw(st.sampled_from(["whole", "final", "blocks", "bad", "long"]))
     if kind == "long":
@@ -439,7 +439,7 @@ def compressed_messages(draw):
     st.sampled_from([None, 3, 100]),
     st.booleans(),
 )
-def test_nothing_depends_on_how_bytes_arrive(data, cuts, limit, takeover):
+def test_results_do_not_depend_on_how_bytes_arrive(data, cuts, limit, takeover):
     offer = OFFER if takeover else f"{OFFER}; client_no_context_takeover"
     servers = [open_server(offer, max_message_size=limit, max_fragments=3) for _ in range(3)]
     received = [
@@ -448,7 +448,7 @@ def test_nothing_depends_on_how_bytes_arrive(data, cuts, limit, takeover):
     assert received[0] == received[1] == received[2]
     outcomes = [list(outcome(server)) for server in servers]
     if servers[0].close_code == 1007:
-        # Whether text or compression was damaged first shows only where it comes slowly.
+        # The order of an error in the text and one in the compression shows only if the bytes arrive slowly.
         for values in outcomes:
             del values[2:4]
     assert outcomes[0] == outcomes[1] == outcomes[2]
@@ -466,7 +466,7 @@ def test_any_cut_of_a_conversation():
 
 
 def test_the_mask_is_not_compressed():
-    """Each frame of a client has its own, as ever (RFC 6455 section 5.3)."""
+    """Each frame of a client has another masking key (RFC 6455 section 5.3)."""
     _, client = make_pair()
     client.send("a" * 5000)
     client.send("a" * 5000)

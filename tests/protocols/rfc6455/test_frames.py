@@ -75,7 +75,7 @@ def test_sends_the_frames_of_the_rfc(monkeypatch):
     assert client.data_to_send() == bytes.fromhex("81 85 37 fa 21 3d 7f 9f 4d 51 58")
 
 
-# Frames that come in (sections 5.1 to 5.4)
+# Received frames (sections 5.1 to 5.4)
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 124, 125, 126, 127, 511, 512, 513, 65535, 65536, 65537, 2**20])
@@ -89,7 +89,7 @@ def test_messages_of_every_width_of_length(make_receiver, kind, size):
     data = make_frame(TEXT if kind is str else BINARY, pattern, mask=mask)
     assert receiver.receive(data) == [message]
     assert feed(receiver, data, 1, 2, 3, 9, 13, 14, 15, size // 2, size) == [message]
-    # Given, not lent: the types are what they are said to be.
+    # A message is an object of its own, not a view of the received data.
     assert type(receiver.receive(data)[0]) is kind
     assert type(feed(receiver, data, 4)[0]) is kind
     assert receiver.state is State.OPEN
@@ -102,7 +102,7 @@ def test_refuses_an_unmasked_frame_of_a_client(opcode):
     assert_failed(server, 1002)
 
 
-def test_a_masked_frame_fits_no_client():
+def test_a_client_refuses_a_masked_frame():
     client = open_client()
     assert client.receive(make_frame(TEXT, b"hi", mask=None) + make_frame(TEXT, b"hi")) == ["hi"]
     assert_failed(client, 1002)
@@ -203,7 +203,7 @@ def test_messages_do_not_interleave(first, second, fin):
     assert_failed(server, 1002)
 
 
-# What goes out
+# Sent frames
 
 
 BYTES_LIKE = [
@@ -220,14 +220,14 @@ BYTES_LIKE = [
 
 @pytest.mark.parametrize(("message", "payload"), BYTES_LIKE)
 @pytest.mark.parametrize("make_sender", [open_server, open_client])
-def test_sends_what_is_like_bytes(make_sender, message, payload):
+def test_sends_bytes_like_objects(make_sender, message, payload):
     sender = make_sender()
     sender.send(message)
     sender.ping(message)
     assert split_frames(sender.data_to_send()) == [(0x80 | BINARY, payload), (0x80 | PING, payload)]
 
 
-def test_sends_what_a_buffer_holds_now():
+def test_copies_the_content_of_a_buffer():
     server = open_server()
     message = bytearray(b"abc")
     server.send(message)
@@ -251,7 +251,7 @@ def test_sends_every_width_of_length(kind, size):
 
 
 @pytest.mark.parametrize("message", [0, 3, True, 1.5, None, [1, 2], (3,), {}, object(), range(3)])
-def test_sends_nothing_else(message):
+def test_sends_nothing_but_text_and_bytes(message):
     server = open_server()
     with pytest.raises(TypeError):
         server.send(message)
@@ -273,7 +273,7 @@ def test_sends_no_half_of_a_character():
     ("data", "error"),
     [(bytes(126), ValueError), (memoryview(array("I", range(32))), ValueError), ("", TypeError), ("a", TypeError)],
 )
-def test_a_ping_takes_few_bytes(data, error):
+def test_a_ping_refuses_other_types_and_more_than_125_bytes(data, error):
     server = open_server()
     assert RFC6455.can_ping
     with pytest.raises(error, match=r"^(a ping has at most 125 bytes|ping\(\) takes bytes)$"):
@@ -281,7 +281,7 @@ def test_a_ping_takes_few_bytes(data, error):
     assert not server.outgoing
 
 
-def test_a_ping_takes_so_many_bytes_and_no_more():
+def test_a_ping_may_have_125_bytes():
     server = open_server()
     server.ping()
     server.ping(bytes(125))
@@ -305,7 +305,7 @@ def test_nothing_can_be_sent_after_our_close():
     for call in (lambda: server.send("a"), lambda: server.send(b"a"), server.ping):
         with pytest.raises(ConnectionClosed) as caught:
             call()
-        # The peer's code is yet to come.
+        # The code of the peer is not received yet.
         assert caught.value.code == 1005
     server.receive(make_close(3000, b"bye"))
     for call in (lambda: server.send("a"), server.ping):
@@ -315,7 +315,7 @@ def test_nothing_can_be_sent_after_our_close():
     assert not server.outgoing
 
 
-def test_a_client_masks_each_frame_with_a_key_of_its_own(monkeypatch):
+def test_a_client_masks_each_frame_with_another_key(monkeypatch):
     masks = [b"\1\2\3\4", b"\5\6\7\x08", b"\x09\x0a\x0b\x0c", b"\xfd\xfe\xff\0"]
     left = iter(masks)
 

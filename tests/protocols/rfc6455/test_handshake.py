@@ -60,7 +60,7 @@ def test_answers_byte_for_byte():
 
 
 def test_answers_with_the_subprotocol_and_further_headers():
-    # Section 1.3's request.
+    # This is the request of section 1.3.
     server = RFC6455(make_request({"sec-websocket-protocol": "chat, superchat", "origin": "http://example.com"}))
     assert server.offered_subprotocols == ("chat", "superchat")
     server.accept("superchat", [("Set-Cookie", "a=b; Path=/"), ("X-Empty", "")])
@@ -112,7 +112,7 @@ def test_names_no_subprotocol_and_no_extension_unless_agreed():
         ("chat", [("sec-websocket-protocol", "other")]),
     ],
 )
-def test_accept_refuses_what_is_not_clean_before_a_byte_is_written(subprotocol, headers):
+def test_accept_refuses_unclean_arguments_before_it_writes_a_byte(subprotocol, headers):
     server = RFC6455(make_request({"sec-websocket-protocol": "chat, superchat"}))
     with pytest.raises(ValueError, match=r"subprotocol|header|value"):
         server.accept(subprotocol, headers)
@@ -164,7 +164,7 @@ def test_refuses_a_malformed_request(headers, options, reason):
     "version",
     ["", "0", "6", "9", "12", "14", "013", "+13", "13.0", "13, 8", "13,13", "13;", "x", "\u0661\u0663", "13\n"],
 )
-def test_names_its_versions_where_it_does_not_speak_the_client_s(version):
+def test_names_its_versions_to_a_client_of_another_version(version):
     with pytest.raises(HandshakeError, match="Sec-WebSocket-Version") as caught:
         RFC6455(make_request({"sec-websocket-version": version}))
     assert caught.value.status == 400
@@ -234,7 +234,7 @@ def test_takes_every_key(nonce):
         (7, {"sec-websocket-origin": "", "origin": ""}, ""),
     ],
 )
-def test_finds_the_origin_where_the_version_has_it(version, headers, origin):
+def test_finds_the_origin_in_the_header_of_the_version(version, headers, origin):
     assert RFC6455(make_request(headers | {"sec-websocket-version": str(version)})).origin == origin
 
 
@@ -365,7 +365,7 @@ def test_each_client_has_a_key_of_its_own():
 
 @pytest.mark.parametrize("value", [" a", "a\r\nX: 1", "a\nb", "é", "a\0"])
 @pytest.mark.parametrize("where", ["origin", "cookie", "subprotocols", "host", "target"])
-def test_does_not_ask_for_what_is_not_clean(where, value):
+def test_does_not_send_an_unclean_request(where, value):
     headers = {where: value} if where in ("origin", "cookie") else {}
     options = {"host": "example.com"} | ({where: value} if where in ("host", "target") else {})
     subprotocols = ["chat", value] if where == "subprotocols" else ()
@@ -376,7 +376,7 @@ def test_does_not_ask_for_what_is_not_clean(where, value):
 
 
 @pytest.mark.parametrize("subprotocols", [["chat", "chat"], ["a b"], [""], ["chat", ""], ["a,b"], list("aA!/")])
-def test_does_not_offer_what_is_no_subprotocol(subprotocols):
+def test_does_not_offer_malformed_subprotocols(subprotocols):
     client = RFC6455(Request(host="example.com"), client=True, subprotocols=subprotocols)
     with pytest.raises(ValueError, match=r"malformed"):
         client.connect()
@@ -483,7 +483,7 @@ def test_refuses_a_subprotocol_where_none_was_offered():
 
 
 @pytest.mark.parametrize("status", [200, 301, 400, 401, 403, 404, 426, 500, 503, 100, 102])
-def test_tells_the_status_of_a_refusal(status):
+def test_the_error_has_the_status_of_a_refusal(status):
     client = make_client()
     client.data_to_send()
     client.receive(make_answer(client, status=f"{status} Whatever"))
@@ -512,7 +512,7 @@ def test_the_server_may_hang_up_in_the_handshake(cut):
 
 
 def padded_answer(client, size):
-    """Make a good answer whose head, up to the empty line, has ``size`` bytes."""
+    """Return a good answer whose head has ``size`` bytes up to the empty line."""
     size -= len(make_answer(client, {"X": ""})) - 4
     return make_answer(client, {"X": "a" * size})
 
@@ -532,7 +532,7 @@ def test_the_head_of_an_answer_has_a_bounded_size(cuts):
 
 @pytest.mark.parametrize("size", range(MAX_HEAD_SIZE - 6, MAX_HEAD_SIZE + 3))
 @pytest.mark.parametrize("dribbled", [False, True])
-def test_the_end_of_a_head_counts_however_it_comes(size, dribbled):
+def test_the_end_of_a_head_counts_in_whatever_pieces_it_arrives(size, dribbled):
     client = make_client()
     client.data_to_send()
     answer = padded_answer(client, size)
@@ -540,7 +540,7 @@ def test_the_end_of_a_head_counts_however_it_comes(size, dribbled):
     assert client.state is (State.OPEN if size + 4 <= MAX_HEAD_SIZE else State.CLOSED)
 
 
-def test_an_answer_without_end_is_not_read_for_ever():
+def test_an_answer_without_end_is_refused():
     client = make_client()
     client.data_to_send()
     for _ in range(MAX_HEAD_SIZE):

@@ -60,7 +60,7 @@ def test_fragments_make_a_message(opcode, pieces, message, dribbled):
     server = open_server()
     data = b""
     for index, piece in enumerate(pieces):
-        # Each with a mask of its own, and a control frame behind each.
+        # Each fragment has another mask, and is followed by control frames.
         mask = bytes([index, 1, 2, 3])
         data += make_frame(0 if index else opcode, piece, fin=index == len(pieces) - 1, mask=mask)
         data += make_frame(PING, b"%d" % index)
@@ -83,7 +83,7 @@ def test_fragments_make_a_message(opcode, pieces, message, dribbled):
 def test_a_frame_over_the_limit_is_refused_by_its_header(opcode, fin, limit, beyond):
     server = open_server(max_message_size=limit)
     assert server.receive(make_frame(opcode, b"a" * limit))
-    # Not even the mask has come.
+    # Not even the mask is received yet.
     header = make_frame(opcode, fin=fin, length=limit + beyond)[:-4]
     server.receive(header[:-1])
     assert server.state is State.OPEN
@@ -97,7 +97,7 @@ def test_the_limit_is_for_all_fragments_together(dribbled):
     server = open_server(max_message_size=4)
     data = make_frame(TEXT, b"ab", fin=False) + make_frame(0, b"", fin=False) + make_frame(0, b"cd")
     assert feed(server, data, *cuts) == ["abcd"]
-    # The next message begins with nothing.
+    # The size of the next message begins at zero.
     assert feed(server, data, *cuts) == ["abcd"]
     data = make_frame(TEXT, b"ab", fin=False) + make_frame(0, b"c", fin=False) + make_frame(0, length=2)[:2]
     assert feed(server, data[:-1], *cuts) == []
@@ -148,7 +148,7 @@ def test_the_fragments_of_a_message_are_counted(payload, limit):
         beginning += make_frame(0, payload, fin=False)
     assert server.receive(make_frame(TEXT, payload) + beginning + make_frame(PONG)) == [payload.decode()]
     assert server.state is State.OPEN
-    # A frame too many is refused by its header, be it the last of its message or not.
+    # A frame too many is refused by its header, even if it is the last of its message.
     server.receive(make_frame(0, payload)[:2])
     assert_failed(server, 1008, PolicyViolation)
 
@@ -203,7 +203,7 @@ def test_a_payload_over_the_limit_is_not_kept(fin):
     ("limit", "piece", "fragments"),
     [(2**15, 1, 1), (2**17, 7, 1), (2**20, 509, 1), (2**20, 4096, 1), (2**20, 509, 1024)],
 )
-def test_an_unfinished_message_holds_little_more_than_its_limit(opcode, limit, piece, fragments):
+def test_an_unfinished_message_takes_little_more_memory_than_its_limit(opcode, limit, piece, fragments):
     size = limit // fragments
     # All but the last byte of a frame.
     pieces = [b"a" * min(piece, size - 1 - start) for start in range(0, size - 1, piece)]
@@ -224,7 +224,7 @@ def test_an_unfinished_message_holds_little_more_than_its_limit(opcode, limit, p
 
 
 @pytest.mark.parametrize("end", ["close", "eof", "lose", "failure"])
-def test_the_end_lets_go_of_an_unfinished_message(end):
+def test_the_end_frees_an_unfinished_message(end):
     def scenario(memory, beginning):
         server = open_server()
         server.receive(beginning)
@@ -243,7 +243,7 @@ def test_the_end_lets_go_of_an_unfinished_message(end):
 
 @pytest.mark.parametrize("holds", [False, True])
 @pytest.mark.parametrize("bad", [make_frame(3), make_frame(TEXT, b"\xff"), make_close(1000, b"\xff")])
-def test_a_failure_lets_go_of_what_came_before_it(bad, holds):
+def test_a_failure_frees_the_messages_before_it(bad, holds):
     def scenario(memory):
         server = open_server()
         server.defers_errors = holds
@@ -257,7 +257,7 @@ def test_a_failure_lets_go_of_what_came_before_it(bad, holds):
 
 
 class CountingDecoder(codecs.getincrementaldecoder("utf-8")):
-    """A decoder that counts the bytes it is given."""
+    """A decoder that counts the bytes that it decodes."""
 
     total = 0
 
@@ -266,7 +266,7 @@ class CountingDecoder(codecs.getincrementaldecoder("utf-8")):
         return super().decode(data, final)
 
 
-def test_what_was_kept_is_validated_once(monkeypatch):
+def test_received_text_is_validated_once(monkeypatch):
     monkeypatch.setattr(CountingDecoder, "total", 0)
     monkeypatch.setattr(
         messages_module, "codecs", SimpleNamespace(getincrementaldecoder={"utf-8": CountingDecoder}.__getitem__)

@@ -51,8 +51,8 @@ from .streams import (
 # Whole messages
 
 
-def begun():
-    """Give a server that has taken a message, from when on whole ones can be taken."""
+def receiving_server():
+    """Return a server that has received a message: only from then on it takes whole ones."""
     server = open_server(max_message_size=70_000)
     assert server.receive(make_frame(TEXT, b"first")) == ["first"]
     return server
@@ -61,8 +61,8 @@ def begun():
 WHOLE = [(TEXT, b""), (TEXT, "é".encode() * 60), (BINARY, b"\0" * 126), (TEXT, b"x" * 65535), (BINARY, b"x" * 70_000)]
 
 
-def test_takes_whole_messages_and_leaves_what_follows():
-    server, messages = begun(), deque(["earlier"])
+def test_takes_whole_messages_and_leaves_the_rest():
+    server, messages = receiving_server(), deque(["earlier"])
     frames = [make_frame(opcode, payload) for opcode, payload in WHOLE]
     data = b"".join([b"before", *frames, make_frame(PING, b"1"), make_frame(TEXT, b"behind it")])
     assert server.take_whole_messages(data, messages, 6) == 6 + sum(map(len, frames))
@@ -88,31 +88,31 @@ def test_takes_whole_messages_and_leaves_what_follows():
         make_frame(TEXT, b"x")[:6],
     ],
 )
-def test_leaves_whatever_is_no_whole_message(frame):
-    server, messages = begun(), []
+def test_leaves_everything_but_whole_messages(frame):
+    server, messages = receiving_server(), []
     data = make_frame(TEXT, b"whole")
     assert server.take_whole_messages(data + frame, messages) == len(data)
     assert messages == ["whole"]
-    # It has forgotten nothing, and knows nothing of it.
+    # The frame that was left has not changed its state.
     assert server.take_whole_messages(data, messages) == len(data)
 
 
-def closed():
-    server = begun()
+def closed_server():
+    server = receiving_server()
     server.connection_lost()
     return server
 
 
-def faulty():
-    server = begun()
+def failing_server():
+    server = receiving_server()
     server.defers_errors = True
     server.receive(make_frame(0x3))
     assert server.deferred_error is not None
     return server
 
 
-def partway(data):
-    server = begun()
+def server_after(data):
+    server = receiving_server()
     server.receive(data)
     return server
 
@@ -120,16 +120,16 @@ def partway(data):
 @pytest.mark.parametrize(
     "make",
     [
-        closed,
-        faulty,
+        closed_server,
+        failing_server,
         open_client,
-        lambda: partway(make_frame(TEXT, b"a part", fin=False)),
-        lambda: partway(make_frame(TEXT, b"a part")[:9]),
-        lambda: partway(make_frame(TEXT, b"nothing")[:6]),
-        lambda: partway(make_frame(TEXT, b"nothing")[:1]),
+        lambda: server_after(make_frame(TEXT, b"a part", fin=False)),
+        lambda: server_after(make_frame(TEXT, b"a part")[:9]),
+        lambda: server_after(make_frame(TEXT, b"nothing")[:6]),
+        lambda: server_after(make_frame(TEXT, b"nothing")[:1]),
     ],
 )
-def test_takes_nothing_whole_where_nothing_can_be(make):
+def test_takes_no_whole_message_while_none_may_be_taken(make):
     protocol, messages = make(), []
     assert (
         protocol.take_whole_messages(make_frame(TEXT, b"whole", mask=None if protocol.client else MASK), messages) == 0
@@ -219,7 +219,7 @@ def test_our_close():
     server.close()
     assert (server.state, server.close_code) == (State.CLOSING, None)
     assert server.data_to_send() == make_close(1000, mask=None)
-    # What is on its way still comes; pings are not answered any more.
+    # Messages still arrive, but pings are not answered any more.
     assert server.receive(make_frame(TEXT, b"a") + make_frame(PING, b"1") + make_frame(PONG, b"2")) == ["a"]
     assert server.pong == b"2"
     server.close(1001, "again")
@@ -336,12 +336,12 @@ def test_of_a_flood_of_pings_the_latest_is_answered(make_receiver):
     assert len(receiver.outgoing) == MAX_PONGS
     answered = [payload for _, payload in split_frames(receiver.data_to_send())]
     assert answered == [*pings[: MAX_PONGS - 1], pings[-1]]
-    # Once they are sent, the next are answered again.
+    # Once the pongs are sent, the next pings are answered again.
     receiver.receive(make_frame(PING, b"next", mask=mask))
     assert split_frames(receiver.data_to_send()) == [(0x80 | PONG, b"next")]
 
 
-def test_a_flood_of_pings_takes_nothing_away_but_pongs():
+def test_a_flood_of_pings_replaces_nothing_but_pongs():
     server = open_server()
     for index in range(2 * MAX_PONGS):
         server.send(f"{index}")
@@ -416,7 +416,7 @@ def test_the_end_of_the_stream_behind_a_close():
     ],
 )
 @pytest.mark.parametrize("dribbled", [False, True])
-def test_what_was_complete_before_a_failure_is_given(bad, code, dribbled):
+def test_messages_before_a_failure_are_returned(bad, code, dribbled):
     server = open_server(max_message_size=100, max_fragments=4)
     data = make_frame(TEXT, b"a") + make_frame(PING, b"1") + make_frame(BINARY, b"b") + bad + make_frame(TEXT, b"late")
     assert feed(server, data, *range(len(data)) if dribbled else ()) == ["a", b"b"]
@@ -435,7 +435,7 @@ def test_what_was_complete_before_a_failure_is_given(bad, code, dribbled):
     st.sampled_from([None, 3, 100]),
     st.booleans(),
 )
-def test_nothing_depends_on_how_bytes_arrive(data, cuts, limit, closing):
+def test_results_do_not_depend_on_how_bytes_arrive(data, cuts, limit, closing):
     servers = [open_server(max_message_size=limit, max_fragments=limit) for _ in range(3)]
     if closing:
         for server in servers:
@@ -447,7 +447,7 @@ def test_nothing_depends_on_how_bytes_arrive(data, cuts, limit, closing):
     assert outcome(servers[0]) == outcome(servers[1]) == outcome(servers[2])
     sent = [server.data_to_send() for server in servers]
     assert sent[0] == sent[1] == sent[2]
-    # At most one Close, and nothing behind it.
+    # At most one Close is sent, and nothing behind it.
     assert [first for first, _ in split_frames(sent[0])].count(0x80 | CLOSE) <= 1
     if servers[0].state is not State.OPEN:
         assert split_frames(sent[0])[-1][0] == 0x80 | CLOSE
@@ -520,7 +520,7 @@ def test_both_sides_may_close_at_once():
 
 
 @pytest.mark.parametrize("data", [make_frame(3, mask=None), make_frame(TEXT, b"\xff", mask=None), make_frame(TEXT)])
-def test_a_client_fails_a_server_as_a_server_fails_a_client(data):
+def test_a_client_fails_a_connection_like_a_server(data):
     client = open_client()
     client.receive(data)
     code = client.close_code

@@ -12,7 +12,7 @@ from typing import Any, Final
 from django_websocket.protocols import Protocol, Request
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.masking import apply_mask
 
 from . import frames

@@ -1,21 +1,21 @@
-"""Every error this package raises, in one tree.
+"""The errors that this package raises, in one tree.
 
 ::
 
     WebSocketError
-    ├── HandshakeError (also ValueError)      the request is no handshake we take; carries the HTTP status
+    ├── HandshakeError (also ValueError)      the request cannot be accepted; carries the HTTP status
     ├── SocketNotFound                        the server gives no access to the client's socket
     ├── ConnectionClosed                      the connection is gone; carries the close code and reason
     ├── ProtocolError                         the peer broke the protocol; carries the code to close with (1002)
-    │   ├── InvalidData                       text that is not UTF-8, compressed data that is none (1007)
+    │   ├── InvalidData                       text that is not UTF-8, compressed data that is not DEFLATE (1007)
     │   ├── MessageTooBig                     over ``max_message_size`` (1009)
     │   └── PolicyViolation                   over another limit, such as ``max_fragments`` (1008)
     └── UnsupportedFeature (also TypeError)   the connection's protocol version has no such thing
 
-The peer's mistakes are :class:`ProtocolError`, the caller's are ``TypeError``, ``ValueError`` and
-:class:`UnsupportedFeature`, and :class:`ConnectionClosed` is nobody's mistake. A view meets only
-the caller's kinds and :class:`ConnectionClosed`: a peer that breaks the protocol is answered inside the
-package, and the view sees a closed connection.
+:class:`ProtocolError` is for mistakes of the peer; ``TypeError``, ``ValueError`` and :class:`UnsupportedFeature` are
+for mistakes of the caller; :class:`ConnectionClosed` is nobody's mistake. A view meets only the errors of the caller
+and :class:`ConnectionClosed`: a peer that breaks the protocol is answered inside the package, and the view sees a
+closed connection.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from collections.abc import Iterable
 
 
 class WebSocketError(Exception):
-    """Base of every error of this package."""
+    """The base class of the errors of this package."""
 
 
 class HandshakeError(WebSocketError, ValueError):
-    """An opening handshake that cannot be taken.
+    """An opening handshake that cannot be accepted.
 
-    ``status`` is the HTTP status to answer with (400 unless said otherwise) and ``headers`` the
-    ``(name, value)`` pairs that belong on that answer. The text is one line, fit for the peer: it
-    never repeats what the peer sent. That may stand in ``detail``, as it came: whoever logs it has to escape it.
+    ``status`` is the HTTP status to answer with, 400 by default, and ``headers`` are ``(name, value)`` pairs for that
+    answer. The text is one line that may be sent to the peer, because it never repeats input of the peer. ``detail``
+    may repeat such input, unescaped: it has to be escaped before it is logged.
     """
 
     def __init__(
@@ -49,46 +49,46 @@ MalformedWebSocket = HandshakeError
 
 
 class SocketNotFound(WebSocketError):
-    """The WSGI server gives no access to the client's socket; the text names servers that do."""
+    """The WSGI server gives no access to the client's socket; the text names the servers that do."""
 
 
 class ConnectionClosed(WebSocketError):
-    """The connection is gone: nothing more can be sent.
+    """The connection is closed, so that nothing can be sent any more.
 
-    ``code`` and ``reason`` are the closing's, as in :attr:`WebSocket.close_code` and
-    :attr:`WebSocket.close_reason` (RFC 6455 section 7.1.5); 1006 when the peer vanished.
+    ``code`` and ``reason`` are those of :attr:`WebSocket.close_code` and :attr:`WebSocket.close_reason` (RFC 6455
+    section 7.1.5). The code is 1006 if the peer vanished.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        # The reason is the peer's: escaped, as this text goes into logs.
+        # The reason comes from the peer and this text goes into logs, so it is escaped.
         super().__init__(f"the WebSocket is closed ({int(code)}{', ' + ascii(reason) if reason else ''})")
         self.code = code
         self.reason = reason
 
 
 class ProtocolError(WebSocketError):
-    """The peer broke the protocol (RFC 6455 section 7.1.7); ``code`` is the close code that says so."""
+    """The peer broke the protocol (RFC 6455 section 7.1.7); ``code`` is the close code to answer with."""
 
     code = 1002
 
 
 class InvalidData(ProtocolError):
-    """Text or a close reason that is not UTF-8 (RFC 6455 section 8.1), or a compressed message that is not DEFLATE."""
+    """A text or a close reason is not UTF-8 (RFC 6455 section 8.1), or a compressed message is not DEFLATE."""
 
     code = 1007
 
 
 class MessageTooBig(ProtocolError):
-    """A message over ``max_message_size`` (RFC 6455 section 10.4)."""
+    """A message is over ``max_message_size`` (RFC 6455 section 10.4)."""
 
     code = 1009
 
 
 class PolicyViolation(ProtocolError):
-    """A peer over another limit, such as ``max_fragments`` (RFC 6455 section 7.4.1)."""
+    """The peer exceeded another limit, such as ``max_fragments`` (RFC 6455 section 7.4.1)."""
 
     code = 1008
 
 
 class UnsupportedFeature(WebSocketError, TypeError):
-    """Something the connection's protocol version cannot express, such as bytes over hixie-76."""
+    """The protocol version of the connection lacks the feature that was asked for, such as bytes in hixie-76."""

@@ -6,7 +6,7 @@ import zlib
 from typing import Final
 
 from django_websocket.protocols.base import Compression
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from .peers import rfc6455_client, rfc6455_server
 from .streams import Outcome, check_splits

@@ -11,7 +11,7 @@ from django_websocket.protocols.base import Compression, State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 #: Eight bytes that end a hixie-76 client's handshake.
 KEY3: Final = b"Tm[K T2u"

@@ -13,7 +13,7 @@ from django_websocket.protocols import Protocol, Request, State
 from django_websocket.protocols.base import Compression
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from tests.live.servers import HOST
 from tests.vanishing import vanish
 

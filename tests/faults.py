@@ -25,7 +25,7 @@ from websockets.uri import parse_uri
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.registry import registry
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.transports import open_transport
 from django_websocket.transports.sockets import BlockingTransport, NonBlockingTransport
 from django_websocket.websocket import WebSocket

@@ -11,7 +11,7 @@ from django_websocket.exceptions import HandshakeError
 from django_websocket.protocols.base import Compression, State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from fuzzing import guided, mutation, peers, streams, timing
 from fuzzing.__main__ import main
 from fuzzing.frames import BUILT_SEEDS, build

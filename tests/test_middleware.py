@@ -29,7 +29,7 @@ from django_websocket.handshake.responses import response_of_ended_websocket
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.servers import ENVIRON_KEY
 from django_websocket.testing.client import WebSocketClient
 from django_websocket.websocket import WebSocket

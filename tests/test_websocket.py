@@ -15,7 +15,7 @@ from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.protocols.base import CloseCode, Compression
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.transports import READ_SIZE
 from django_websocket.websocket import MAX_NONES, WebSocket
 

@@ -1,6 +1,6 @@
-"""Bytes to messages and back: one file for each version of the protocol.
+"""Bytes to messages and back: one file or folder for each version of the protocol.
 
-Nothing below here knows a socket, the time, a thread, a log or Django.
+Nothing in this folder knows a socket, the time, a thread, a log or Django.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from .rfc6455.masking import MASKING
 
 
 def choose(request: Request, protocols: Iterable[type[Protocol]]) -> Protocol:
-    """Begin the server side of the first of ``protocols`` that the upgrade request speaks.
+    """Return the server side of a connection, in the first of ``protocols`` that the upgrade request speaks.
 
-    :raises HandshakeError: it speaks none of them, or is malformed.
+    :raises HandshakeError: the request speaks none of them, or is malformed.
     """
     version_headers: list[tuple[str, str]] = []
     for protocol in protocols:

@@ -1,12 +1,12 @@
-"""The one contract of every protocol version.
+"""The contract that every protocol version fulfils.
 
-A :class:`Protocol` turns bytes into messages and messages into bytes, and nothing else: no socket, no
-clock, no thread, no log. ``protocol.receive(sock.recv(n))`` is the whole inbound seam, ``b""`` being the
-end of the stream, and :meth:`Protocol.data_to_send` the whole outbound one. Answering pings and Close
-frames and failing the connection of a peer that breaks the rules happen inside, so that a driver never
-sees an opcode and no ``if version`` stands outside a version's own file.
+A :class:`Protocol` turns bytes into messages and messages into bytes, and does nothing else: it has no socket, no
+clock, no thread and no log. ``protocol.receive(sock.recv(n))`` is the whole inbound seam, where ``b""`` is the end of
+the stream, and :meth:`Protocol.data_to_send` is the whole outbound one. Pings and Close frames are answered inside,
+and the connection of a peer that breaks the rules is failed inside. So a driver never sees an opcode, and no
+``if version`` stands outside the file of a version.
 
-Objects here are not thread-safe: the driver serializes its calls.
+These objects are not thread-safe: the driver serializes its calls.
 """
 
 from __future__ import annotations
@@ -23,27 +23,29 @@ from .http import MAX_HEAD_SIZE, Request, header_lines, parse_head
 #: A message as the application sees it: ``str`` for text, ``bytes`` for binary.
 Message: TypeAlias = str | bytes
 
-#: Bytes of UTF-8 in a close reason: a control frame's 125 less the code (RFC 6455 section 5.5).
+#: Bytes of UTF-8 in a close reason: the 125 of a control frame, less two for the code (RFC 6455 section 5.5).
 MAX_CLOSE_REASON: Final = 123
+#: Bytes of a message, after decompression.
 DEFAULT_MAX_MESSAGE_SIZE: Final = 1024 * 1024
+#: Frames of a message.
 DEFAULT_MAX_FRAGMENTS: Final = 1024
 
 
 class State(enum.IntEnum):
-    """Where a connection stands; it only ever goes up."""
+    """The state of a connection. Its number never decreases."""
 
     #: The opening handshake is not complete.
     CONNECTING = 0
     #: Messages flow both ways.
     OPEN = 1
-    #: We have sent Close and wait for the peer's: nothing more can be sent, messages may still come in.
+    #: Our Close is sent and the peer's is awaited: nothing more can be sent, messages may still arrive.
     CLOSING = 2
-    #: Nothing more comes or goes but what :meth:`Protocol.data_to_send` still holds.
+    #: Nothing more is received. Only the bytes that :meth:`Protocol.data_to_send` still holds are left to send.
     CLOSED = 3
 
 
 class CloseCode(enum.IntEnum):
-    """Close codes (RFC 6455 section 7.4.1 and the IANA registry it founded)."""
+    """Close codes (RFC 6455 section 7.4.1 and the IANA registry that it founded)."""
 
     NORMAL_CLOSURE = 1000
     GOING_AWAY = 1001
@@ -64,42 +66,43 @@ class CloseCode(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Compression:
-    """How messages are compressed, where the version can do it and the peer agrees."""
+    """How messages are compressed, where the version has compression and the peer agrees to it."""
 
-    #: 1 is the fastest, 9 makes the smallest.
+    #: 1 is the fastest, 9 gives the smallest result.
     level: int = 6
-    #: How far back repetitions are found, as a power of two: 9 to 15. The peer is asked for the same.
+    #: The distance at which repetitions are found, as a power of two: 9 to 15. The peer is asked for the same.
     window_bits: int = 12
     #: 1 to 9.
     memory_level: int = 5
-    #: Bytes; shorter messages are sent as they are.
+    #: In bytes; shorter messages are sent uncompressed.
     threshold: int = 1024
     #: Whether repetitions of earlier messages are found too, at the cost of memory for each connection.
     context_takeover: bool = False
 
 
-_FORGOTTEN: Final = Request()
+#: Takes the place of the request of a connection whose handshake is complete.
+_NO_REQUEST: Final = Request()
 
 
 class Protocol(ABC):
     """One connection of one protocol version, server or client side.
 
-    Constructed from the request that opens the connection, which a server checks in full there
-    (:exc:`HandshakeError`); then, before anything is received, :meth:`accept` (server) or :meth:`connect`
-    (client) makes the handshake ready to send, and :attr:`state` becomes ``OPEN`` at once or, for handshakes
-    that need more bytes, in :meth:`receive`.
+    It is constructed from the request that opens the connection; a server checks that request in full there
+    (:exc:`HandshakeError`). Then, before anything is received, :meth:`accept` (server) or :meth:`connect` (client)
+    makes the handshake ready to send. :attr:`state` becomes ``OPEN`` at once, or in :meth:`receive` for handshakes that
+    need more bytes.
     """
 
     #: The versions this class speaks, best first: of 75, 76, 13, 8, 7.
     versions: ClassVar[tuple[int, ...]]
-    #: Header fields for a refusal that tell the client which versions are spoken.
+    #: Header fields of a refusal that list the supported versions for the client.
     version_headers: ClassVar[tuple[tuple[str, str], ...]] = ()
     #: Whether the version has pings.
     can_ping: ClassVar[bool] = False
 
     #: One of :attr:`versions`.
     version: int
-    #: What the client offered, in its order.
+    #: The subprotocols that the client offered, in its order.
     offered_subprotocols: tuple[str, ...]
 
     def __init__(
@@ -113,11 +116,14 @@ class Protocol(ABC):
         max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         compression: Compression | None = None,
     ) -> None:
-        """Begin a connection; ``version`` (``None``: the best) and ``subprotocols`` are what a client asks for.
+        """Begin a connection.
 
-        ``max_message_size`` (bytes) and ``max_fragments`` (frames of one message) bound what the peer may
-        send, after decompression; ``None`` is no bound. ``compression`` is offered by a client, and agreed to by a
-        server; ``None`` is none. The three may be changed until the handshake is complete.
+        A client asks for ``version`` (``None`` is the best) and offers ``subprotocols``. ``max_message_size`` (bytes,
+        after decompression) and ``max_fragments`` (frames of one message) limit the messages of the peer; ``None`` is
+        no limit. A client offers ``compression``, and a server agrees to it; ``None`` is no compression. The last
+        three may be changed until the handshake is complete.
+
+        :raises HandshakeError: the request is not a handshake of this version (server side).
         """
         self.request = request
         self.client = client
@@ -129,28 +135,31 @@ class Protocol(ABC):
         #: The negotiated subprotocol, or ``None``.
         self.subprotocol: str | None = None
         self.offered_subprotocols = tuple(subprotocols)
-        #: The peer's close code; ours when the connection was failed; 1005: none given; 1006: it vanished.
+        #: The close code of the peer, or ours if the connection was failed. 1005: the Close had no code. 1006: the
+        #: connection ended without a Close.
         self.close_code: int | None = None
         self.close_reason = ""
-        #: Why the connection was failed, when it was.
+        #: The reason why the connection was failed; ``None`` if it was not.
         self.error: WebSocketError | None = None
-        #: Whether a peer's mistake waits for :meth:`fail`, so that the messages ahead of it can be answered.
+        #: Whether an error of the peer is kept until :meth:`fail` is called, so that the messages ahead of it can be
+        #: answered first.
         self.defers_errors = False
-        #: The mistake that waits.
+        #: The error that is kept until then.
         self.deferred_error: ProtocolError | None = None
         #: The header fields of the server's answer, by lower-case name (client side).
         self.response_headers: dict[str, str] = {}
-        #: The payload of the last pong that came in.
+        #: The payload of the last pong that was received.
         self.pong: bytes | None = None
-        #: How many control frames have come in, or others that say nothing; who counts them sets it back.
+        #: How many control frames were received, and frames of other kinds without a message. The driver that limits
+        #: their rate resets it.
         self.control_frames = 0
-        #: Whether something else than messages has come in: control frames, a mistake, the end. So that whoever drives
-        #: the connection need not look for each; who has looked sets it back.
+        #: Whether anything but messages was received: control frames, an error, the end. The driver looks at this one
+        #: flag, not at each of them, and resets it.
         self.has_events = False
-        #: Chunks that wait to be sent; true while :meth:`data_to_send` has something to give.
+        #: Chunks to send; true while :meth:`data_to_send` would return bytes.
         self.outgoing: list[bytes] = []
-        #: Whether the end of our stream belongs behind what is sent: the connection was failed, or is of a version
-        #: that says goodbye by it. Whoever has sent it sets it back.
+        #: Whether the driver is to end our stream once the outgoing bytes are sent: the connection was failed, or its
+        #: version says goodbye by the end of the stream. The driver resets it.
         self.eof_to_send = False
         self._head = bytearray()
         if not client:
@@ -161,68 +170,106 @@ class Protocol(ABC):
     @classmethod
     @abstractmethod
     def matches(cls, request: Request) -> bool:
-        """Tell whether an upgrade request means this version, be it well-formed or not."""
+        """Return whether an upgrade request means this version, be it well-formed or not."""
 
     @abstractmethod
     def _check_request(self) -> None:
         """Check the client's request in full and set :attr:`version` and :attr:`offered_subprotocols`.
 
-        :raises HandshakeError: it is malformed, or a version that nobody speaks.
+        :raises HandshakeError: the request is malformed, or its version is unsupported.
         """
 
     @abstractmethod
     def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Accept the connection (server side).
 
-        :raises ValueError: a subprotocol that the client did not offer, or a header that is not clean.
-        :raises ConnectionClosed: it is not the time for it.
+        :raises ValueError: the client did not offer ``subprotocol``, or one of ``headers`` must not be added.
+        :raises ConnectionClosed: the connection was accepted already, is closed, or is a client's.
         """
 
     def forget_request(self) -> None:
-        """Let go of the request when the handshake is complete: nothing else needs it, and it is memory."""
-        self.request = _FORGOTTEN
+        """Drop the request once the handshake is complete: nothing needs it any more, and it takes memory."""
+        self.request = _NO_REQUEST
 
     @property
     def inflates(self) -> bool:
-        """Whether what comes in is compressed: few bytes can be many then."""
+        """Whether received messages may be compressed, so that few bytes can become many."""
         return False
 
     @property
     def origin(self) -> str | None:
-        """The Origin the client has named, as it came, or ``None``."""
+        """The Origin that the client sent, unchecked, or ``None``."""
         return self.request.headers.get("origin")
 
     # The handshake, client side
 
     @abstractmethod
     def connect(self) -> None:
-        """Ask for the connection (client side); the answer comes through :meth:`receive`."""
+        """Ask for the connection (client side); the answer arrives through :meth:`receive`."""
 
     @abstractmethod
     def _check_response(self, status: int, headers: Mapping[str, str]) -> None:
         """Check the head of the server's answer (client side).
 
-        :raises HandshakeError: the server refused, or answered something else.
+        :raises HandshakeError: the server refused, or its answer does not fit the request.
         """
 
     # The connection
 
-    @abstractmethod
     def receive(self, data: bytes) -> list[Message]:
-        """Take bytes from the peer, ``b""`` for the end of the stream, and give the messages completed by them.
+        """Take bytes from the peer and return the messages completed by them; ``b""`` is the end of the stream.
 
-        Never raises for what a peer does: a peer that breaks the protocol finds :attr:`state` at ``CLOSED``
-        and the reason in :attr:`error`, with a Close waiting in :attr:`outgoing` where the version has one;
-        messages that were complete before are given first. With :attr:`defers_errors`, where the state is ``OPEN`` it
-        stays so, and the reason is in :attr:`deferred_error`, until :meth:`fail` is called; nothing more is taken
-        meanwhile.
+        Nothing that a peer sends makes it raise. When a peer breaks the protocol, the messages that were complete
+        before are returned, :attr:`state` becomes ``CLOSED``, the reason is in :attr:`error`, and a Close is in
+        :attr:`outgoing` if the version has one. With :attr:`defers_errors` an ``OPEN`` connection stays ``OPEN``, the
+        reason is in :attr:`deferred_error`, and all further bytes are ignored until :meth:`fail` is called.
+        """
+        messages: list[Message] = []
+        if self.state is State.CLOSED:
+            return messages
+        if self.state is State.CONNECTING:
+            rest = self._receive_handshake(data)
+            if not rest:
+                return messages
+            data = rest
+        if self.deferred_error is not None:
+            return messages
+        if not data:
+            self._receive_eof()
+            return messages
+        try:
+            self._parse(data, messages)
+        except ProtocolError as error:
+            self._fail(error)
+        return messages
+
+    def _receive_handshake(self, data: bytes) -> bytes | None:
+        """Take bytes while the handshake is incomplete.
+
+        Return the bytes behind the handshake once it is complete, and ``None`` until then.
+        """
+        rest = self._receive_head(data)
+        if rest is not None:
+            self.state = State.OPEN
+        return rest
+
+    def _receive_eof(self) -> None:
+        """Take the end of the stream while the connection is open or closing (RFC 6455 section 7.1.5)."""
+        self._finish(CloseCode.ABNORMAL_CLOSURE)
+
+    @abstractmethod
+    def _parse(self, data: bytes, messages: list[Message]) -> None:
+        """Parse all frames of ``data``, which is not empty, and append the messages to ``messages``.
+
+        :raises ProtocolError: the peer broke the protocol; the messages ahead of that are appended.
         """
 
     def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:  # noqa: ARG002
-        """Take the messages that ``data`` has whole from ``position`` on; gives where the first other thing begins.
+        """Append to ``messages`` those that ``data`` holds whole from ``position`` on.
 
-        For speed: it may always give ``position``, and what it leaves is for :meth:`receive`, which takes anything.
-        It need not be kept apart from other calls than :meth:`receive`.
+        Return the position of the first byte that was not taken. This is for speed only: to return ``position`` is
+        always correct, because :meth:`receive` takes all that is left. The driver has to serialize it with
+        :meth:`receive` alone, not with the other calls.
         """
         return position
 
@@ -230,20 +277,20 @@ class Protocol(ABC):
     def encode(
         self, message: str | bytes | bytearray | memoryview, compress: bool | None = None
     ) -> tuple[bytes, bytes]:
-        """Give a message as the bytes to send, ``str`` as text and bytes as binary.
+        """Return the bytes to send for a message: ``str`` is sent as text, bytes are sent as binary.
 
-        It comes in two pieces, to be sent one behind the other, of which the second may be empty: to put a large
-        payload behind its header would take a copy. They go ahead of what waits in :attr:`outgoing`, a Close perhaps,
-        and out before anything else is called. ``compress`` is for connections that have agreed on compression:
-        ``False`` sends this message as it is, ``True`` does not ask for its length.
+        There are two pieces, to be sent one behind the other, and the second may be empty: joining a large payload to
+        its header would take a copy. The caller sends them before it calls anything else, ahead of the chunks in
+        :attr:`outgoing`, where a Close may wait. ``compress`` matters where compression was agreed on: ``False`` sends
+        this message uncompressed, ``True`` ignores the threshold.
 
-        :raises TypeError: neither ``str`` nor bytes-like.
+        :raises TypeError: ``message`` is neither ``str`` nor bytes-like.
         :raises ConnectionClosed: the state is not ``OPEN``.
-        :raises UnsupportedFeature: binary over a version that has text only.
+        :raises UnsupportedFeature: ``message`` is binary and the version has text only.
         """
 
     def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
-        """Send a message, as :meth:`encode` makes it, when its turn comes."""
+        """Append a message to :attr:`outgoing`; the arguments and errors are those of :meth:`encode`."""
         self.outgoing.append(b"".join(self.encode(message, compress)))
 
     @abstractmethod
@@ -256,22 +303,24 @@ class Protocol(ABC):
 
     @abstractmethod
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Start the closing handshake; does nothing where it has begun, and gives an incomplete opening one up.
+        """Start the closing handshake.
 
-        :raises ValueError: a code that may not be sent, or a reason over 123 bytes of UTF-8.
+        A second call does nothing. An incomplete opening handshake is given up.
+
+        :raises ValueError: ``code`` must not be sent, or ``reason`` is over 123 bytes of UTF-8.
         """
 
     def fail(self, error: ProtocolError | None = None) -> None:
-        """Fail the connection for the :attr:`deferred_error` that waits, or else for ``error`` (section 7.1.7).
+        """Fail the connection for its :attr:`deferred_error`, or else for ``error`` (RFC 6455 section 7.1.7).
 
-        Does nothing where there is neither, or the connection is closed.
+        Without any of the two, or if the connection is closed, this does nothing.
         """
         error = self.deferred_error or error
         if error is not None and self.state is not State.CLOSED:
             self._fail_now(error)
 
     def data_to_send(self) -> bytes:
-        """Give all bytes to send now, and forget them."""
+        """Return all bytes to send now, and forget them."""
         outgoing = self.outgoing
         if len(outgoing) == 1:
             return outgoing.pop()
@@ -280,28 +329,27 @@ class Protocol(ABC):
         return data
 
     def connection_lost(self) -> None:
-        """The connection broke, or is given up: nothing more comes or goes (RFC 6455 section 7.1.5)."""
+        """Close the connection without a word, because it broke or is given up (RFC 6455 section 7.1.5)."""
         self.outgoing.clear()
         if self.state is not State.CLOSED:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
 
     def closed_error(self) -> ConnectionClosed:
-        """Give the error for a connection on which nothing can be sent; 1005 while the peer's code is awaited."""
+        """Return the error for a connection on which nothing can be sent; its code is 1005 until the peer's arrives."""
         return ConnectionClosed(self.close_code or CloseCode.NO_STATUS_RECEIVED, self.close_reason)
 
-    # What the versions share
+    # Shared by the versions
 
     def _check_open(self) -> None:
-        """:raises ConnectionClosed: nothing can be sent (any more)."""
+        """:raises ConnectionClosed: nothing can be sent yet, or any more."""
         if self.state is not State.OPEN:
             raise self.closed_error()
 
     def _fail(self, error: ProtocolError) -> None:
-        """Fail the connection for a mistake of the peer's, or let it wait for :meth:`fail`."""
+        """Fail the connection for an error of the peer, or keep the error until :meth:`fail` is called."""
         if self.defers_errors and self.state is State.OPEN:
             self.has_events = True
-            # Kept for its text only: the frames it has come through hold what was received.
-            error.__traceback__ = error.__context__ = None
+            _forget_traceback(error)
             self.deferred_error = error
         else:
             self._fail_now(error)
@@ -314,21 +362,24 @@ class Protocol(ABC):
 
     @abstractmethod
     def _send_failure(self, error: ProtocolError) -> None:
-        """Send the Close that tells the peer of its mistake, where the version has one."""
+        """Send the Close that reports ``error`` to the peer, if the version has one."""
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
-        """Nothing more is taken from the peer."""
+        """Close the connection: from now on nothing is taken from the peer."""
         self.has_events = True
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
         self.deferred_error = None
         self._head.clear()
         if error is not None:
-            # Kept for its text only: the frames it has come through hold what was received.
-            error.__traceback__ = error.__context__ = None
+            _forget_traceback(error)
 
     def _check_accept(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> str:
-        """Check the arguments of :meth:`accept` and give the header lines for ``headers``."""
+        """Check the arguments of :meth:`accept`, set :attr:`subprotocol` and return the header lines for ``headers``.
+
+        :raises ValueError: the client did not offer ``subprotocol``, or one of ``headers`` must not be added.
+        :raises ConnectionClosed: the connection was accepted already, is closed, or is a client's.
+        """
         if self.client or self.state is not State.CONNECTING:
             raise self.closed_error()
         if subprotocol is not None and subprotocol not in self.offered_subprotocols:
@@ -338,7 +389,11 @@ class Protocol(ABC):
         return lines
 
     def _receive_head(self, data: bytes) -> bytes | None:
-        """Collect the server's answer (client side); give what follows it once it is whole and good."""
+        """Collect the head of the server's answer (client side).
+
+        Return the bytes behind it once it is whole and good, and ``None`` until then or when the connection was closed
+        for it.
+        """
         if not data:
             self._finish(CloseCode.ABNORMAL_CLOSURE, error=HandshakeError("the server hung up in the handshake"))
             return None
@@ -360,11 +415,16 @@ class Protocol(ABC):
         return rest
 
 
-def check_close(code: int, reason: str) -> bytes:
-    """Check what a Close is to carry and give ``reason`` as UTF-8 (RFC 6455 sections 5.5 and 7.4).
+def _forget_traceback(error: WebSocketError) -> None:
+    """Drop the traceback of an error that is kept for its text: the frames of it hold the received bytes."""
+    error.__traceback__ = error.__context__ = None
 
-    :raises TypeError: ``code`` is no ``int`` or ``reason`` no ``str``.
-    :raises ValueError: a code that an endpoint may not send, or a reason over 123 bytes.
+
+def check_close(code: int, reason: str) -> bytes:
+    """Check the code and the reason of a Close to send, and return ``reason`` as UTF-8 (RFC 6455 sections 5.5 and 7.4).
+
+    :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.
+    :raises ValueError: an endpoint must not send ``code``, or ``reason`` is over 123 bytes.
     """
     if not isinstance(code, int) or isinstance(code, bool) or not isinstance(reason, str):
         raise TypeError("close() takes an int and a str")
@@ -377,5 +437,5 @@ def check_close(code: int, reason: str) -> bytes:
 
 
 def is_close_code(code: int) -> bool:
-    """Tell whether ``code`` may stand in a Close frame (RFC 6455 section 7.4, IANA's 1012 to 1014)."""
+    """Return whether ``code`` may stand in a Close frame (RFC 6455 section 7.4, and IANA's 1012 to 1014)."""
     return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999

@@ -1,6 +1,6 @@
 """draft-hixie-thewebsocketprotocol-76, alias draft-ietf-hybi-thewebsocketprotocol-00.
 
-To hixie-75 it adds a challenge in the opening handshake and a closing handshake.
+It adds to hixie-75 a challenge in the opening handshake, and a closing handshake.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from .base import CloseCode, State
 from .hixie75 import Hixie75
 from .http import Request
 
-#: Bytes of the challenge that follow the request's head, and of the response that follows the answer's.
+#: Bytes of the challenge that follow the head of the request.
 KEY3_SIZE: Final = 8
+#: Bytes of the response that follow the head of the answer.
 RESPONSE_SIZE: Final = 16
-#: Digits of a key that are looked at: no header has the spaces to divide a longer number into 32 bits, and ``int()``
-#: takes quadratic time.
+#: Digits of a key that are parsed. ``int()`` takes quadratic time, and no header has room for the spaces that would
+#: divide a longer number into 32 bits.
 MAX_DIGITS: Final = 20
 
 _NO_DIGIT: Final = re.compile("[^0-9]+")
-# Section 4.1, step 20
+# The characters that are inserted into a key: neither digits nor spaces (section 4.1, step 20).
 _JUNK: Final = "".join(map(chr, (*range(0x21, 0x30), *range(0x3A, 0x7F))))
 _RANDOM: Final = secrets.SystemRandom()
 
@@ -33,47 +34,47 @@ _RANDOM: Final = secrets.SystemRandom()
 class Hixie76(Hixie75):
     """The WebSocket protocol of draft-hixie-thewebsocketprotocol-76, as Chrome 6 and Safari 5.0.1 speak it.
 
-    Eight bytes of the challenge come behind the request's head. A server does not wait for them to answer, as there
-    are proxies that hold them back until it does: :meth:`accept` sends the head of the answer, the first eight bytes
-    that :meth:`receive` gets are the client's, and only then the response goes out and the connection is open.
+    Eight bytes of the challenge follow the head of the request. A server answers without waiting for them, because some
+    proxies hold them back until it does: :meth:`accept` sends the head of the answer. The first eight bytes that
+    :meth:`receive` takes are the rest of the challenge; then the response is sent and the connection is open.
     """
 
     versions = (76,)
     header_prefix = "Sec-WebSocket-"
     reason_phrase = "WebSocket Protocol Handshake"
-    # Some clients announce the eight bytes, most do not.
+    # Some clients count the eight bytes as a body, most do not.
     request_body = str(KEY3_SIZE)
     closing_frame = b"\xff\x00"
 
-    #: The challenge (section 5.2, step 8); a server's lacks the eight bytes that are still to come.
+    #: The challenge (section 5.2, step 8); on the server side without its last eight bytes, which are yet to arrive.
     _challenge: bytes
-    #: Whether the head of the server's answer has come (client side).
+    #: Whether the head of the server's answer was received (client side).
     _answered: bool = False
 
     # Opening handshake
 
     @classmethod
     def matches(cls, request: Request) -> bool:
-        """Tell whether the request has Sec-WebSocket-Key1 or -Key2."""
+        """Return whether the request has Sec-WebSocket-Key1 or Sec-WebSocket-Key2."""
         return "sec-websocket-key1" in request.headers or "sec-websocket-key2" in request.headers
 
     def _check_request(self) -> None:
-        """Check the client's request and solve the part of its challenge that is there (section 5.2)."""
+        """Check the client's request and solve the part of the challenge that is in its head (section 5.2)."""
         super()._check_request()
-        # hybi-01 to hybi-03 have the same handshake and other frames; they tell by this header.
+        # The drafts hybi-01 to hybi-03 have the same handshake with other frames. Their clients send this header.
         if self.request.header("sec-websocket-draft").strip(" \t") not in ("", "0"):
             raise HandshakeError("the Sec-WebSocket-Draft is unsupported")
         names = ("Sec-WebSocket-Key1", "Sec-WebSocket-Key2")
         self._challenge = b"".join(_solve(self.request.header(name.lower()), name) for name in names)
 
     def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
-        """Accept the connection (section 5.2); it opens when the client's eight bytes have come."""
+        """Accept the connection (section 5.2); it is open once the client's eight bytes are received."""
         self._send_response(subprotocol, headers)
 
     def connect(self) -> None:
         """Ask for the connection (section 4.1); see :meth:`Hixie75.connect`.
 
-        The header fields keep their order, which the draft wants shuffled lest servers depend on it.
+        The draft wants the header fields in random order, lest servers depend on it. Here their order is fixed.
         """
         (key1, number1), (key2, number2) = _make_key(), _make_key()
         key3 = secrets.token_bytes(KEY3_SIZE)
@@ -82,14 +83,14 @@ class Hixie76(Hixie75):
         self.outgoing.append(key3)
 
     def _check_response(self, status: int, headers: Mapping[str, str]) -> None:
-        """Check the head of the server's answer (section 4.1); the case of its Connection does not matter."""
+        """Check the head of the server's answer (section 4.1); its Connection may be in any case."""
         if headers.get("connection", "").lower() == "upgrade":
             headers = {**headers, "connection": "Upgrade"}
         super()._check_response(status, headers)
         self._answered = True
 
     def _receive_handshake(self, data: bytes) -> bytes | None:
-        """Take the rest of the handshake: eight bytes from a client, a head and sixteen from a server."""
+        """Take the rest of the handshake: eight bytes from a client; a head and sixteen bytes from a server."""
         if self.client and not self._answered:
             rest = self._receive_head(data)
             if not rest:
@@ -112,9 +113,9 @@ class Hixie76(Hixie75):
 
 
 def _solve(key: str, name: str) -> bytes:
-    """Give the number that a key hides, as 32 bits (section 5.2, steps 4 to 7).
+    """Return the number that a key hides, as 32 bits (section 5.2, steps 4 to 7).
 
-    :raises HandshakeError: it hides none, so this is not a client of the draft.
+    :raises HandshakeError: ``key`` hides none, so that this is not a client of the draft.
     """
     digits, spaces = _NO_DIGIT.sub("", key), key.count(" ")
     if spaces and 0 < len(digits) <= MAX_DIGITS:
@@ -125,18 +126,18 @@ def _solve(key: str, name: str) -> bytes:
 
 
 def _make_key() -> tuple[str, int]:
-    """Give a random key and the number it hides (section 4.1, steps 16 to 22)."""
+    """Return a random key and the number that it hides (section 4.1, steps 16 to 22)."""
     spaces = _RANDOM.randint(1, 12)
     number = _RANDOM.randint(0, (2**32 - 1) // spaces)
     key = list(str(number * spaces))
     for _ in range(_RANDOM.randint(1, 12)):
         key.insert(_RANDOM.randint(0, len(key)), _RANDOM.choice(_JUNK))
     for _ in range(spaces):
-        # Neither first nor last, where HTTP takes spaces away.
+        # A space is never first or last, because HTTP strips it there.
         key.insert(_RANDOM.randint(1, len(key) - 1), " ")
     return "".join(key), number
 
 
 def _respond(challenge: bytes) -> bytes:
-    """Give the response to a whole challenge (section 5.2, step 9)."""
+    """Return the response to a whole challenge (section 5.2, step 9)."""
     return hashlib.md5(challenge, usedforsecurity=False).digest()

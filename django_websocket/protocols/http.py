@@ -1,76 +1,77 @@
-"""What the versions' opening handshakes have of HTTP.
+"""The HTTP of the opening handshakes: heads of requests and responses.
 
-Requests arrive parsed by the WSGI server, but unchecked: servers join doubled headers, and let control characters
-and folded lines through. Everything here is linear in the size of what it looks at, which is bounded.
+Requests arrive parsed by the WSGI server, but unchecked: servers join repeated headers, and let control characters
+and folded lines through. Every function here takes time linear in the size of its input, and that size is bounded.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ..exceptions import HandshakeError
 
-#: Bytes of one subprotocol or extension list that are looked at. Headers of real clients stay far below;
-#: servers let 8 KiB and more through, and what is never parsed can never be slow.
+#: Characters of one list of subprotocols or extensions that are parsed. Headers of real clients are far shorter;
+#: servers let 8 KiB and more through, and a header that is refused by its size costs no time to parse.
 MAX_LIST_SIZE: Final = 4096
-#: Items of such a list.
+#: Items of such a list that are parsed.
 MAX_LIST_ITEMS: Final = 32
-#: Bytes a client reads in search of the end of the server's handshake.
+#: Bytes of the head of the server's answer that a client reads.
 MAX_HEAD_SIZE: Final = 16384
 # A token, RFC 9110 section 5.6.2
 _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _TOKEN: Final = re.compile(_NAME)
-# What may be written into a handshake of ours: visible ASCII. No space, no control character, nothing that
-# two parsers could read differently.
+# Visible ASCII is all that may be repeated in a handshake of ours: no space, no control character, nothing that two
+# parsers could read differently.
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 # RFC 9110 section 5.5, without obs-text
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
-# One extension of a list (RFC 6455 section 9.1). Each character decides which way to go on, so there is one way to
-# match and nothing to go back for.
+# One extension of a list (RFC 6455 section 9.1). Each character decides how the match goes on, so the pattern never
+# backtracks.
 _EXTENSION: Final = re.compile(rf'{_NAME}[ \t]*(?:;[ \t]*{_NAME}[ \t]*(?:=[ \t]*(?:{_NAME}|"{_NAME}")[ \t]*)?)*')
 
 _OWN_HEADERS: Final = ("sec-websocket-", "websocket-")
-#: Header fields that a handshake writes itself or that would change how its answer is read.
+#: Header fields that a handshake writes itself, or that would change how its answer is parsed.
 RESERVED_HEADERS: Final = frozenset({"upgrade", "connection", "content-length", "transfer-encoding", "trailer", "te"})
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request that may be an opening handshake, as its server has parsed it.
+    """An HTTP request that may be an opening handshake, as the WSGI server parsed it.
 
-    A client describes with it the handshake it is going to send.
+    A client describes the handshake that it is going to send by one.
     """
 
-    #: Header fields by lower-case name, as in ``{"sec-websocket-version": "13"}``.
+    #: Header fields by lower-case name, such as ``{"sec-websocket-version": "13"}``.
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
     #: The request target: path and query, percent-encoded as on the request line.
     target: str = "/"
-    #: ``host[:port]``, already found good, or ``None``: then no handshake that repeats it can be accepted.
+    #: ``host[:port]``, checked already, or ``None`` if it is missing or bad: then the drafts that repeat it refuse the
+    #: handshake.
     host: str | None = None
-    #: Whether the client speaks TLS, to us or to a proxy before us.
+    #: Whether the client uses TLS, to us or to a proxy in front of us.
     secure: bool = False
-    #: As in ``(1, 1)``; ``None`` when the server hides it.
+    #: Such as ``(1, 1)``; ``None`` if the server does not provide it.
     http_version: tuple[int, int] | None = None
 
     def header(self, name: str) -> str:
-        """Give the header field ``name`` (lower case), ``""`` where it is absent."""
+        """Return the header field ``name`` (lower case), ``""`` if it is absent."""
         return self.headers.get(name, "")
 
     @property
     def is_upgrade(self) -> bool:
-        """Whether the request attempts a WebSocket: its Upgrade names the token ``websocket``."""
+        """Whether the request asks for a WebSocket: its Upgrade has the token ``websocket``."""
         return "websocket" in tokens(self.header("upgrade"))
 
     @property
     def location(self) -> str:
-        """The address the client used, as the old drafts repeat it: ``ws://host/path?query``.
+        """The address that the client used, as the old drafts repeat it: ``ws://host/path?query``.
 
-        :raises HandshakeError: host or target is missing or not clean.
+        :raises HandshakeError: the host or the target is missing, or is not visible ASCII.
         """
         scheme, default_port = ("wss", ":443") if self.secure else ("ws", ":80")
         host = reflectable((self.host or "").lower(), "Host").removesuffix(default_port)
@@ -78,10 +79,10 @@ class Request:
 
 
 def check_upgrade(request: Request, *, body: str = "") -> None:
-    """Check what every version asks of its request; ``body`` is the Content-Length it may have.
+    """Check the requirements that every version has for its request; ``body`` is a Content-Length to allow.
 
-    :raises HandshakeError: not GET, HTTP/1.0, no ``Upgrade: websocket``, no Connection token ``upgrade``, or a body: a
-        body that nobody reads would be taken for the next request.
+    :raises HandshakeError: the method is not GET, the version is HTTP/1.0, there is no ``Upgrade: websocket``, no
+        Connection token ``upgrade``, or there is a body: nothing reads it, so it would be taken for the next request.
     """
     if request.method != "GET":
         raise HandshakeError("a WebSocket handshake is a GET request")
@@ -97,11 +98,11 @@ def check_upgrade(request: Request, *, body: str = "") -> None:
 
 
 def parse_tokens(value: str, header: str) -> tuple[str, ...]:
-    """Parse a comma-separated list of tokens, such as Sec-WebSocket-Protocol, in linear time.
+    """Return the items of a comma-separated list of tokens, such as Sec-WebSocket-Protocol.
 
     Empty elements are skipped (RFC 9110 section 5.6.1.2).
 
-    :raises HandshakeError: too long, too many, doubled, or not tokens.
+    :raises HandshakeError: the list is too long, or has too many items, an item twice, or one that is not a token.
     """
     if not value:
         return ()
@@ -118,7 +119,7 @@ def parse_tokens(value: str, header: str) -> tuple[str, ...]:
 def check_extensions(value: str) -> None:
     """Check the form of Sec-WebSocket-Extensions (RFC 6455 section 9.1).
 
-    :raises HandshakeError: too long, too many, or malformed.
+    :raises HandshakeError: ``value`` is too long, has too many items, or is malformed.
     """
     if len(value) > MAX_LIST_SIZE or value.count(",") >= MAX_LIST_ITEMS:
         raise HandshakeError("the Sec-WebSocket-Extensions header is too long")
@@ -127,10 +128,13 @@ def check_extensions(value: str) -> None:
 
 
 def parse_extensions(value: str) -> list[tuple[str, list[tuple[str, str | None]]]]:
-    """Parse Sec-WebSocket-Extensions into names and their parameters, ``None`` for one without a value.
+    """Return the extensions of a Sec-WebSocket-Extensions: their names and parameters.
 
-    :raises HandshakeError: as :func:`check_extensions`, behind which everything splits where it looks as if it did.
+    The value of a parameter is ``None`` if it has none.
+
+    :raises HandshakeError: ``value`` is too long, has too many items, or is malformed.
     """
+    # In a list of this form no separator stands inside quotes, so that splitting at each of them is right.
     check_extensions(value)
     extensions = []
     for item in filter(None, (part.strip(" \t") for part in value.split(","))):
@@ -145,10 +149,11 @@ def _parse_parameter(parameter: str) -> tuple[str, str | None]:
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:
-    """Give the lines for ``(name, value)`` pairs that a handshake carries beside its own.
+    """Return the lines for ``(name, value)`` pairs that a handshake carries beside its own header fields.
 
-    :raises ValueError: a name that is the handshake's own or no token, or a value that is not visible ASCII: what
-        is written here passes no check of the WSGI server.
+    They are checked here because no WSGI server checks them.
+
+    :raises ValueError: a name is not a token or belongs to the handshake, or a value is not visible ASCII.
     """
     lines = []
     for name, value in headers:
@@ -162,10 +167,12 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> str:
 
 
 def reflectable(value: str, name: str) -> str:
-    """Give ``value`` back if it may be repeated in a handshake of ours.
+    """Return ``value`` if it may be repeated in a handshake of ours.
 
-    :raises HandshakeError: it is empty or has anything but visible ASCII. The old drafts make a server repeat
-        what the client sent; servers let CR, LF and other control characters through.
+    The old drafts make a server repeat header fields of the client, and WSGI servers let CR, LF and other control
+    characters through.
+
+    :raises HandshakeError: ``value`` is empty, or is not visible ASCII throughout.
     """
     if not _VISIBLE.fullmatch(value):
         raise HandshakeError(f"the {name} is missing or malformed")
@@ -173,12 +180,40 @@ def reflectable(value: str, name: str) -> str:
 
 
 def tokens(value: str) -> set[str]:
-    """Give the elements of a list header in lower case; a match is by whole token, never by substring."""
+    """Return the elements of a list header in lower case, to be compared as a whole and never as substrings."""
     return {part.strip(" \t").lower() for part in value[:MAX_LIST_SIZE].split(",")}
 
 
+def further_headers(request: Request, *, without: Container[str] = ()) -> dict[str, str]:
+    """Return the header fields of a request that is to be sent, by their usual spelling, checked.
+
+    ``without`` has the lower-case names of header fields to leave out.
+
+    :raises ValueError: a handshake cannot carry one of them; see :func:`header_lines`.
+    """
+    headers = {name.title(): value for name, value in request.headers.items() if name not in without}
+    header_lines(headers.items())
+    return headers
+
+
+def write_request(request: Request, headers: Mapping[str, str]) -> tuple[bytes, Request]:
+    """Return the head of a GET request with ``headers``, and the request that the server will find in it.
+
+    ``headers`` takes the place of the header fields of ``request``, and has to be checked already.
+
+    :raises HandshakeError: the target is missing, or is not visible ASCII.
+    """
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    target = reflectable(request.target, "request target")
+    head = f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
+    return head, replace(request, headers={name.lower(): value for name, value in headers.items()})
+
+
 def parse_head(head: str) -> tuple[int, dict[str, str]]:
-    """Parse the head of an HTTP response into its status and header fields."""
+    """Return the status and the header fields, by lower-case name, of the head of an HTTP response.
+
+    :raises HandshakeError: it is not HTTP/1, or a header is malformed.
+    """
     first, *lines = head.split("\r\n")
     match = re.fullmatch(r"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?", first)
     if not match:
@@ -189,7 +224,7 @@ def parse_head(head: str) -> tuple[int, dict[str, str]]:
         if not colon or not _TOKEN.fullmatch(name):
             raise HandshakeError("the server's answer has a malformed header")
         name, value = name.lower(), value.strip(" \t")
-        # Cookies do not go into a list (RFC 9110 section 5.3), as they have commas of their own.
+        # A cookie may contain commas, so that several cannot be joined to a list (RFC 9110 section 5.3).
         separator = "\n" if name == "set-cookie" else ", "
         headers[name] = f"{headers[name]}{separator}{value}" if name in headers else value
     return int(match[1]), headers

@@ -14,7 +14,7 @@ from django_websocket.protocols.base import Compression, Message, Protocol, Stat
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import MAX_HEAD_SIZE, Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from ..peers import accept_value, challenge_response, fields
 from ..streams import EVERY, SLACK, cut, kept

@@ -13,7 +13,7 @@ from django_websocket.protocols.base import Compression, Protocol, State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from ..peers import KEY3, accept_value, challenge_response
 

@@ -10,7 +10,7 @@ from benchmarks import frames
 from benchmarks.connections import LoadError, Target
 from benchmarks.loops import Exchange, Meter, Window, exchange
 from django_websocket.protocols import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 SIZES = [0, 1, 125, 126, 65535, 65536]
 

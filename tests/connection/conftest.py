@@ -10,7 +10,7 @@ import pytest
 from django_websocket.connection import connection as module
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.websocket import WebSocket
 
 from ..options import make_options

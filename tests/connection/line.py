@@ -16,8 +16,8 @@ from collections import deque
 from django_websocket.connection.hooks import NO_HOOKS
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
-from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.transports import READ_SIZE, Transport
 from django_websocket.websocket import WebSocket
 

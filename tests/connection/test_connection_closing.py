@@ -13,8 +13,8 @@ from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import MAX_CLOSE_REASON
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
-from django_websocket.protocols.rfc6455.handshake import RFC6455
 
 from ..running import Running
 from .line import (

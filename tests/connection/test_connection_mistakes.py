@@ -16,8 +16,8 @@ from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
-from django_websocket.protocols.rfc6455.handshake import RFC6455
 from django_websocket.transports import READ_SIZE
 from django_websocket.websocket import WebSocket
 

@@ -13,7 +13,7 @@ from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.websocket import WebSocket
 
 from ..options import make_options

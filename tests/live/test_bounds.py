@@ -10,7 +10,7 @@ import pytest
 
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from tests.vanishing import vanish
 
 from .clients import Old, Raw, handshake

@@ -13,7 +13,7 @@ from websockets.sync.client import connect as connect_sync
 
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
 from .clients import PROMPT, Old, Raw
 from .servers import on

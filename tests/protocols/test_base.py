@@ -1,26 +1,23 @@
-"""What the versions share: choosing one, states, close codes, and what waits to be sent."""
+"""The contract of the versions: states, errors of the peer, close codes, and the bytes to send."""
 
 from __future__ import annotations
 
 import pytest
 
-from django_websocket.exceptions import ConnectionClosed, HandshakeError, ProtocolError
-from django_websocket.protocols import CloseCode, Message, Protocol, Request, State, choose
+from django_websocket.exceptions import (
+    ConnectionClosed,
+    ProtocolError,
+)
+from django_websocket.protocols import CloseCode, Message, Protocol
 from django_websocket.protocols import base as base_module
-from django_websocket.protocols.base import MAX_CLOSE_REASON, check_close, is_close_code
-from django_websocket.protocols.hixie75 import Hixie75
-from django_websocket.protocols.hixie76 import Hixie76
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.base import MAX_CLOSE_REASON, State, check_close, is_close_code
+from django_websocket.protocols.http import Request
+from django_websocket.protocols.rfc6455 import RFC6455
 
-from . import test_hixie75, test_hixie76, test_rfc6455
+from . import test_hixie75, test_hixie76
+from .rfc6455 import peers as rfc6455
 
-ALL = [RFC6455, Hixie76, Hixie75]
-REQUESTS = {
-    RFC6455: test_rfc6455.make_request,
-    Hixie76: test_hixie76.make_request,
-    Hixie75: test_hixie75.make_request,
-}
-#: RFC 6455 section 7.4.1, less what is reserved or never sent, and what IANA added.
+#: The codes of RFC 6455 section 7.4.1 that may stand in a frame, and those that IANA added.
 DEFINED = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 
 
@@ -28,77 +25,6 @@ def test_the_package_names_the_contract():
     assert (Protocol, State, CloseCode) == (base_module.Protocol, base_module.State, base_module.CloseCode)
     assert Message == str | bytes
     assert Request().target == "/"
-
-
-# Choosing a version
-
-
-@pytest.mark.parametrize("protocols", [ALL, ALL[::-1], [Hixie76, RFC6455, Hixie75]])
-@pytest.mark.parametrize("protocol", ALL)
-def test_chooses_the_version_of_the_request(protocol, protocols):
-    request = REQUESTS[protocol]()
-    chosen = choose(request, iter(protocols))
-    assert type(chosen) is protocol
-    assert chosen.request is request
-    assert chosen.version == protocol.versions[0]
-    assert not chosen.client
-    assert chosen.state is State.CONNECTING
-    assert (chosen.max_message_size, chosen.max_fragments) == (1024 * 1024, 1024)
-
-
-@pytest.mark.parametrize("protocol", ALL)
-def test_does_not_choose_a_version_that_is_disabled(protocol):
-    with pytest.raises(HandshakeError, match="of no version that is spoken here") as caught:
-        choose(REQUESTS[protocol](), [other for other in ALL if other is not protocol])
-    assert caught.value.status == 400
-    # Only a client that could speak another version is told which.
-    assert caught.value.headers == (() if protocol is RFC6455 else RFC6455.version_headers)
-
-
-@pytest.mark.parametrize("protocol", ALL)
-def test_chooses_nothing_of_nothing(protocol):
-    with pytest.raises(HandshakeError) as caught:
-        choose(REQUESTS[protocol](), [])
-    assert caught.value.headers == ()
-
-
-class First(RFC6455):
-    version_headers = (("X-First", "1"),)
-
-
-class Second(First):
-    version_headers = (("X-Second", "1"), ("X-Second", "2"))
-
-
-class Never(Second):
-    @classmethod
-    def matches(cls, request):
-        return False
-
-
-def test_the_order_is_the_order_of_preference():
-    request = test_rfc6455.make_request()
-    assert type(choose(request, [First, Second])) is First
-    assert type(choose(request, [Second, First])) is Second
-    assert type(choose(request, [Never, First, Second])) is First
-
-
-def test_all_versions_tell_what_they_speak():
-    with pytest.raises(HandshakeError) as caught:
-        choose(test_hixie75.make_request(), [First, Hixie76, Second])
-    assert caught.value.headers == (("X-First", "1"), ("X-Second", "1"), ("X-Second", "2"))
-
-
-def test_a_malformed_request_of_a_version_is_no_other_version_s():
-    # With the later versions' headers it would be hixie-75's, if they did not count.
-    request = test_rfc6455.make_request({"sec-websocket-key": "bad", "origin": "http://example.com"})
-    for protocols in (ALL, ALL[::-1]):
-        with pytest.raises(HandshakeError, match="Sec-WebSocket-Key"):
-            choose(request, protocols)
-    request = test_rfc6455.make_request({"sec-websocket-version": "99"})
-    with pytest.raises(HandshakeError) as caught:
-        choose(request, [First])
-    assert caught.value.headers == First.version_headers
 
 
 # States
@@ -110,8 +36,8 @@ def test_states_go_up():
 
 
 @pytest.mark.parametrize("state", [State.CONNECTING, State.OPEN, State.CLOSING])
-def test_a_lost_connection_is_closed_and_says_nothing(state):
-    server = RFC6455(test_rfc6455.make_request())
+def test_a_lost_connection_is_closed_and_sends_nothing(state):
+    server = RFC6455(rfc6455.make_request())
     if state >= State.OPEN:
         server.accept()
         server.send("a")
@@ -122,20 +48,20 @@ def test_a_lost_connection_is_closed_and_says_nothing(state):
     assert (server.state, server.close_code, server.close_reason, server.error) == (State.CLOSED, 1006, "", None)
     assert server.data_to_send() == b""
     assert not server.eof_to_send
-    assert server.receive(test_rfc6455.make_frame(test_rfc6455.TEXT, b"late")) == []
+    assert server.receive(rfc6455.make_frame(rfc6455.TEXT, b"late")) == []
     with pytest.raises(ConnectionClosed) as caught:
         server.send("late")
     assert caught.value.code == 1006
 
 
 def test_a_closed_connection_keeps_its_code_when_it_is_lost():
-    server = test_rfc6455.open_server()
-    server.receive(test_rfc6455.make_close(3000, b"bye"))
+    server = rfc6455.open_server()
+    server.receive(rfc6455.make_close(3000, b"bye"))
     assert server.outgoing
     server.connection_lost()
     assert (server.state, server.close_code, server.close_reason) == (State.CLOSED, 3000, "bye")
     assert not server.outgoing
-    server = test_rfc6455.open_server()
+    server = rfc6455.open_server()
     server.receive(b"\xff\xff")
     server.connection_lost()
     assert server.close_code == 1002
@@ -143,45 +69,46 @@ def test_a_closed_connection_keeps_its_code_when_it_is_lost():
 
 
 def test_the_error_of_a_closed_connection():
-    server = test_rfc6455.open_server()
+    server = rfc6455.open_server()
     error = server.closed_error()
     assert (error.code, error.reason, str(error)) == (1005, "", "the WebSocket is closed (1005)")
-    server.receive(test_rfc6455.make_close(3000, b"bye"))
+    server.receive(rfc6455.make_close(3000, b"bye"))
     error = server.closed_error()
     assert (error.code, error.reason, str(error)) == (3000, "bye", "the WebSocket is closed (3000, 'bye')")
 
 
-# A mistake of the peer's
+# An error of the peer
 
-#: For each version a message and a mistake behind it, and the Close that answers that.
-MISTAKES = [
-    (test_rfc6455, test_rfc6455.make_frame(test_rfc6455.TEXT, b"a") + b"\xff\xff", b"\x88"),
+
+#: For each version a message with an error behind it, and the Close that answers the error.
+ERRORS = [
+    (rfc6455, rfc6455.make_frame(rfc6455.TEXT, b"a") + b"\xff\xff", b"\x88"),
     (test_hixie76, b"\x00a\xff" + b"\x80" * 12, b"\xff\x00"),
     (test_hixie75, b"\x00a\xff" + b"\x80" * 12, b""),
 ]
 
 
-@pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
-def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version, data, close):
+@pytest.mark.parametrize(("version", "data", "close"), ERRORS)
+def test_an_error_may_be_deferred_until_the_messages_ahead_of_it_are_answered(version, data, close):
     server = version.open_server()
     server.defers_errors = True
     assert server.receive(data) == ["a"]
-    fault = server.deferred_error
-    assert isinstance(fault, ProtocolError)
-    assert fault.__traceback__ is None
+    error = server.deferred_error
+    assert isinstance(error, ProtocolError)
+    assert error.__traceback__ is None
     assert (server.state, server.error, server.close_code) == (State.OPEN, None, None)
     assert not server.outgoing
     assert not server.eof_to_send
-    # Nothing more is taken, be it good or the end of the stream.
+    # Nothing more is taken, neither good bytes nor the end of the stream.
     for more in (data, b""):
         assert server.receive(more) == []
-    assert (server.state, server.deferred_error) == (State.OPEN, fault)
+    assert (server.state, server.deferred_error) == (State.OPEN, error)
     server.send("A")
     answer = server.data_to_send()
     assert b"A" in answer
     server.fail()
-    assert (server.state, server.error, server.deferred_error) == (State.CLOSED, fault, None)
-    assert (server.close_code, server.close_reason) == (1002, str(fault))
+    assert (server.state, server.error, server.deferred_error) == (State.CLOSED, error, None)
+    assert (server.close_code, server.close_reason) == (1002, str(error))
     assert server.eof_to_send
     sent = server.data_to_send()
     assert sent.startswith(close)
@@ -192,9 +119,9 @@ def test_a_mistake_may_wait_until_the_messages_ahead_of_it_are_answered(version,
         server.send("late")
 
 
-@pytest.mark.parametrize(("version", "data", "close"), MISTAKES)
-def test_a_mistake_does_not_wait_behind_our_close(version, data, close):
-    """There is nothing that could be answered."""
+@pytest.mark.parametrize(("version", "data", "close"), ERRORS)
+def test_an_error_is_not_deferred_behind_our_close(version, data, close):
+    """Nothing can be answered any more."""
     server = version.open_server()
     server.defers_errors = True
     server.close()
@@ -204,8 +131,8 @@ def test_a_mistake_does_not_wait_behind_our_close(version, data, close):
     assert not server.outgoing
 
 
-def test_a_connection_may_be_lost_while_a_mistake_waits():
-    server = test_rfc6455.open_server()
+def test_a_connection_may_be_lost_while_an_error_is_deferred():
+    server = rfc6455.open_server()
     server.defers_errors = True
     server.receive(b"\xff\xff")
     server.connection_lost()
@@ -214,11 +141,11 @@ def test_a_connection_may_be_lost_while_a_mistake_waits():
     assert not server.outgoing
 
 
-# What waits to be sent
+# Bytes to send
 
 
-def test_what_is_sent_is_forgotten():
-    server = test_rfc6455.open_server()
+def test_sent_chunks_are_forgotten():
+    server = rfc6455.open_server()
     assert server.data_to_send() == b""
     server.send("a")
     chunk = server.outgoing[0]
@@ -254,7 +181,7 @@ def is_sent(code):
         return False
 
 
-def test_a_close_may_carry_every_code_but_the_client_s_own():
+def test_a_close_may_carry_every_code_but_that_of_a_missing_extension():
     sent = DEFINED - {CloseCode.MANDATORY_EXTENSION} | set(range(3000, 5000))
     assert {code for code in range(-10, 70000) if is_sent(code)} == sent
 

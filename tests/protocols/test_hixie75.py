@@ -1,4 +1,4 @@
-"""hixie-75: the handshake of the draft, its frames, and how a connection ends that has no closing handshake."""
+"""hixie-75: the handshake of the draft, its frames, and the end of a connection without a closing handshake."""
 
 from __future__ import annotations
 
@@ -17,12 +17,10 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import MAX_LENGTH_SIZE, Hixie75
 from django_websocket.protocols.http import MAX_LIST_SIZE, Request
 
+from .inputs import UNCLEAN, feed
+
 UPGRADE = {"upgrade": "WebSocket", "connection": "Upgrade"}
 ORIGIN = {"origin": "http://example.com"}
-
-#: What servers let through in a header value, and what must never reach an answer of ours.
-UNCLEAN = ["a b", "a ", " a", "a\tb", "a\r\nX: 1", "a\r\n X: 1", "a\nb", "a\rb", "a\0b", "a\x0bb", "a\x1cb", "a\x7f"]
-UNCLEAN += ["a\x85b", "é", "a\u2028b", "\ud800"]
 
 
 def make_request(headers=None, **options):
@@ -37,20 +35,10 @@ def open_server(**options):
     return server
 
 
-def feed(protocol, data, *cuts):
-    """Give ``data`` in pieces that end at ``cuts``, as a connection does; an empty one would be the stream's end."""
-    messages = []
-    cuts = sorted({cut for cut in cuts if 0 < cut < len(data)})
-    for start, stop in zip([0, *cuts], [*cuts, len(data)], strict=True):
-        start = protocol.take_whole_messages(data[:stop], messages, start)  # noqa: PLW2901 - the rest is what is left
-        messages += protocol.receive(data[start:stop]) if start < stop else []
-    return messages
-
-
 # The server's handshake
 
 
-def test_matches_what_has_no_header_of_a_later_version():
+def test_matches_a_request_without_headers_of_later_versions():
     assert Hixie75.matches(make_request())
     assert not Hixie75.matches(Request({"connection": "Upgrade", "origin": "http://example.com"}))
 
@@ -76,7 +64,7 @@ def test_answers_byte_for_byte():
         b"WebSocket-Origin: http://example.com\r\n"
         b"\r\n"
     )
-    # What WebKit compares.
+    # WebKit compares these lines byte by byte.
     assert answer.index(b"WebSocket-Location") == 85
 
 
@@ -97,7 +85,7 @@ def test_a_subprotocol_may_be_left_unanswered():
 
 
 @pytest.mark.parametrize("arguments", [("other",), (None, [("X", "a\r\nb")]), (None, [("Upgrade", "x")])])
-def test_accept_refuses_what_is_not_clean_before_a_byte_is_written(arguments):
+def test_accept_refuses_unclean_arguments_before_it_writes_a_byte(arguments):
     server = Hixie75(make_request({"websocket-protocol": "sample"}))
     with pytest.raises(ValueError, match=r"subprotocol|header|value"):
         server.accept(*arguments)
@@ -123,7 +111,7 @@ def test_repeats_the_location_as_the_client_spells_it(options, location):
 
 @pytest.mark.parametrize("value", UNCLEAN)
 @pytest.mark.parametrize("where", ["origin", "websocket-protocol", "host", "target"])
-def test_refuses_to_repeat_what_is_not_clean(where, value):
+def test_refuses_to_repeat_an_unclean_value(where, value):
     with pytest.raises(HandshakeError) as caught:
         Hixie75(make_request(**{where: value}) if where in ("host", "target") else make_request({where: value}))
     assert caught.value.status == 400
@@ -206,7 +194,7 @@ def test_names_the_origin_by_its_host():
 
 @pytest.mark.parametrize("value", ["a b", "a\r\nX: 1", "é"])
 @pytest.mark.parametrize("where", ["origin", "cookie", "subprotocols", "host", "target"])
-def test_does_not_ask_for_what_is_not_clean(where, value):
+def test_does_not_send_an_unclean_request(where, value):
     if where == "cookie":
         value = value.replace("a b", " a")
     options = {"subprotocols": [value]} if where == "subprotocols" else {where: value}
@@ -282,7 +270,7 @@ def test_refuses_a_subprotocol_it_did_not_offer():
     assert "Protocol" in str(client.error)
 
 
-def test_tells_the_status_of_a_refusal():
+def test_the_error_has_the_status_of_a_refusal():
     client = connected()
     client.receive(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     assert isinstance(client.error, HandshakeError)
@@ -300,7 +288,7 @@ def test_the_server_may_hang_up_in_the_handshake():
 
 
 def encode_length(length):
-    """Give a length as high-bit frames carry it: seven bits a byte, most significant first."""
+    """Return a length as high-bit frames carry it: seven bits a byte, the most significant first."""
     data = [length & 0x7F]
     while length := length >> 7:
         data.append(length & 0x7F | 0x80)
@@ -332,7 +320,7 @@ def test_messages_do_not_depend_on_how_their_bytes_arrive(frames, cuts):
 
 
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200)), st.sampled_from([None, 0, 20]))
-def test_no_bytes_break_it(data, cuts, limit):
+def test_no_bytes_raise_an_exception(data, cuts, limit):
     whole, pieces = open_server(max_message_size=limit), open_server(max_message_size=limit)
     assert feed(whole, data) == feed(pieces, data, *cuts)
     for server in (whole, pieces):
@@ -359,7 +347,7 @@ def test_no_bytes_break_it(data, cuts, limit):
         (b"\x80\x81\x00" + b"\xff" * 128 + b"\x00a\xff", ["a"]),
         (b"\x80" + encode_length(20_000) + b"\x00" * 20_000 + b"\x00a\xff", ["a"]),
         (b"\x80\x80\x80\x00\x00a\xff", ["a"]),
-        # No closing handshake here: this is an empty frame of no known type.
+        # There is no closing handshake, so that this is an empty frame of an unknown type.
         (b"\xff\x00\x00a\xff", ["a"]),
     ],
 )
@@ -378,7 +366,7 @@ def test_a_frame_may_be_as_big_as_the_limit(kind):
 
 @pytest.mark.parametrize("data", [b"\x00abcde", b"\x00abcde\xff", "\x00\u2603ab".encode(), b"\x01abcde", b"\x80\x05"])
 @pytest.mark.parametrize("dribbled", [False, True])
-def test_a_frame_over_the_limit_fails_the_connection_when_it_is(data, dribbled):
+def test_a_frame_fails_the_connection_at_the_byte_over_the_limit(data, dribbled):
     server = open_server(max_message_size=4)
     assert feed(server, b"\x00one\xff" + data, *range(100) if dribbled else ()) == ["one"]
     assert (server.state, server.close_code) == (State.CLOSED, 1009)
@@ -439,7 +427,7 @@ def test_a_huge_length_fails_the_connection_before_it_is_whole():
 
 
 class CountingBuffer(bytearray):
-    """A buffer that counts the bytes that are looked at."""
+    """A buffer that counts the bytes that are read."""
 
     looked_at = 0
 
@@ -447,11 +435,11 @@ class CountingBuffer(bytearray):
         self.looked_at += len(self)
         return super().decode(*arguments)
 
-    #: Whoever searches it gets a TypeError.
+    #: A search in it raises a TypeError.
     find = index = count = split = partition = startswith = endswith = __contains__ = __getitem__ = __iter__ = None
 
 
-def test_what_was_kept_is_looked_at_once():
+def test_received_text_is_searched_once():
     server = open_server()
     server.receive(b"\x00")
     server._frame.text = buffer = CountingBuffer()
@@ -522,7 +510,7 @@ def test_messages_still_come_after_close():
         ((1000, b"bye"), TypeError),
     ],
 )
-def test_close_checks_what_it_does_not_send(arguments, error):
+def test_close_checks_arguments_that_it_does_not_send(arguments, error):
     server = open_server()
     with pytest.raises(error):
         server.close(*arguments)

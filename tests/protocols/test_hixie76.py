@@ -14,9 +14,10 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie76 import MAX_DIGITS, Hixie76
 from django_websocket.protocols.http import MAX_LIST_SIZE, Request
 
-from .test_hixie75 import FRAMES, ORIGIN, UNCLEAN, UPGRADE, feed
+from .inputs import UNCLEAN, feed
+from .test_hixie75 import FRAMES, ORIGIN, UPGRADE
 
-#: The draft's own examples: both keys, what follows them, the response.
+#: The draft's own examples: both keys, the eight bytes behind the head, the response.
 VECTORS = [
     ("4 @1  46546xW%0l 1 5", "12998 5 Y3 1  .P00", b"^n:ds[4U", b"8jKS'y:G*Co,Wxa-"),
     (
@@ -80,7 +81,7 @@ def test_answers_the_drafts_examples_byte_for_byte(key1, key2, key3, response):
 
 
 @given(st.lists(FRAMES.filter(lambda frame: frame[0][0] != 0xFF)), st.lists(st.integers(0, 1000)))
-def test_the_eight_bytes_and_what_follows_may_come_in_any_pieces(frames, cuts):
+def test_the_eight_bytes_and_the_frames_may_arrive_in_any_pieces(frames, cuts):
     data = KEY3 + b"".join(frame for frame, _ in frames)
     messages = [message for _, messages in frames for message in messages]
     for pieces in ([], cuts, range(len(data))):
@@ -120,18 +121,18 @@ def test_the_client_may_hang_up_before_the_eighth_byte(size):
         "12345",
         " ",
         "no digit",
-        # Digits and spaces for str.isdigit() and str.isspace(), not for the draft.
+        # These are digits and spaces to str.isdigit() and str.isspace(), but not to the draft.
         "\xb2 \xb3",
         "\u0661 \u0662",
         "1\xa02",
         "1\t2",
-        # No multiple of its spaces.
+        # The number is not a multiple of the spaces.
         "1  1",
-        # 32 bits and one.
+        # The number needs 33 bits.
         "4294967296 ",
         "1288 490 188 8",
         "1" * MAX_DIGITS + "0 ",
-        # int() refuses this one.
+        # int() refuses to parse so many digits.
         "1 " + "0" * 5000,
     ],
 )
@@ -155,7 +156,7 @@ def test_refuses_a_missing_key(which):
     [
         ("4294967295 ", 0xFFFFFFFF),
         (" 0", 0),
-        # Spaces at the end are spaces; what a server takes away is its own matter.
+        # Spaces at the end count, if the WSGI server does not strip them.
         ("8 ", 8),
         ("8    ", 2),
         ("0" * (MAX_DIGITS - 1) + "8 ", 8),
@@ -175,7 +176,7 @@ def test_takes_a_key_to_the_letter(key, number):
 
 @pytest.mark.parametrize("value", UNCLEAN)
 @pytest.mark.parametrize("where", ["origin", "sec-websocket-protocol", "host", "target"])
-def test_refuses_to_repeat_what_is_not_clean(where, value):
+def test_refuses_to_repeat_an_unclean_value(where, value):
     with pytest.raises(HandshakeError) as caught:
         Hixie76(make_request(**{where: value}) if where in ("host", "target") else make_request({where: value}))
     assert value not in str(caught.value)
@@ -216,7 +217,7 @@ def test_refuses_drafts_with_other_frames(draft, known):
             Hixie76(request)
 
 
-def test_accept_refuses_what_is_not_clean_before_a_byte_is_written():
+def test_accept_refuses_unclean_arguments_before_it_writes_a_byte():
     server = Hixie76(make_request())
     with pytest.raises(ValueError, match="subprotocol"):
         server.accept("sample")
@@ -250,7 +251,7 @@ def test_keys_at_both_ends_of_what_the_draft_allows(monkeypatch, pick, expected,
     assert hixie76._solve(expected, "key") == number.to_bytes(4, "big")
 
 
-def test_keys_hide_their_digits_among_everything_else_that_is_visible():
+def test_keys_hide_their_digits_among_all_visible_characters():
     visible = map(chr, range(0x21, 0x7F))
     assert set(hixie76._JUNK) == {character for character in visible if not character.isdigit()}
 
@@ -409,7 +410,7 @@ def test_closes_and_waits_for_the_answer():
 
 
 @pytest.mark.parametrize("code", [0, 1004, 1006, 1010, 1015, 2999, 5000])
-def test_close_checks_what_it_does_not_send(code):
+def test_close_checks_arguments_that_it_does_not_send(code):
     server = open_server()
     with pytest.raises(ValueError, match="close code"):
         server.close(code)
@@ -448,7 +449,7 @@ def test_close_gives_up_an_incomplete_handshake():
 @pytest.mark.parametrize(
     ("data", "code"), [(b"\x00toolong", 1009), (b"\x80\x05", 1009), (b"\x80" + b"\x80" * 10, 1002)]
 )
-def test_a_failed_connection_is_told_so_once(data, code):
+def test_a_failed_connection_sends_one_closing_frame(data, code):
     for closing in (False, True):
         server = open_server(max_message_size=4)
         if closing:
@@ -475,7 +476,7 @@ def test_both_sides_understand_each_other(to_server, to_client, cuts, client_clo
     client, sent = connected()
     server = Hixie76(client.request)
     server.accept()
-    # The head of the answer goes out before the eight bytes have come.
+    # The head of the answer is sent before the eight bytes are received.
     assert feed(client, server.data_to_send(), *cuts) == []
     assert feed(server, sent[-8:], *cuts) == []
     for message in to_client:

@@ -1,4 +1,4 @@
-"""What the handshakes have of HTTP: lists, header fields, requests and answers."""
+"""The HTTP of the handshakes: lists, header fields, requests and answers."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from django_websocket.protocols.http import (
     Request,
     check_extensions,
     check_upgrade,
+    further_headers,
     header_lines,
     parse_extensions,
     parse_head,
     parse_tokens,
     reflectable,
     tokens,
+    write_request,
 )
 
-from .test_hixie75 import UNCLEAN
+from .inputs import UNCLEAN
 
 UPGRADE = {"upgrade": "websocket", "connection": "Upgrade"}
 #: RFC 9110 section 5.6.2
@@ -94,7 +96,7 @@ def test_location(options, location):
 
 @pytest.mark.parametrize("value", ["", *UNCLEAN])
 @pytest.mark.parametrize("where", ["host", "target"])
-def test_there_is_no_location_of_what_is_not_clean(where, value):
+def test_there_is_no_location_with_an_unclean_part(where, value):
     request = Request(**{"host": "example.com", where: value})
     with pytest.raises(HandshakeError, match="missing or malformed"):
         _ = request.location
@@ -105,7 +107,7 @@ def test_there_is_no_location_without_a_host():
         _ = Request().location
 
 
-# What every version asks of its request
+# The requirements of every version
 
 
 @pytest.mark.parametrize(
@@ -148,7 +150,7 @@ def test_takes_an_upgrade(headers):
         ({"transfer-encoding": "identity"}, {}, "body"),
     ],
 )
-def test_refuses_what_is_no_upgrade(headers, options, reason):
+def test_refuses_a_request_that_is_no_upgrade(headers, options, reason):
     with pytest.raises(HandshakeError, match=reason) as caught:
         check_upgrade(Request(UPGRADE | headers, **options))
     assert caught.value.status == 400
@@ -172,7 +174,7 @@ def test_a_version_may_have_a_body_of_one_length():
 
 
 @given(st.lists(TOKENS, unique=True, max_size=MAX_LIST_ITEMS), SPACE, SPACE)
-def test_parses_what_it_was_made_of(names, before, after):
+def test_parses_a_list_into_its_items(names, before, after):
     value = ",".join(f"{before}{name}{after}" for name in names)
     assert parse_tokens(value, "X") == tuple(names)
 
@@ -340,7 +342,7 @@ def test_takes_extensions_with_any_parameters_and_spaces(extensions, before, aft
     ]
 
 
-#: What makes a pattern slow that can match in more than one way: a long run, and at its end what does not match.
+#: A long run with a mismatch at its end makes a pattern slow if it can match in more than one way.
 RUNS = [
     "a",
     " ",
@@ -371,7 +373,7 @@ RUNS = [
 @pytest.mark.parametrize("run", RUNS)
 @pytest.mark.parametrize("end", ["", "\0", '"', ";", "=", " x", "é"])
 def test_lists_are_checked_in_linear_time(monkeypatch, run, end):
-    """Looks at lists of 64 times the greatest size: where the time were its square, one would take minutes."""
+    """Lists of 64 times the greatest size are checked: one would take minutes if the time grew with the square."""
     size = 64 * MAX_LIST_SIZE
     monkeypatch.setattr(http, "MAX_LIST_SIZE", size)
     for start in ("", 'a;a="'):
@@ -433,7 +435,7 @@ def test_the_value_of_a_header_is_checked_in_linear_time():
         header_lines([("X", "a" + " \t" * 2**20)])
 
 
-# What is repeated
+# Repeated values
 
 
 @pytest.mark.parametrize("value", ["a", "http://example.com", "".join(map(chr, range(0x21, 0x7F)))])
@@ -446,6 +448,38 @@ def test_nothing_else_may_be_repeated(value):
     with pytest.raises(HandshakeError) as caught:
         reflectable(value, "X")
     assert str(caught.value) == "the X is missing or malformed"
+
+
+# The head of a request
+
+
+def test_header_fields_of_a_request_have_their_usual_spelling():
+    request = Request({"cookie": "a=b", "user-agent": "test", "origin": "http://example.com"})
+    assert further_headers(request) == {"Cookie": "a=b", "User-Agent": "test", "Origin": "http://example.com"}
+    assert further_headers(request, without={"origin", "host"}) == {"Cookie": "a=b", "User-Agent": "test"}
+
+
+@pytest.mark.parametrize(
+    "headers", [{"upgrade": "h2c"}, {"sec-websocket-key": "a"}, {"cookie": "a\r\nX: 1"}, {"a b": "1"}]
+)
+def test_header_fields_of_a_request_are_checked(headers):
+    with pytest.raises(ValueError, match=r"not a header|not visible ASCII"):
+        further_headers(Request(headers))
+
+
+def test_writes_a_request():
+    request = Request({"cookie": "not repeated"}, target="/a?b", host="example.com", secure=True)
+    head, sent = write_request(request, {"Host": "example.com", "X-One": "1", "X-Empty": ""})
+    assert head == b"GET /a?b HTTP/1.1\r\nHost: example.com\r\nX-One: 1\r\nX-Empty: \r\n\r\n"
+    assert sent == Request(
+        {"host": "example.com", "x-one": "1", "x-empty": ""}, target="/a?b", host="example.com", secure=True
+    )
+
+
+@pytest.mark.parametrize("target", ["", *UNCLEAN])
+def test_does_not_write_a_request_with_an_unclean_target(target):
+    with pytest.raises(HandshakeError, match="the request target is missing or malformed"):
+        write_request(Request(target=target), {})
 
 
 # The head of an answer

@@ -17,7 +17,7 @@ import pytest
 
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.transports import READ_SIZE, open_transport
 from django_websocket.transports.green import GreenLock, GreenTransport
 from django_websocket.transports.sockets import BlockingTransport

@@ -1,6 +1,6 @@
-/* Masking (RFC 6455 section 5.3) for masking.py, which does it in Python where this was not built.
+/* Masking (RFC 6455 section 5.3). masking.py has the same in Python, for installations without a C compiler.
 
-   Not in the limited API: the buffer protocol is part of that from 3.11 only. */
+   This does not use the limited API, because the buffer protocol is a part of that from Python 3.11 only. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Bytes whose masking takes as long as a thread may keep the GIL anyway, some milliseconds. Whoever gives it up for less
-   waits a whole switch interval to have it back from a busy thread. */
+/* Bytes whose masking takes some milliseconds, as long as a thread may keep the GIL anyway. For fewer bytes the GIL is
+   kept: a thread that releases it may wait a whole switch interval until a busy thread gives it back. */
 #define RELEASE_GIL_FROM (1 << 24)
 #define WRONG_SIZE "a mask has 4 bytes"
 
-/* A copy of a fixed size is a single load or store to a compiler, and right for any alignment and type. */
+/* Compilers turn a memcpy of a fixed size into a single load or store, and it is correct for any alignment and type. */
 static inline uint64_t
 load(const unsigned char *from)
 {
@@ -40,7 +40,7 @@ xor_bytes(unsigned char *to, const unsigned char *from, Py_ssize_t size, const u
     memcpy(twice, mask, 4);
     memcpy(twice + 4, mask, 4);
     key = load(twice);
-    /* Four words read before any is written: vectors at -O2 already. */
+    /* Four words are read before any is written: so compilers use vector instructions at -O2 already. */
     for (; size - index >= 32; index += 32) {
         one = load(from + index) ^ key;
         two = load(from + index + 8) ^ key;
@@ -84,9 +84,9 @@ PyDoc_STRVAR(apply_mask_doc,
 "apply_mask($module, data, mask, start=0, stop=sys.maxsize, /)\n"
 "--\n"
 "\n"
-"Mask or unmask ``data[start:stop]`` with the four bytes of ``mask``; ``None`` stands for those ahead of it.\n"
+"Return ``data[start:stop]`` masked or unmasked with ``mask``; ``None`` is the four bytes before ``start``.\n"
 "\n"
-":raises ValueError: a mask of another size, or a negative index.");
+":raises ValueError: ``mask`` has not four bytes, or ``start`` or ``stop`` is negative.");
 
 static PyObject *
 apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)

@@ -1,7 +1,6 @@
-"""permessage-deflate (RFC 7692): what a handshake agrees on, and messages compressed and inflated.
+"""permessage-deflate (RFC 7692): the parameters in a handshake, and the compression of messages.
 
-Whoever does without context takeover keeps nothing from one message to the next, so that an idle connection costs no
-memory for it.
+Without context takeover no state is kept between messages, so that an idle connection needs no memory for it.
 """
 
 from __future__ import annotations
@@ -21,16 +20,17 @@ if TYPE_CHECKING:
     Decompressor: TypeAlias = zlib._Decompress  # noqa: SLF001
 
 NAME: Final = "permessage-deflate"
-#: What a sync flush ends with, and a message leaves out (section 7.2.1).
+#: The last bytes of a sync flush, which a message leaves out (section 7.2.1).
 TAIL: Final = b"\x00\x00\xff\xff"
-#: Window bits where nothing else is agreed on (section 7.1.2).
+#: Window bits if no others are agreed on (section 7.1.2).
 MAX_BITS: Final = 15
-#: zlib compresses with no fewer; it inflates eight.
+#: The fewest window bits with which zlib can compress. It can inflate with eight too.
 MIN_BITS: Final = 9
-#: DEFLATE streams that a message may end before its own end. Each costs a new decompressor, for two bytes of a peer.
+#: DEFLATE streams that a message may end before its own end. Two bytes from a peer end one, and each takes a new
+#: decompressor.
 MAX_STREAMS: Final = 1024
-#: Compressors of a kind that wait for a message, for all connections of the process; more are used when more threads
-#: compress at the same time.
+#: Idle compressors with the same parameters that are kept, for all connections of the process. More are in use while
+#: more threads compress at the same time.
 MAX_IDLE: Final = 8
 
 _BITS: Final = re.compile("[89]|1[0-5]")
@@ -41,19 +41,19 @@ _BITS: Final = re.compile("[89]|1[0-5]")
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of an offer, or of the agreement; ``None``: absent."""
+    """The parameters of an offer, or of the answer to it; ``None`` for one that is absent."""
 
     server_no_context_takeover: bool = False
     client_no_context_takeover: bool = False
     server_max_window_bits: int | None = None
-    #: 15 in an offer stands for one without a value, which says the same; an agreement of ours leaves 15 out.
+    #: An offer without a value means the same as 15, and is kept as 15 here. An answer of ours omits 15.
     client_max_window_bits: int | None = None
 
     @classmethod
     def parse(cls, pairs: Iterable[tuple[str, str | None]], *, offer: bool) -> Parameters:
-        """Parse the parameters of an offer or of an answer to one.
+        """Return the parameters of an offer, or of the answer to one, from names and values.
 
-        :raises ValueError: one is unknown, doubled, or has a value it cannot have.
+        :raises ValueError: a parameter is unknown, is there twice, or has a value that it cannot have.
         """
         given: dict[str, int] = {}
         for name, value in pairs:
@@ -81,7 +81,7 @@ class Parameters:
 
 
 def make_offer(compression: Compression) -> Parameters:
-    """Give what a client offers."""
+    """Return the offer of a client."""
     bits = compression.window_bits
     return Parameters(
         server_no_context_takeover=not compression.context_takeover,
@@ -92,9 +92,11 @@ def make_offer(compression: Compression) -> Parameters:
 
 
 def choose_offer(header: str, compression: Compression) -> Parameters | None:
-    """Give what a server agrees to: the first good offer of a Sec-WebSocket-Extensions, ``None`` where there is none.
+    """Return the answer of a server to the first good offer of a Sec-WebSocket-Extensions, ``None`` if there is none.
 
-    An offer that is not understood is declined (section 7.1); the connection does without.
+    An offer that is not understood is declined (section 7.1): the connection is not compressed then.
+
+    :raises HandshakeError: ``header`` is malformed.
     """
     for name, pairs in parse_extensions(header):
         if name != NAME:
@@ -110,8 +112,8 @@ def choose_offer(header: str, compression: Compression) -> Parameters | None:
         client_bits = min(bits, offer.client_max_window_bits or MAX_BITS)
         return Parameters(
             server_no_context_takeover=offer.server_no_context_takeover or not compression.context_takeover,
-            # Section 7.1.1.2 lets a server ask for this where the client has not offered it, but for fewer bits not
-            # (7.1.2.2).
+            # A server may ask for this even if the client has not offered it (section 7.1.1.2); for fewer bits it may
+            # not (section 7.1.2.2).
             client_no_context_takeover=offer.client_no_context_takeover or not compression.context_takeover,
             server_max_window_bits=server_bits if offer.server_max_window_bits or server_bits < MAX_BITS else None,
             client_max_window_bits=client_bits if offer.client_max_window_bits and client_bits < MAX_BITS else None,
@@ -120,9 +122,9 @@ def choose_offer(header: str, compression: Compression) -> Parameters | None:
 
 
 def check_answer(header: str, offer: Parameters) -> Parameters:
-    """Give what a server has agreed to of a client's ``offer``.
+    """Return the answer of the server, from its Sec-WebSocket-Extensions, to a client's ``offer``.
 
-    :raises HandshakeError: the answer is not one to this offer.
+    :raises HandshakeError: it is malformed, or no answer to this offer.
     """
     try:
         ((name, pairs),) = parse_extensions(header)
@@ -141,7 +143,8 @@ def check_answer(header: str, offer: Parameters) -> Parameters:
 
 # Messages (section 7.2)
 
-# By level, window bits and memory level. Lists hand their last element to one thread only.
+# Idle compressors by level, window bits and memory level. The lists need no lock: pop() is atomic, so that no two
+# threads get the same one.
 _idle: Final[dict[tuple[int, int, int], list[Compressor]]] = {}
 
 
@@ -170,25 +173,27 @@ class Deflate:
         self._takeover = compression.context_takeover and not own[0]
         bits = min(compression.window_bits, own[1] or MAX_BITS)
         self._kind = compression.level, bits, compression.memory_level
-        # A full flush makes the compressor forget, at a fraction of what a new one costs. One that forgets nothing
-        # stays with its connection.
+        # A full flush clears the window of the compressor, for a fraction of the cost of a new one: so it can serve any
+        # connection. With context takeover the window is kept, and the compressor belongs to its connection.
         self._flush = zlib.Z_SYNC_FLUSH if self._takeover else zlib.Z_FULL_FLUSH
         self._compressors: list[Compressor] = [] if self._takeover else _idle.setdefault(self._kind, [])
         self._peer_takeover = not peer[0]
         self._peer_bits = peer[1] or MAX_BITS
         self._decompressor: Decompressor | None = None
-        #: Whether the message that comes in has had a byte; how many streams it has ended.
+        #: Whether a byte of the current message from the peer was received.
         self._begun = False
+        #: How many DEFLATE streams that message has ended.
         self._streams = 0
 
     def compress(self, payload: bytes, wanted: bool | None = None) -> bytes | None:
-        """Compress a message (section 7.2.1), or give ``None`` where it is to be sent as it is.
+        """Return a message compressed (section 7.2.1), or ``None`` if it is to be sent uncompressed.
 
-        ``wanted`` is ``None`` for what the threshold says.
+        ``wanted`` overrides the threshold: ``True`` asks for compression, ``False`` for none; ``None`` leaves it to the
+        threshold.
         """
         level, bits, memory_level = self._kind
         threshold = self._threshold if wanted is None else 1
-        # A server may demand eight bits of a client, which zlib cannot do: it does not compress then.
+        # A server may demand eight window bits of a client. zlib cannot compress with so few, so nothing is compressed.
         if wanted is False or len(payload) < max(1, threshold) or bits < MIN_BITS:
             return None
         try:
@@ -196,24 +201,24 @@ class Deflate:
         except IndexError:
             compressor = zlib.compressobj(level, zlib.DEFLATED, -bits, memory_level)
         data = compressor.compress(payload) + compressor.flush(self._flush)
-        # Not in a "finally": a compressor that was interrupted holds half a message.
+        # This is not in a "finally", because a compressor that was interrupted holds half a message.
         if len(self._compressors) < MAX_IDLE:
             self._compressors.append(compressor)
-        # With context takeover the peer has to know what later messages refer to.
+        # With context takeover the message is sent compressed even if it grew, because later ones may refer to it.
         return data[:-4] if self._takeover or len(data) - 4 < len(payload) else None
 
     def inflate(self, data: bytes, room: int | None, *, final: bool) -> bytes:
-        """Inflate a part of a message, the last when it is ``final`` (section 7.2.2).
+        """Return a part of a message inflated; ``final`` marks the last part (section 7.2.2).
 
-        Gives at most one byte more than ``room``, which is then over the limit, and nothing can follow; ``None`` is no
-        limit.
+        At most ``room`` bytes and one more are returned; ``None`` is no limit. After a part with one byte more the
+        message is over its limit, and nothing of it can be inflated any more.
 
-        :raises InvalidData: it is not DEFLATE.
-        :raises PolicyViolation: it ends over a thousand DEFLATE streams.
+        :raises InvalidData: ``data`` is not DEFLATE.
+        :raises PolicyViolation: the message ends over a thousand DEFLATE streams.
         """
         self._begun = self._begun or bool(data)
-        # What is empty but for the tail, or ended its last stream with its last byte, has no use for it; but to those
-        # that go on in the next message it would do harm.
+        # The tail is not added to an empty message, nor to one whose last byte ended its last stream: they do not need
+        # it, and it would disturb a stream that goes on in the next message.
         if final and self._begun and (data or self._decompressor is not None):
             data = data + TAIL
         max_length = 0 if room is None else room + 1
@@ -227,12 +232,12 @@ class Deflate:
             pieces.append(piece)
             if room is not None:
                 max_length -= len(piece)
-                # Zero would be no limit.
+                # A max_length of zero would mean no limit.
                 if not max_length:
                     break
             if not decompressor.eof:
                 break
-            # Section 7.2.3.4: a block was a stream's last. What follows is another stream.
+            # A final block ended the stream, and another stream follows (section 7.2.3.4).
             self._decompressor = None
             self._streams += 1
             if self._streams > MAX_STREAMS:

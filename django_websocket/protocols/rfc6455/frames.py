@@ -1,4 +1,4 @@
-"""Frames of RFC 6455: their constants, and the parts of them that need no connection (section 5)."""
+"""Frames of RFC 6455: constants, headers and the payload of a Close (section 5)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...exceptions import InvalidData, ProtocolError
 from ..base import CloseCode, is_close_code
 from .masking import apply_mask
 
-#: Section 5.5: bytes of payload in a control frame.
+#: Bytes of payload in a control frame (section 5.5), and of the payload whose length needs no extension (section 5.2).
 MAX_CONTROL_SIZE: Final = 125
 NOT_SHORTEST: Final = "a length is not in its shortest form"
 
@@ -27,12 +27,13 @@ class Opcode(enum.IntEnum):
     PONG = 0xA
 
 
-#: Bit of a frame's first byte.
+#: The bit of the first byte of a frame that marks the last frame of a message (section 5.2).
 FIN: Final = 0x80
-#: Others of it: the reserved ones, and the first of them.
+#: The reserved bits of the first byte.
 RSV: Final = 0x70
+#: The first of the reserved bits; it marks a compressed message (RFC 7692 section 6).
 RSV1: Final = 0x40
-#: Bit of its second byte.
+#: The bit of the second byte that marks a masked frame.
 MASKED: Final = 0x80
 _pack_header: Final = struct.Struct("!BB").pack
 _pack_header_2: Final = struct.Struct("!BBH").pack
@@ -42,7 +43,10 @@ CONTROL_OPCODES: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 
 
 def build_header(opcode: int, size: int, masked: int = 0) -> bytes:
-    """Give the header of a frame with ``size`` bytes of payload, up to its mask; ``masked`` is 0 or :data:`MASKED`."""
+    """Return the header of a frame with ``size`` bytes of payload, without the masking key.
+
+    ``masked`` is 0 or :data:`MASKED`.
+    """
     if size <= MAX_CONTROL_SIZE:
         return _pack_header(FIN | opcode, masked | size)
     if size < 1 << 16:
@@ -50,7 +54,8 @@ def build_header(opcode: int, size: int, masked: int = 0) -> bytes:
     return _pack_header_8(FIN | opcode, masked | 127, size)
 
 
-#: The headers of whole messages up to 125 bytes, by opcode, with :data:`RSV1` or without, and by size.
+#: The headers of whole messages of up to 125 bytes, by opcode (with :data:`RSV1` or without) and by size. A look-up is
+#: faster than :func:`build_header`.
 SHORT_HEADERS: Final = {
     bit | opcode: tuple(build_header(bit | opcode, size) for size in range(MAX_CONTROL_SIZE + 1))
     for bit in (0, RSV1)
@@ -59,7 +64,7 @@ SHORT_HEADERS: Final = {
 
 
 def build_frame(opcode: int, payload: bytes, masked: bool) -> bytes:
-    """Give a whole frame, with a fresh key where it is ``masked`` (section 5.3)."""
+    """Return a whole frame, with a fresh key if it is ``masked`` (section 5.3)."""
     size = len(payload)
     if masked:
         mask = os.urandom(4)
@@ -68,7 +73,10 @@ def build_frame(opcode: int, payload: bytes, masked: bool) -> bytes:
 
 
 def long_length(data: bytes) -> int:
-    """Give an extended payload length of 8 bytes (section 5.2)."""
+    """Return the payload length in ``data``, which are the 8 bytes of an extended one (section 5.2).
+
+    :raises ProtocolError: the most significant bit is set, or fewer bytes would do.
+    """
     length = int.from_bytes(data, "big")
     if length >> 63:
         raise ProtocolError("the most significant bit of a length is set")
@@ -78,11 +86,15 @@ def long_length(data: bytes) -> int:
 
 
 def parse_close(payload: bytes) -> tuple[int, str]:
-    """Give the code and reason of a Close frame, 1005 where it has none (section 5.5.1)."""
+    """Return the code and reason of a Close frame; the code is 1005 if the frame has none (section 5.5.1).
+
+    :raises ProtocolError: the code must not stand in a Close frame.
+    :raises InvalidData: the reason is not UTF-8.
+    """
     if not payload:
         return CloseCode.NO_STATUS_RECEIVED, ""
     code = int.from_bytes(payload[:2], "big")
-    # A single byte is no code either.
+    # This refuses a payload of a single byte too, because that is a number below 256.
     if not is_close_code(code):
         raise ProtocolError("a close code is not valid")
     try:

@@ -6,7 +6,7 @@ import sys
 from functools import lru_cache
 from typing import Final, Literal
 
-#: Up to here one XOR of two long integers is faster than four strided translations.
+#: Bytes up to which one XOR of two long integers is faster than four strided translations.
 _XOR_LIMIT: Final = 512
 
 
@@ -17,9 +17,9 @@ def apply_mask_in_python(
     stop: int = sys.maxsize,
     /,
 ) -> bytes:
-    """Mask or unmask ``data[start:stop]`` with the four bytes of ``mask``; ``None`` stands for those ahead of it.
+    """Return ``data[start:stop]`` masked or unmasked with ``mask``; ``None`` is the four bytes before ``start``.
 
-    :raises ValueError: a mask of another size, or a negative index.
+    :raises ValueError: ``mask`` has not four bytes, or ``start`` or ``stop`` is negative.
     """
     if start < 0 or stop < 0:
         raise ValueError("an index is negative")
@@ -42,17 +42,17 @@ def apply_mask_in_python(
 
 @lru_cache(maxsize=256)
 def _table(key: int) -> bytes:
-    """Give the translation that XORs a byte with ``key``."""
+    """Return the table for :meth:`bytes.translate` that XORs each byte with ``key``."""
     return bytes(byte ^ key for byte in range(256))
 
 
 try:
     from ._masking import apply_mask
 except ImportError:
-    # There was no compiler when the package was installed.
+    # The package was installed without a C compiler.
     apply_mask = apply_mask_in_python
 
-#: What masks here: ``"c"`` where the package was installed with a C compiler, else ``"python"``.
+#: The implementation in use: ``"c"`` if the package was installed with a C compiler, else ``"python"``.
 MASKING: Final[Literal["c", "python"]] = "python" if apply_mask is apply_mask_in_python else "c"
 
 __all__ = ["MASKING", "apply_mask", "apply_mask_in_python"]

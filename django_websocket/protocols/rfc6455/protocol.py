@@ -1,15 +1,16 @@
-"""What goes over an open connection of RFC 6455: messages as frames, both ways (sections 5 to 7)."""
+"""A connection of RFC 6455: its opening handshake, and then messages as frames, both ways (sections 4 to 7)."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import MutableSequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, MutableSequence
+from typing import Any, ClassVar, Final
 
-from ...exceptions import InvalidData, MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
+from ...exceptions import MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
 from ..base import CloseCode, Message, Protocol, State, check_close
 from ..http import Request
-from .deflate import Deflate
+from . import handshake
+from .deflate import Deflate, choose_offer
 from .frames import (
     CONTROL_OPCODES,
     DATA_OPCODES,
@@ -27,50 +28,106 @@ from .frames import (
     parse_close,
 )
 from .masking import apply_mask
-from .messages import PartialMessage
+from .messages import MessageAssembler
 
-# Plain numbers: looking one up in its enumeration takes longer than to compare it.
+# Plain constants, because the look-up of a member in its enumeration takes longer than the comparison.
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
 _WHOLE_TEXT: Final = FIN | int(Opcode.TEXT)
 _WHOLE_BINARY: Final = FIN | int(Opcode.BINARY)
 _OPEN: Final = State.OPEN
 
-#: Bytes of payload from which on a frame is sent in two pieces.
+#: Bytes of payload from which a frame is sent in two pieces.
 LARGE: Final = 1 << 14
-#: Pongs that may wait to be sent. More pings than this in one read are a flood, and only the latest of them is
-#: answered, as section 5.5.3 allows.
+#: Pongs that may wait to be sent. From then on each further pong takes the place of the one ahead of it, so that of a
+#: flood of pings in one read only the latest is answered, as section 5.5.3 allows.
 MAX_PONGS: Final = 256
 
 
-class FramedProtocol(Protocol):
-    """A protocol with RFC 6455's frames, once its handshake is complete."""
+class RFC6455(Protocol):
+    """The WebSocket protocol of RFC 6455.
 
+    Versions 8 and 7 are the drafts hybi-08 to hybi-12 and hybi-07, whose clients send their origin in
+    Sec-WebSocket-Origin.
+    """
+
+    versions = (13, 8, 7)
+    version_headers: ClassVar[tuple[tuple[str, str], ...]] = (("Sec-WebSocket-Version", "13, 8, 7"),)
     can_ping = True
 
     def __init__(self, request: Request, **options: Any) -> None:
-        """Begin a connection; see :class:`Protocol`."""
-        #: Bytes of an unfinished frame header or control frame.
+        """Begin a connection; the arguments are those of :class:`Protocol`."""
+        #: Received bytes of an incomplete frame header or control frame.
         self._rest = b""
-        #: Bytes that a message may have which comes whole; -1 where none can come, or a frame needs a closer look.
+        #: The size in bytes up to which :meth:`take_whole_messages` may take a message. It is -1 while none may be
+        #: taken: inside a frame or a message, after an error, on a closed connection, and on the client side.
         self._whole_limit = -1
-        #: The message being read, when a part of it has come.
-        self._partial: PartialMessage | None = None
-        #: What compresses, and inflates, where it was agreed on (RFC 7692).
+        #: Assembles the message of which a part was received; ``None`` between messages.
+        self._assembler: MessageAssembler | None = None
+        #: The compression that was agreed on (RFC 7692); ``None`` without.
         self._deflate: Deflate | None = None
         super().__init__(request, **options)
 
-    # Frames that come in
+    # Opening handshake (section 4)
+
+    @classmethod
+    def matches(cls, request: Request) -> bool:
+        """Return whether the request has Sec-WebSocket-Version or Sec-WebSocket-Key."""
+        return "sec-websocket-version" in request.headers or "sec-websocket-key" in request.headers
+
+    @property
+    def origin(self) -> str | None:
+        """The Origin that the client sent, unchecked, or ``None``: before version 13 from Sec-WebSocket-Origin."""
+        return handshake.find_origin(self.request, self.version)
 
     @property
     def inflates(self) -> bool:
         """Whether compression was agreed on."""
         return self._deflate is not None
 
-    def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:
-        """Take the messages that have come whole, as nearly all do that a server gets.
+    def _check_request(self) -> None:
+        """Check the client's request (section 4.2.1)."""
+        self.version, self.offered_subprotocols = handshake.check_request(
+            self.request, self.versions, self.version_headers
+        )
 
-        Whatever could be wrong with a frame, or needs a look at the connection, is left to :meth:`receive`.
+    def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Accept the connection (section 4.2.2); it is open at once."""
+        lines = self._check_accept(subprotocol, headers)
+        agreed = None
+        if self.compression is not None:
+            agreed = choose_offer(self.request.header("sec-websocket-extensions"), self.compression)
+            if agreed is not None:
+                self._deflate = Deflate(agreed, self.compression, client=False)
+        self.outgoing.append(handshake.write_answer(self.request, subprotocol, agreed, lines))
+        self.state = State.OPEN
+
+    def connect(self) -> None:
+        """Ask for the connection (section 4.1).
+
+        :raises ValueError: a handshake cannot carry the host, the target, a header field or a subprotocol.
+        """
+        head, self.request = handshake.write_request(
+            self.request, self.version, self.offered_subprotocols, self.compression
+        )
+        self.outgoing.append(head)
+
+    def _check_response(self, status: int, headers: Mapping[str, str]) -> None:
+        """Check the server's answer (section 4.1)."""
+        self.subprotocol, agreed = handshake.check_answer(
+            self.request, status, headers, self.offered_subprotocols, self.compression
+        )
+        if agreed is not None:
+            assert self.compression is not None
+            self._deflate = Deflate(agreed, self.compression, client=True)
+
+    # Frames from the peer
+
+    def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:
+        """Append the messages that ``data`` holds whole, as nearly all are that a server receives.
+
+        A frame that might be wrong, or whose treatment depends on the connection, is left to :meth:`receive`. See
+        :meth:`Protocol.take_whole_messages`.
         """
         size, limit = len(data), self._whole_limit
         try:
@@ -102,39 +159,16 @@ class FramedProtocol(Protocol):
             pass
         return position
 
-    def receive(self, data: bytes) -> list[Message]:
-        """Take bytes from the peer; see :meth:`Protocol.receive`."""
-        messages: list[Message] = []
-        if self.state is State.CLOSED:
-            return messages
-        if self.state is State.CONNECTING:
-            rest = self._receive_head(data)
-            if not rest:
-                return messages
-            data = rest
-        if self.deferred_error is not None:
-            return messages
-        if not data:
-            self._finish(CloseCode.ABNORMAL_CLOSURE)
-            return messages
-        try:
-            self._parse(data, messages)
-        except UnicodeDecodeError:
-            self._fail(InvalidData("a text message is not UTF-8"))
-        except ProtocolError as error:
-            self._fail(error)
-        return messages
-
     def _parse(self, data: bytes, messages: list[Message]) -> None:
-        """Parse all frames of ``data``; messages go to ``messages``."""
+        """Parse all frames of ``data``; see :meth:`Protocol._parse`."""
         limit = sys.maxsize if self.max_message_size is None else self.max_message_size
         self._whole_limit, position = -1, 0
-        if self._partial is not None and self._partial.missing:
+        if self._assembler is not None and self._assembler.missing:
             position = self._extend(data, 0, messages)
         elif self._rest:
             data = self._rest + data
         while position < len(data):
-            if self._partial is None and not self.client:
+            if self._assembler is None and not self.client:
                 self._whole_limit = limit
                 position = self.take_whole_messages(data, messages, position)
                 self._whole_limit = -1
@@ -144,11 +178,14 @@ class FramedProtocol(Protocol):
             if position == start:
                 break
         self._rest = data[position:]
-        if self._partial is None and not self._rest and not self.client:
+        if self._assembler is None and not self._rest and not self.client:
             self._whole_limit = limit
 
     def _parse_frame(self, data: bytes, position: int, messages: list[Message]) -> int:
-        """Parse a frame, or what has come of its payload; gives where that ends, ``position`` if it was too little."""
+        """Parse the frame at ``position``, or the received part of a data frame.
+
+        Return where the parsed bytes end; that is ``position`` if too few bytes were received.
+        """
         size = len(data)
         if size - position < 2:
             return position
@@ -184,9 +221,12 @@ class FramedProtocol(Protocol):
         return stop
 
     def _check_header(self, first: int, second: int) -> None:
-        """Check the first two bytes of a frame, before anything of its payload is kept (section 5.2)."""
+        """Check the first two bytes of a frame, before any of its payload is kept (section 5.2).
+
+        :raises ProtocolError: they break a rule, or do not fit the frames before.
+        """
         opcode = first & 0x0F
-        # RFC 7692 section 6.1: RSV1 is for the first frame of a message.
+        # Compression marks the first frame of a message by RSV1 (RFC 7692 section 6.1).
         if first & RSV and (self._deflate is None or first & RSV != RSV1 or opcode not in (_TEXT, _BINARY)):
             raise ProtocolError("reserved bits are set")
         if opcode in CONTROL_OPCODES:
@@ -194,46 +234,58 @@ class FramedProtocol(Protocol):
                 raise ProtocolError("a control frame is fragmented or too long")
         elif opcode not in DATA_OPCODES:
             raise ProtocolError("an unknown opcode")
-        elif (opcode == Opcode.CONTINUATION) is (self._partial is None):
+        elif (opcode == Opcode.CONTINUATION) is (self._assembler is None):
             raise ProtocolError("a continuation frame is out of place, or one is missing")
         # Section 5.1
         if bool(second & MASKED) is self.client:
             raise ProtocolError("a server's frame is masked" if self.client else "a client's frame is not masked")
 
     def _check_limits(self, first: int, length: int) -> None:
-        """Check a data frame's ``length``, and its message with it, against the limits (section 10.4)."""
-        compressed, partial = bool(first & RSV1), self._partial
-        if partial is not None:
-            compressed, length = partial.compressed, length + partial.size
-            if self.max_fragments is not None and partial.frames >= self.max_fragments:
+        """Check a data frame of ``length`` bytes, and the message so far, against the limits (section 10.4).
+
+        :raises MessageTooBig: the message is over :attr:`max_message_size`.
+        :raises PolicyViolation: the message is over :attr:`max_fragments`.
+        """
+        compressed, assembler = bool(first & RSV1), self._assembler
+        if assembler is not None:
+            compressed, length = assembler.compressed, length + assembler.size
+            if self.max_fragments is not None and assembler.frames >= self.max_fragments:
                 raise PolicyViolation("a message has too many fragments")
-        # How long a compressed message is shows when it is inflated.
+        # The size of a compressed message is known only when it is inflated; the assembler checks it then.
         if self.max_message_size is not None and length > self.max_message_size and not compressed:
             raise MessageTooBig("a message is too big")
 
     def _begin_frame(self, first: int, mask: bytes, length: int) -> None:
-        """Begin a data frame that is not a whole message, or has not come whole."""
-        if self._partial is None:
-            self._partial = PartialMessage(
+        """Begin a data frame that :meth:`take_whole_messages` did not take."""
+        if self._assembler is None:
+            self._assembler = MessageAssembler(
                 text=first & 0x0F == _TEXT,
                 limit=self.max_message_size,
                 deflate=self._deflate if first & RSV1 else None,
             )
-        self._partial.begin_frame(mask, length, final=bool(first & FIN))
+        self._assembler.begin_frame(mask, length, final=bool(first & FIN))
 
     def _extend(self, data: bytes, start: int, messages: list[Message]) -> int:
-        """Take payload of the data frame that was begun, and the message if that was the last of it; gives its end."""
-        partial = self._partial
-        assert partial is not None
-        stop = min(start + partial.missing, len(data))
-        partial.extend(data if stop - start == len(data) else memoryview(data)[start:stop])
-        if not partial.missing and (message := partial.end_frame()) is not None:
-            self._partial = None
+        """Take payload of the data frame that was begun, and append the message if it is complete.
+
+        Return where the payload ends in ``data``.
+
+        :raises ProtocolError: the message is not UTF-8, not DEFLATE, or too big.
+        """
+        assembler = self._assembler
+        assert assembler is not None
+        stop = min(start + assembler.missing, len(data))
+        assembler.extend(data if stop - start == len(data) else memoryview(data)[start:stop])
+        if not assembler.missing and (message := assembler.end_frame()) is not None:
+            self._assembler = None
             messages.append(message)
         return stop
 
     def _receive_control(self, opcode: int, payload: bytes) -> None:
-        """Take a control frame (section 5.5)."""
+        """Take a control frame, and answer a Close or a ping (section 5.5).
+
+        :raises ProtocolError: the payload of a Close is malformed.
+        """
         self.has_events = True
         self.control_frames += 1
         if opcode == Opcode.PONG:
@@ -241,30 +293,30 @@ class FramedProtocol(Protocol):
         elif opcode == Opcode.CLOSE:
             code, reason = parse_close(payload)
             if self.state is State.OPEN:
-                # Section 5.5.1: the status code is typically echoed; a reason is not.
+                # The status code is echoed, as is typical; the reason is not (section 5.5.1).
                 self._queue(Opcode.CLOSE, payload[:2])
             self._finish(code, reason)
         elif self.state is State.OPEN:
-            # Section 5.5.2 wants pongs until the peer's Close has come. Once ours is sent none goes out: it is
-            # the last frame that a peer gets from us.
+            # Section 5.5.2 asks for pongs until the peer's Close is received. We depart from it: once our Close is
+            # sent no pong is, because that Close is the last frame that the peer gets from us.
             if len(self.outgoing) >= MAX_PONGS and self.outgoing[-1][0] == FIN | Opcode.PONG:
                 self.outgoing.pop()
             self._queue(Opcode.PONG, payload)
 
     def _send_failure(self, error: ProtocolError) -> None:
-        """Send Close (section 7.1.7)."""
+        """Send the Close that reports ``error`` to the peer (section 7.1.7)."""
         self._queue(Opcode.CLOSE, error.code.to_bytes(2, "big") + str(error).encode())
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         super()._finish(code, reason, error)
-        self._rest, self._whole_limit, self._partial, self._deflate = b"", -1, None, None
+        self._rest, self._whole_limit, self._assembler, self._deflate = b"", -1, None, None
 
-    # Frames that go out
+    # Frames to the peer
 
     def encode(
         self, message: str | bytes | bytearray | memoryview, compress: bool | None = None
     ) -> tuple[bytes, bytes]:
-        """Give a message as one frame; see :meth:`Protocol.encode`."""
+        """Return a message as one frame; see :meth:`Protocol.encode`."""
         if isinstance(message, str):
             opcode, payload = _TEXT, message.encode()
         elif isinstance(message, (bytes, bytearray, memoryview)):
@@ -273,7 +325,7 @@ class FramedProtocol(Protocol):
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
         if self.state is not _OPEN:
             raise self.closed_error()
-        # Another thread may be receiving the end of the connection, which drops it.
+        # Read once: another thread may be receiving the end of the connection, which sets the attribute to None.
         if (deflate := self._deflate) is not None:
             compressed = deflate.compress(payload, compress)
             if compressed is not None:
@@ -290,8 +342,9 @@ class FramedProtocol(Protocol):
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).
 
-        :raises TypeError: ``data`` is not bytes.
-        :raises ValueError: over 125 bytes.
+        :raises TypeError: ``data`` is not bytes-like.
+        :raises ValueError: ``data`` is over 125 bytes.
+        :raises ConnectionClosed: the state is not ``OPEN``.
         """
         if not isinstance(data, (bytes, bytearray, memoryview)):
             raise TypeError("ping() takes bytes")
@@ -301,7 +354,7 @@ class FramedProtocol(Protocol):
         self._queue(Opcode.PING, data)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Start the closing handshake (section 7.1.2)."""
+        """Start the closing handshake (section 7.1.2); see :meth:`Protocol.close`."""
         payload = check_close(code, reason)
         if self.state is State.OPEN:
             self._queue(Opcode.CLOSE, code.to_bytes(2, "big") + payload)

@@ -1,4 +1,4 @@
-"""What ``test_differential.py`` asks of a plain server, asked of a client, and of both with permessage-deflate.
+"""The comparison of ``test_differential.py`` for a client, and for both sides with permessage-deflate.
 
 This package, ``wsproto`` and ``websockets`` read the same bytes: they have to see the same messages, answer the same
 pings, and end with the same code. Where one is of another mind it stands in ``DIFFERENCES``, beside those of
@@ -19,35 +19,37 @@ from websockets.protocol import Protocol as WebsocketsProtocol
 from wsproto.connection import Connection, ConnectionType
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
-from . import test_deflate, test_rfc6455
-from .test_deflate import BROAD, RSV1, deflated
-from .test_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
-from .test_rfc6455 import (
+from . import deflating, peers
+from .deflating import BROAD, RSV1, deflated
+from .peers import (
     BINARY,
     CLOSE,
     CONTINUATION,
     CONTROL,
-    INVALID_CODES,
-    INVALID_UTF_8,
     MASK,
     PING,
     PONG,
     TEXT,
     UNKNOWN,
-    VALID_CODES,
     make_close,
     make_frame,
 )
+from .streams import (
+    INVALID_CODES,
+    INVALID_UTF_8,
+    VALID_CODES,
+)
+from .test_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
 
-#: Whether it is the client that reads, and whether compression was agreed on: all but the plain server.
+#: Whether the client is the reader, and whether compression was agreed on: all but the plain server.
 SIDES = [(True, False), (False, True), (True, True)]
 
 
 def open_own(client, deflate):
     if deflate:
-        opened = test_deflate.open_client if client else test_deflate.open_server
+        opened = deflating.open_client if client else deflating.open_server
         return opened("permessage-deflate", BROAD, max_message_size=None, max_fragments=None)
-    opened = test_rfc6455.open_client if client else test_rfc6455.open_server
+    opened = peers.open_client if client else peers.open_server
     return opened(max_message_size=None, max_fragments=None)
 
 
@@ -86,7 +88,7 @@ def compressed(payload, **options):
 
 HELLO = deflated(b"Hello")
 
-#: What a client with compression reads, our verdict, another's, and why they differ.
+#: The reason of a difference: bytes for a client with compression, our verdict, and the verdict of another.
 DIFFERENCES = {
     "websockets: what is not DEFLATE breaks the protocol; ours: data that is not what it says it is": (
         compressed(b"\x07"),
@@ -125,17 +127,17 @@ def test_differences(name):
     assert our_verdict != its_verdict
 
 
-# What is read
+# Streams
 
 TEXTS = st.one_of(st.text(max_size=10).map(str.encode), st.sampled_from([data for data, _ in INVALID_UTF_8]))
 PAYLOADS = st.one_of(TEXTS, st.binary(max_size=10), st.sampled_from([125, 126, 127, 1000]).map(bytes))
-#: How a message is compressed: zlib's level.
+#: The level of zlib with which a message is compressed; ``None`` for none.
 LEVELS = st.sampled_from([None, 0, 1, 9])
 
 
 @st.composite
 def messages(draw, frame, deflate):
-    """Make a message in one frame or many, with control frames between them."""
+    """Return a message in one frame or many, with control frames between them."""
     payload, opcode, rsv = draw(PAYLOADS), draw(st.sampled_from([TEXT, BINARY])), 0
     level = draw(LEVELS) if deflate else None
     if level is not None:
@@ -150,7 +152,7 @@ def messages(draw, frame, deflate):
 
 
 def streams(client, deflate):
-    """Make streams of whole frames, of which the last may be wrong, and one may follow that."""
+    """Return a strategy for streams of whole frames. The last may be malformed, and another may follow it."""
     frame = partial(make_frame, mask=None if client else MASK)
     message = messages(frame, deflate)
     control = st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=125))
@@ -190,12 +192,12 @@ def test_agrees_with_both_on_whole_frames(client, deflate):
         ends.add((verdict.code, verdict.failed))
 
     check()
-    # Or nothing of this was looked at.
+    # Both ends have to occur, or the examples were too simple.
     assert {(None, False), (1002, True)} <= ends
 
 
 def is_interrupted(data):
-    """Tell whether there is another frame than a continuation between the fragments of a compressed message."""
+    """Return whether another frame than a continuation is between the fragments of a compressed message."""
     inside = False
     for position, _, _ in walk(data):
         first = data[position]
@@ -209,7 +211,7 @@ def is_interrupted(data):
 
 
 def has_1014(data):
-    """Tell whether it may have the code that wsproto does not know, masked or not."""
+    """Return whether ``data`` may have the code that wsproto does not know, masked or not."""
     codes = (
         (1014).to_bytes(2, "big"),
         bytes(byte ^ key for byte, key in zip((1014).to_bytes(2, "big"), MASK, strict=False)),
@@ -235,13 +237,13 @@ def test_agrees_with_wsproto_on_damaged_frames(client, deflate, data, closing, c
 
 @pytest.mark.parametrize("client", [False, True])
 @given(st.lists(st.tuples(st.text(max_size=30), LEVELS), min_size=1, max_size=6), CUTS)
-def test_all_inflate_with_what_came_before(client, texts, cuts):
-    """With context takeover: one compressor for all."""
+def test_all_inflate_with_context_takeover(client, texts, cuts):
+    """One compressor is used for all messages."""
     compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
     stream = b""
     for text, level in texts:
         payload, rsv = text.encode(), 0
-        # websockets reads no other after a message of nothing at all.
+        # websockets reads no message after an empty one.
         if level is not None and payload:
             payload = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
             payload, rsv = payload.removesuffix(b"\x00\x00\xff\xff"), RSV1

@@ -22,45 +22,47 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from django_websocket.protocols.base import State
 from django_websocket.protocols.rfc6455.protocol import MAX_PONGS
 
-from .test_hixie75 import feed
-from .test_rfc6455 import (
+from ..inputs import feed
+from .peers import (
     BINARY,
     CLOSE,
     CONTINUATION,
     CONTROL,
-    INVALID_CODES,
-    INVALID_UTF_8,
-    MASKS,
     PING,
     PONG,
-    STREAMS,
-    SURROGATES,
     TEXT,
     UNKNOWN,
-    VALID_CODES,
     make_close,
     make_frame,
     naive_mask,
     open_server,
     split_frames,
 )
+from .streams import (
+    INVALID_CODES,
+    INVALID_UTF_8,
+    MASKS,
+    STREAMS,
+    SURROGATES,
+    VALID_CODES,
+)
 
 
 @dataclass
 class Verdict:
-    """What one end makes of the bytes of the other."""
+    """The result of reading the bytes of a peer."""
 
     messages: list
-    #: The payloads of the pongs it answers with.
+    #: The payloads of the pongs in the answer.
     pongs: list
-    #: The code the peer closed with, or the code the connection was failed with; ``None`` while it is open.
+    #: The close code of the peer, or the one with which the connection was failed; ``None`` while it is open.
     code: int | None = None
     reason: str = ""
     failed: bool = False
 
 
 def ours(data, *cuts, limit=None, closing=False, own=None):
-    """Read ``data`` with a server, or with ``own``, open."""
+    """Return the verdict of a server on ``data``, or of ``own``, which is open."""
     own = own or open_server(max_message_size=limit, max_fragments=None)
     if closing:
         own.close()
@@ -136,7 +138,7 @@ def failure(code, *messages):
 OPEN = Verdict([], [])
 BAD_TEXT = make_frame(TEXT, b"a\xff", length=100)
 
-#: What is read, our verdict, another's, and why they differ.
+#: The reason of a difference: bytes, our verdict, another implementation, and its verdict.
 DIFFERENCES = {
     "wsproto: does not know 1014, which IANA registered in 2016": (
         make_close(1014, b"bye"),
@@ -239,7 +241,7 @@ def test_differences(name):
     assert our_verdict != its_verdict
 
 
-def test_a_close_inside_a_message_is_a_close_to_us_and_a_mistake_besides_to_websockets():
+def test_a_close_inside_a_message_is_also_an_error_to_websockets():
     data = make_frame(TEXT, fin=False) + make_close(1001)
     assert ours(data) == wsproto(data) == websockets(data) == Verdict([], [], 1001)
     server = open_server()
@@ -260,9 +262,9 @@ WRONG_AND_BIG = [
 
 
 @pytest.mark.parametrize("data", WRONG_AND_BIG)
-def test_a_frame_that_is_wrong_and_too_big_is_wrong_to_us(data):
+def test_a_malformed_frame_over_the_limit_is_malformed_to_us(data):
     assert ours(data, limit=100) == failure(1002)
-    # It asks for the mask first.
+    # websockets checks the mask first.
     assert websockets(data, limit=100) == failure(1009 if data[1] & 0x80 else 1002)
 
 
@@ -271,11 +273,11 @@ def test_the_limit_is_not_for_control_frames_here():
     assert websockets(make_frame(PING, b"abc"), limit=2) == failure(1009)
 
 
-# wsproto, with whatever comes
+# wsproto, with any bytes
 
 
 def walk(data):
-    """Find the frames of ``data``, be they what they may: where each begins, and its payload, and where that ends."""
+    """Return where the frames of ``data`` begin, good or bad, and where their payloads begin and end."""
     position = 0
     while position < len(data):
         second = data[position + 1] if position + 1 < len(data) else 0x80
@@ -288,7 +290,7 @@ def walk(data):
 
 
 def complete_header(data, second=b"\x80"):
-    """Complete the last header of ``data``, with the first byte of its payload, as wsproto waits for that.
+    """Return ``data`` with its last header complete and a byte of its payload, because wsproto waits for these.
 
     ``second`` is the byte that follows the first of a header, if that is all there is of it.
     """
@@ -319,7 +321,7 @@ def test_complete_header(data, completed):
 
 
 def has_1014(data):
-    """Tell whether a frame closes with the code that wsproto does not know."""
+    """Return whether a frame is a Close with the code that wsproto does not know."""
     return any(
         data[position] & 0x0F == CLOSE
         and data[position + 1] & 0x80
@@ -389,7 +391,7 @@ def test_agrees_with_websockets(data, cuts):
     assert ours(data, *cuts) == websockets(data)
 
 
-#: Nothing but their size can be wrong with these.
+#: Frames in which nothing but the size can be wrong.
 SIZED_FRAMES = st.one_of(
     st.builds(make_frame, st.just(BINARY), PAYLOADS, mask=MASKS),
     st.builds(
@@ -417,7 +419,7 @@ def test_agrees_with_websockets_on_limits(data, limit, cuts):
 
 
 @pytest.mark.parametrize("data", [*(data for data, _ in INVALID_UTF_8), *SURROGATES, b"\xe2\x98", b"\xed\xa0"])
-def test_all_agree_on_what_is_not_utf_8(data):
+def test_all_agree_on_invalid_utf_8(data):
     for stream in (
         make_frame(TEXT, b"a") + make_frame(TEXT, data),
         make_frame(TEXT, b"a") + make_frame(TEXT, data, fin=False) + make_frame(CONTINUATION),

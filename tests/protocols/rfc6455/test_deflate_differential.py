@@ -1,6 +1,6 @@
-"""permessage-deflate with two other implementations at the other end: they have to agree, and to understand each other.
+"""permessage-deflate with two other implementations as the peer: both sides agree and understand each other.
 
-Both peers do their own half of the handshake. Where one is of another mind than this package it stands at the end.
+Each peer does its own half of the handshake. The known differences to this package have tests at the end.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from wsproto.extensions import PerMessageDeflate
 from django_websocket.exceptions import MessageTooBig
 from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
-from django_websocket.protocols.rfc6455.handshake import RFC6455
+from django_websocket.protocols.rfc6455 import RFC6455
 
-from .test_deflate import BROAD, COMPRESSIONS, MESSAGES, RSV1, deflated, open_server
-from .test_hixie75 import feed
-from .test_rfc6455 import BINARY, TEXT, make_client, make_frame
+from ..inputs import feed
+from .deflating import BROAD, COMPRESSIONS, MESSAGES, RSV1, deflated, open_server
+from .peers import BINARY, TEXT, make_client, make_frame
 
 BITS = st.integers(9, 15)
-#: Whether it is compressed, where we send it; in how many pieces it comes, where they do.
+#: Messages; whether we compress them when we send them; in how many pieces the peer sends them.
 CONVERSATIONS = st.lists(st.tuples(MESSAGES, st.sampled_from([None, True, False]), st.integers(1, 3)), max_size=5)
 
 
 def pieces(message, count):
-    """Cut a message into ``count`` pieces."""
+    """Return a message cut into ``count`` pieces."""
     size = len(message) // count + 1
     return [message[index * size : (index + 1) * size] for index in range(count)]
 
 
 class Websockets:
-    """``websockets`` at the other end."""
+    """``websockets`` as the peer."""
 
     def __init__(self, protocol):
         self.protocol = protocol
@@ -65,7 +65,7 @@ class Websockets:
 
 
 class Wsproto:
-    """``wsproto`` at the other end."""
+    """``wsproto`` as the peer."""
 
     def __init__(self, connection):
         self.connection = connection
@@ -89,7 +89,7 @@ class Wsproto:
 
 
 def accept(head, compression):
-    """Make our server of the head of a client's request; gives its answer too."""
+    """Return our server for the head of a client's request, and its answer."""
     first, *lines = head.decode().removesuffix("\r\n\r\n").split("\r\n")
     assert first == "GET / HTTP/1.1"
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
@@ -145,7 +145,7 @@ def wsproto_server(compression, **options):
 
 
 def converse(own, peer, conversation, cuts):
-    """Send all of a conversation both ways."""
+    """Check that both sides receive all of a conversation."""
     assert own.state is State.OPEN, own.error
     assert own._deflate is not None
     expected = [message for message, _, _ in conversation]
@@ -217,7 +217,7 @@ def test_a_server_of_wsproto(compression, options, conversation, cuts):
     converse(own, peer, conversation, cuts)
 
 
-# Limits, which wsproto has not
+# Limits, which wsproto does not have
 
 
 @pytest.mark.parametrize("limit", [100, 5000, 100_000])
@@ -241,7 +241,7 @@ def close_code(peer, data):
     return None if peer.protocol.close_sent is None else int(peer.protocol.close_sent.code)
 
 
-def test_the_limit_of_websockets_is_for_the_wire_too():
+def test_the_limit_of_websockets_is_also_for_the_compressed_message():
     payload = random.Random(1).randbytes(1000)
     client, peer = websockets_server(BROAD, max_size=1000)
     client.send(payload, compress=True)
@@ -250,7 +250,7 @@ def test_the_limit_of_websockets_is_for_the_wire_too():
     assert close_code(peer, stream) == 1009
 
 
-def test_what_is_not_deflate_breaks_the_protocol_to_websockets_and_is_bad_data_to_us():
+def test_malformed_deflate_is_a_protocol_error_to_websockets_and_invalid_data_to_us():
     own, _ = websockets_client(BROAD)
     own.receive(make_frame(BINARY, b"\x07", rsv=RSV1))
     assert own.close_code == 1007
@@ -258,15 +258,15 @@ def test_what_is_not_deflate_breaks_the_protocol_to_websockets_and_is_bad_data_t
     assert close_code(peer, make_frame(BINARY, b"\x07", rsv=RSV1)) == 1002
 
 
-def test_behind_a_final_block_websockets_reads_nothing():
-    """Section 7.2.3.4, for a message of two such blocks."""
+def test_websockets_reads_nothing_behind_a_final_block():
+    """A message of two final blocks follows section 7.2.3.4."""
     stream = make_frame(TEXT, bytes.fromhex("f3 48 cd c9 c9 07 00 f3 48 cd c9 c9 07 00 00"), rsv=RSV1)
     assert open_server().receive(stream) == ["HelloHello"]
     _, peer = websockets_server(BROAD)
     assert peer.receive(stream) == ["Hello"]
 
 
-def test_after_a_message_of_nothing_at_all_websockets_reads_no_other():
+def test_websockets_reads_no_message_after_an_empty_one():
     stream = make_frame(TEXT, b"", rsv=RSV1) + make_frame(TEXT, deflated(b"Hello"), rsv=RSV1)
     assert open_server().receive(stream) == ["", "Hello"]
     _, peer = websockets_server(BROAD)

@@ -1,5 +1,11 @@
 """WebSockets in plain, synchronous Django views.
 
+A file of this package is what a project imports, configures or subclasses; a folder is a layer. A line of code finds
+its folder by what it knows: bytes (``protocols``), a socket's world (``transports``), what exists once per process
+(``process``), messages and time (``connection``), a server's environ (``servers``), whether a request may become a
+WebSocket (``handshake``), what Django does between requests (``housekeeping``). Imports go only down. Where there is a
+choice among the files of a folder, its ``__init__.py`` makes it. Nothing knows two layers but ``middleware.py``.
+
 Importing this package imports neither Django nor eventlet: a name is loaded when it is first used, so that a server's
 worker can still monkey-patch.
 """

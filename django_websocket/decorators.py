@@ -24,7 +24,7 @@ def accept_websocket(view: View, /) -> View: ...
 @overload
 def accept_websocket(**options: Any) -> Callable[[View], View]: ...
 def accept_websocket(view: Any = None, /, **options: Any) -> Any:
-    """Let a view take WebSockets as well as plain HTTP requests; ``request.is_websocket()`` tells them apart.
+    """Mark a view that takes WebSockets as well as plain HTTP requests; ``request.is_websocket()`` tells them apart.
 
     Bare or with options, which override the settings for this view: ``subprotocols``, ``allowed_origins``,
     ``require_origin``, ``max_message_size``, ``max_fragments``, ``compression``, ``ping_interval``, ``ping_timeout``,
@@ -42,7 +42,7 @@ def require_websocket(view: View, /) -> View: ...
 @overload
 def require_websocket(**options: Any) -> Callable[[View], View]: ...
 def require_websocket(view: Any = None, /, **options: Any) -> Any:
-    """Let a view take WebSockets only: plain HTTP requests get a 400. Otherwise as :func:`accept_websocket`."""
+    """Mark a view that takes WebSockets only: plain HTTP requests get a 400. Otherwise as :func:`accept_websocket`."""
     return _decorator("require_websocket", view, options)
 
 

@@ -46,7 +46,7 @@ GetResponse = Callable[..., HttpResponseBase]
 
 
 class WebSocketMiddleware:
-    """Give every request ``is_websocket()`` and ``websocket``, and follow a WebSocket's view to its end.
+    """Adds ``is_websocket()`` and ``websocket`` to every request, and ends the WebSocket of a view that has returned.
 
     First in ``MIDDLEWARE``. Without it, the decorators do the same for their own views.
     """
@@ -150,7 +150,7 @@ class Upgrade:
         return self.websocket is not None and self.websocket.handshake_sent
 
     def enter(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
-        """Give the request the WebSocket of its view; or return the refusal."""
+        """Set ``request.websocket`` for the view, or return the refusal."""
         try:
             request.websocket = self._admit(request, view)  # type: ignore[attr-defined]
         except HandshakeError as error:

@@ -107,7 +107,7 @@ class Conf:
     max_connections = Setting("WEBSOCKET_MAX_CONNECTIONS", None, count_or_none, check="E012")
     #: Whether open WebSockets are closed with 1012 when the process is asked to end.
     close_on_sigterm = Setting("WEBSOCKET_CLOSE_ON_SIGTERM", True, flag, check="E013")
-    #: Whether a view that waits gives its database connections back: ``"release"`` or ``"keep"``.
+    #: Whether a waiting view's database connections are closed: ``"release"`` or ``"keep"``.
     db = Setting("WEBSOCKET_DB", "release", database_policy, check="E015")
     #: Seconds between two checks of the session and user of a connection; ``None``: never.
     revalidate = Setting("WEBSOCKET_REVALIDATE", 60, seconds_or_none, check="E016")

@@ -623,7 +623,7 @@ class Connection:
             self._requested_close = None
 
     def _begin_close(self, code: int, reason: str) -> None:
-        """Have the protocol say Close; the caller holds the mutex."""
+        """Make the protocol begin its closing handshake; the caller holds the mutex."""
         # If the peer has made a mistake that was deferred, the Close is for that.
         self.protocol.fail()
         if self.protocol.state is State.OPEN:
@@ -632,7 +632,7 @@ class Connection:
             self.protocol.close(code, reason)
 
     def _abort(self, reason: str, level: int = logging.INFO) -> None:
-        """Give the connection up, without a Close; the close code is 1006 then."""
+        """Drop the connection without a Close; the close code is 1006 then."""
         with self._mutex:
             self._only_waiting = False
             if lost := self.protocol.state is not State.CLOSED:

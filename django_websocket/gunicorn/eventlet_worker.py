@@ -19,31 +19,32 @@ from eventlet.semaphore import Semaphore
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.base_async import AsyncWorker
 
-#: Seconds between two looks at whether the worker is to end, and two signs of life to gunicorn.
-_LOOK: Final = 0.25
+#: Seconds between two looks at whether the worker is to end, and between two heartbeats to gunicorn.
+_INTERVAL: Final = 0.25
 #: Seconds without accepting when the process has no descriptors left.
-_BREATH: Final = 0.5
+_ACCEPT_PAUSE: Final = 0.5
 #: Seconds that a TLS handshake may take.
 _TLS_TIMEOUT: Final = 10
 
 
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
-    """Serves each connection in a greenlet of eventlet, ``worker_connections`` of them at the most.
+    """Serves each connection in a greenlet of eventlet, at most ``worker_connections`` of them at a time.
 
-    One more waits in the system's queue until another one ends. The standard library is patched before the application
-    is imported; with ``--preload``, after.
+    Further connections wait in the system's queue. The standard library is patched before the application is imported;
+    with ``--preload``, after that.
     """
 
     def init_process(self) -> None:
         """Prepare the process, and serve."""
-        # Until gunicorn sets its own, the handlers are its parent's, which only take note; and patching takes a while.
+        # Until gunicorn sets its own handlers, those of its parent are set, which only record a signal; and patching
+        # takes a while.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self.handle_exit)
         hubs.use_hub()
         eventlet.monkey_patch()
         super().init_process()
 
-    # What may wait runs in a greenlet, not in a signal's handler, where the hub may be what was interrupted.
+    # Functions that may wait run in a greenlet: a signal handler may have interrupted the hub.
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
         """End at once."""
@@ -54,32 +55,32 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         eventlet.spawn_n(super().handle_usr1, sig, frame)
 
     def timeout_ctx(self) -> Any:
-        """Give the limit for the next request of a connection."""
+        """Return the time limit for the next request of a connection."""
         return eventlet.Timeout(self.cfg.keepalive or None, False)
 
     def run(self) -> None:
         """Serve until the worker is to end; then until its connections have ended, or their time is over."""
         pool = eventlet.GreenPool(self.worker_connections)
-        # The pool lets nobody wait for room without a connection in hand.
+        # The pool cannot be waited for without a connection that needs its room.
         room = Semaphore(self.worker_connections)
-        # Without Python's own object between: that would accept green sockets, now that it is patched.
+        # The descriptor is taken out of Python's own object, which would accept green sockets, now that it is patched.
         listeners = [GreenSocket(listener.FAMILY, fileno=listener.sock.detach()) for listener in self.sockets]
         acceptors = [eventlet.spawn(self._accept, listener, pool, room) for listener in listeners]
         while self.alive:
-            self._show_life()
-            eventlet.sleep(_LOOK)
+            self._send_heartbeat()
+            eventlet.sleep(_INTERVAL)
         for acceptor in acceptors:
             acceptor.kill()
         for listener in listeners:
             listener.close()
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while pool.running() and time.monotonic() < deadline:
-            self._show_life()
-            eventlet.sleep(_LOOK)
+            self._send_heartbeat()
+            eventlet.sleep(_INTERVAL)
         if pool.running():
             self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
 
-    def _show_life(self) -> None:
+    def _send_heartbeat(self) -> None:
         self.notify()
         if self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
@@ -96,12 +97,12 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
                 if error.errno == errno.ECONNABORTED:
                     continue
                 self.log.warning("Cannot accept a connection: %s", error)
-                eventlet.sleep(_BREATH)
+                eventlet.sleep(_ACCEPT_PAUSE)
             else:
                 pool.spawn_n(self._serve, listener, sock, address, room)
 
     def _serve(self, listener: GreenSocket, sock: Any, address: Any, room: Semaphore) -> None:
-        """Serve a connection to its end."""
+        """Serve a connection until it ends."""
         try:
             if self.cfg.is_ssl:
                 try:

@@ -141,12 +141,12 @@ class WaitressConnection(ClientConnection):
         return held
 
     def mark_answered(self) -> None:
-        """Discard what is written, and have the main loop close the connection."""
+        """Discard what is written, and mark the connection to be closed by the main loop."""
         self._channel.write_soon = len
         self._channel.close_when_flushed = True
 
     def refuse(self) -> None:
-        """Have the main loop close the connection when it has sent the refusal, which is in a buffer yet."""
+        """Mark the connection to be closed by the main loop, when it has sent the refusal out of its buffer."""
         self.read_ahead()
         self._channel.close_when_flushed = True
 
@@ -186,10 +186,10 @@ class CherootConnection(BufferedConnection):
         return None if sock is None else cls(sock, stream)
 
     def mark_answered(self) -> None:
-        """Let cheroot write to the socket that is shut down: nobody reads it.
+        """Make writing to the socket, which is shut down, succeed: nobody reads it.
 
-        It keeps what it cannot write, and tries again when the connection has been closed, which shows in its log. The
-        class of the socket is the only thing about it that can be changed from here.
+        cheroot keeps what it cannot write, and tries again when the connection has been closed, which shows in its log.
+        The class of the socket is the only thing about it that can be changed from here.
         """
         kind: type = type(self.sock)
         self.sock.__class__ = discarding(kind)

@@ -28,10 +28,10 @@ class ClientConnection(ABC):
         """Return the bytes that the server has read behind the request and not used; never wait."""
 
     def release_reader(self) -> None:  # noqa: B027 - most servers need none of these three
-        """Let the server free what it would read further requests with."""
+        """Free the buffer with which the server would read further requests."""
 
     def mark_answered(self) -> None:  # noqa: B027
-        """Tell the server that the request was answered."""
+        """Mark the request as answered, where the server would otherwise answer it itself."""
 
     def prepare_refusal(self) -> None:  # noqa: B027
         """Prepare the connection for a refusal, before that is written."""

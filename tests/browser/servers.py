@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from ..live.servers import ACCIDENTS, BY_NAME, HOST, ROOT, Kind, Server
+from lab.servers import ACCIDENTS, BY_NAME, HOST, ROOT, Kind, Server
 
 PROJECT = ROOT / "example_project"
 

@@ -9,9 +9,10 @@ import signal
 import pytest
 from websockets.sync.client import connect
 
+from lab.servers import PATIENCE, eventually
+
 from ..live.needs import perl_with
 from ..live.old_client import OldClient
-from ..live.servers import PATIENCE, eventually
 from .chromium import Browser
 from .servers import PROJECT, RELOADING, STOPPED
 

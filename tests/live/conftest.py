@@ -6,8 +6,10 @@ import signal
 
 import pytest
 
+from lab.servers import Server
+
+from . import needs
 from .clients import Raw
-from .servers import Server
 
 #: How many idle connections a worker on greenlets is to hold.
 IDLE = int(os.environ.get("IDLE_CONNECTIONS", "500"))
@@ -53,6 +55,7 @@ def servers(descriptors, tmp_path_factory):
     def get(kind, middleware, settings):
         key = kind.name, middleware, repr(sorted(settings.items()))
         if key not in running or running[key].process.poll() is not None:
+            needs.of_kind(kind)
             log = tmp_path_factory.mktemp(kind.name) / "log"
             server = running[key] = Server(kind, log, middleware=middleware, settings=settings)
             warm_up(server)
@@ -78,6 +81,7 @@ def launch(tmp_path):
     running = []
 
     def start(kind, *, warm=True, **options):
+        needs.of_kind(kind)
         server = Server(kind, tmp_path / f"log{len(running)}", **options)
         running.append(server)
         if warm:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from functools import cache
 from importlib.util import find_spec
 from typing import NoReturn
 
 import pytest
+
+from lab.servers import Kind, find_program
 
 #: Seconds that Perl may take to load a module.
 PATIENCE = 60
@@ -25,15 +26,19 @@ def missing(what: str, packages: str, how: str = "on Debian: apt-get install") -
 
 def program(name: str, packages: str) -> str:
     """Give the path of a program."""
-    # Debian's daemons are where only root's PATH leads.
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
-    return shutil.which(name, path=path) or missing(name, packages)
+    return find_program(name) or missing(name, packages)
 
 
 def module(name: str, package: str) -> None:
     """See that there is a module of a server, of which not every platform has a wheel."""
     if find_spec(name) is None:
         missing(f"the module {name}", package, "where there is a wheel: pip install")
+
+
+def of_kind(kind: Kind) -> None:
+    """Skip the test if a program is missing that a kind of server needs."""
+    if kind.tls:
+        program("openssl", "openssl")
 
 
 @cache

@@ -7,8 +7,9 @@ import subprocess
 import threading
 from pathlib import Path
 
+from lab.servers import PATIENCE, Server
+
 from .needs import perl_with
-from .servers import PATIENCE, Server
 
 SCRIPT = Path(__file__).with_name("old_client.pl")
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.runner import Client, Plan, check, run
-from benchmarks.scenarios import Scenario
-from benchmarks.servers import SERVERS
-from benchmarks.table import lines
+from lab.benchmarks.runner import Client, Plan, check, run
+from lab.benchmarks.scenarios import Scenario
+from lab.benchmarks.servers import SERVERS
+from lab.benchmarks.table import lines
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("benchmarks")]
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.live, pytest.mark.xdist_group("benchmarks")]
 @pytest.fixture(autouse=True)
 def _where_it_was(monkeypatch):
     """Let the clients of the live tests' other servers have the processors, and the limits stay."""
-    monkeypatch.setattr("benchmarks.runner.raise_limits", lambda: None)
+    monkeypatch.setattr("lab.benchmarks.runner.raise_limits", lambda: None)
 
 
 def test_a_run(tmp_path):

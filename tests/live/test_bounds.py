@@ -11,10 +11,10 @@ import pytest
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455.handshake import RFC6455
+from lab.servers import KINDS, PATIENCE
 from tests.vanishing import vanish
 
 from .clients import Old, Raw, handshake
-from .servers import KINDS, PATIENCE
 
 pytestmark = pytest.mark.live
 

@@ -1,14 +1,13 @@
-"""The Autobahn test suite: see ``compliance/README.rst``. Skipped where there is no Python 2.7 to run it."""
+"""The Autobahn test suite: see ``lab/compliance/README.rst``. Skipped where there is no Python 2.7 to run it."""
 
 import os
 
 import pytest
 
-from compliance import autobahn
-from compliance.run import run
-from compliance.verdicts import select, summary
-
-from .servers import BY_NAME
+from lab.compliance import autobahn
+from lab.compliance.run import run
+from lab.compliance.verdicts import select, summary
+from lab.servers import BY_NAME
 
 #: Seconds for each run; one takes half a minute.
 TIMEOUT = 300

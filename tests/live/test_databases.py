@@ -8,9 +8,10 @@ from itertools import count
 
 import pytest
 
+from lab.servers import BY_NAME, eventually
+
 from .clients import Raw
 from .postgresql import PostgreSQL
-from .servers import BY_NAME, eventually
 from .test_processes import open_many
 
 #: How many idle WebSockets there are; DATABASE_SOCKETS makes it more.

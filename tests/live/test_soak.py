@@ -1,12 +1,11 @@
-"""A few seconds of ``python -m soak``: that it works, and that nothing is grossly wrong."""
+"""A few seconds of ``python -m lab.soak``: that it works, and that nothing is grossly wrong."""
 
 import pytest
 
-from soak import clients
-from soak.limits import check_flood
-from soak.run import SETTINGS, cycles, mix, run
-
-from .servers import BY_NAME
+from lab.servers import BY_NAME
+from lab.soak import clients
+from lab.soak.limits import check_flood
+from lab.soak.run import SETTINGS, cycles, mix, run
 
 pytestmark = pytest.mark.live
 

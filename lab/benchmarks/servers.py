@@ -1,0 +1,246 @@
+"""The servers that are measured, as data, and how one is started and stopped."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from .scenarios import Scenario
+
+ROOT: Final = Path(__file__).parents[2]
+HOST: Final = "127.0.0.1"
+#: Seconds that a server may take to listen, and to end.
+PATIENCE: Final = 20.0
+#: Connections that a server must be able to hold.
+ROOM: Final = "13000"
+#: What the names of raw servers end with that send each message by itself.
+SPLIT: Final = "-split"
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server. Another one is another entry of :data:`SERVERS`."""
+
+    name: str
+    #: What serves its connections: threads, eventlet, gevent or async.
+    model: str
+    #: Arguments of the interpreter; ``{port}`` stands for the port.
+    arguments: tuple[str, ...]
+    #: Modules without which it is skipped.
+    needs: tuple[str, ...] = ()
+    #: Where it echoes; empty: it is a raw server.
+    path: str = "/echo"
+    #: Whether the package is what is measured.
+    ours: bool = False
+    #: What people call it.
+    title: str = ""
+
+    @property
+    def raw(self) -> bool:
+        """Whether it knows no protocol."""
+        return not self.path
+
+    @property
+    def missing(self) -> list[str]:
+        """The modules it needs that are not installed."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+
+
+def _raw(model: str, how: str) -> Server:
+    suffix, words = {"each": ("", ""), "split": (SPLIT, ", a send for each message")}[how]
+    needs = () if model == "threads" else (model,)
+    arguments = ("-m", "lab.benchmarks.apps.raw", model, how, "{port}")
+    return Server(f"raw-{model}{suffix}", model, arguments, needs, path="", title=f"raw sockets{words}")
+
+
+def _app(name: str, model: str, module: str, *needs: str, title: str) -> Server:
+    return Server(name, model, ("-m", f"lab.benchmarks.apps.{module}", "{port}"), needs, title=title)
+
+
+def _gunicorn(worker: str, application: str, *options: str) -> tuple[str, ...]:
+    command = ("-m", "gunicorn", "--no-control-socket", "--bind", f"{HOST}:{{port}}", "--worker-class", worker)
+    limits = ("--worker-connections", ROOM, "--backlog", "4096", "--timeout", "0", "--log-level", "error")
+    return (*command, *limits, *options, application)
+
+
+_THREADS: Final = ("--threads", ROOM)
+_PROJECT: Final = "lab.benchmarks.apps.project:application"
+_FLASK: Final = "lab.benchmarks.apps.flask_sock_echo:app"
+_WORKER: Final = "django_websocket.gunicorn.EventletWorker"
+_ON_EVENTLET: Final = ("-m", "lab.benchmarks.apps.on_eventlet")
+_GUNICORN: Final = ("gunicorn",)
+
+_ALL: Final = [
+    *(_raw(model, how) for model in ("threads", "eventlet", "gevent") for how in ("each", "split")),
+    Server(
+        "gthread", "threads", _gunicorn("gthread", _PROJECT, *_THREADS), _GUNICORN, ours=True, title="gunicorn gthread"
+    ),
+    Server("eventlet", "eventlet", (*_ON_EVENTLET, _PROJECT, "{port}"), ours=True, title="eventlet.wsgi"),
+    Server(
+        "gunicorn-eventlet",
+        "eventlet",
+        _gunicorn(_WORKER, _PROJECT),
+        _GUNICORN,
+        ours=True,
+        title="gunicorn EventletWorker",
+    ),
+    Server(
+        "gevent", "gevent", _gunicorn("gevent", _PROJECT), ("gunicorn", "gevent"), ours=True, title="gunicorn gevent"
+    ),
+    _app("websockets-sync", "threads", "websockets_sync", "websockets", title="websockets, sync"),
+    Server(
+        "flask-sock-gthread",
+        "threads",
+        _gunicorn("gthread", _FLASK, *_THREADS),
+        ("flask_sock", "gunicorn"),
+        title="flask-sock, gunicorn gthread",
+    ),
+    _app("eventlet-websocket", "eventlet", "eventlet_websocket", "eventlet", title="eventlet.websocket"),
+    Server(
+        "flask-sock-eventlet",
+        "eventlet",
+        (*_ON_EVENTLET, _FLASK, "{port}"),
+        ("flask_sock",),
+        title="flask-sock, eventlet.wsgi",
+    ),
+    _app("gevent-websocket", "gevent", "gevent_websocket", "geventwebsocket", title="gevent-websocket"),
+    Server(
+        "flask-sock-gevent",
+        "gevent",
+        _gunicorn("gevent", _FLASK),
+        ("flask_sock", "gunicorn", "gevent"),
+        title="flask-sock, gunicorn gevent",
+    ),
+    Server(
+        "channels-uvicorn",
+        "async",
+        (
+            "-m",
+            "uvicorn",
+            "--host",
+            HOST,
+            "--port",
+            "{port}",
+            "--ws",
+            "websockets-sansio",
+            "--log-level",
+            "error",
+            "lab.benchmarks.apps.channels_echo:application",
+        ),
+        ("channels", "uvicorn", "websockets"),
+        title="Channels, uvicorn",
+    ),
+    _app("websockets-asyncio", "async", "websockets_asyncio", "websockets", title="websockets, asyncio"),
+    _app("picows", "async", "picows_echo", "picows", "uvloop", title="picows, uvloop"),
+]
+SERVERS: Final = {server.name: server for server in _ALL}
+#: All but the raw servers, which join as they are needed.
+DEFAULT: Final = tuple(server.name for server in _ALL if not server.raw)
+
+
+def baseline(server: Server, scenario: Scenario) -> str:
+    """Give the name of the raw server that a server is compared with: the one of its model.
+
+    In pipelining that one sends each message by itself, else it would not do the same work. Servers of asyncio are
+    compared with threads, as there is no loop to serve that is not a library.
+    """
+    model = "threads" if server.model == "async" else server.model
+    return f"raw-{model}{SPLIT if scenario.mode == 'pipeline' else ''}"
+
+
+class Running:
+    """A running server, pinned to ``cpus``; a context manager."""
+
+    def __init__(self, server: Server, log: Path, cpus: Collection[int]) -> None:
+        self.server = server
+        self._log = log
+        self._cpus = cpus
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Running:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start it, and wait until it listens.
+
+        :raises RuntimeError: it does not.
+        """
+        self.port = _free_port()
+        arguments = [argument.format(port=self.port) for argument in self.server.arguments]
+        before = os.sched_getaffinity(0)
+        # A child inherits it before it has threads of its own.
+        os.sched_setaffinity(0, self._cpus)
+        try:
+            with self._log.open("ab") as log:
+                self._process = subprocess.Popen(
+                    [sys.executable, *arguments],
+                    cwd=ROOT,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                )
+        finally:
+            os.sched_setaffinity(0, before)
+        deadline = time.monotonic() + PATIENCE
+        while not self._listens():
+            if not self.alive or time.monotonic() > deadline:
+                self.stop()
+                raise RuntimeError(f"{self.server.name} does not listen; its log: {self._tail()}")
+            time.sleep(0.05)
+
+    def _listens(self) -> bool:
+        try:
+            socket.create_connection((HOST, self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def _tail(self) -> str:
+        return self._log.read_text(errors="replace")[-500:]
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; others may descend from it."""
+        assert self._process is not None
+        return self._process.pid
+
+    def stop(self) -> None:
+        """End it and all it has started."""
+        if self._process is None:
+            return
+        # The second one is also for what outlives the first process.
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self.pid, number)
+                self._process.wait(PATIENCE / 4)
+            except ProcessLookupError:
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        self._process = None
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        port: int = sock.getsockname()[1]
+        return port

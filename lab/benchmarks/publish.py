@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from ..servers import ROOT
 from . import plot, table
 from .results import Results
-from .servers import ROOT
 
 FOLDER: Final = ROOT / "docs" / "performance"
 #: What the page includes; its first line names the results it was made from.

@@ -9,15 +9,16 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..servers import ROOT, pinned
 from .figures import AMOUNTS
 from .results import Results
 from .scenarios import Scenario
-from .servers import ROOT, SERVERS, Running, Server, baseline
+from .servers import SERVERS, Running, Server, baseline
 
 #: The option ``--client`` for those who always want another one.
 CLIENT_VARIABLE: Final = "BENCHMARKS_CLIENT"
@@ -88,17 +89,6 @@ def client_cpus(processes: int = 1) -> set[int]:
     """Give the processors for the client: the next ones, or the one that there is."""
     cpus = sorted(os.sched_getaffinity(0))
     return set(cpus[1 : 1 + processes]) or set(cpus)
-
-
-@contextlib.contextmanager
-def pinned(cpus: set[int]) -> Iterator[None]:
-    """Let what is started meanwhile run on ``cpus`` only."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cpus)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def raise_limits() -> None:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ..servers import EVENTLET_WORKER, HOST, ServerProcess, gunicorn
 from .scenarios import Scenario
 
-ROOT: Final = Path(__file__).parents[2]
-HOST: Final = "127.0.0.1"
-#: Seconds that a server may take to listen, and to end.
-PATIENCE: Final = 20.0
 #: Connections that a server must be able to hold.
 ROOM: Final = "13000"
 #: What the names of raw servers end with that send each message by itself.
@@ -67,15 +58,13 @@ def _app(name: str, model: str, module: str, *needs: str, title: str) -> Server:
 
 
 def _gunicorn(worker: str, application: str, *options: str) -> tuple[str, ...]:
-    command = ("-m", "gunicorn", "--no-control-socket", "--bind", f"{HOST}:{{port}}", "--worker-class", worker)
     limits = ("--worker-connections", ROOM, "--backlog", "4096", "--timeout", "0", "--log-level", "error")
-    return (*command, *limits, *options, application)
+    return gunicorn(worker, *limits, *options, application)
 
 
 _THREADS: Final = ("--threads", ROOM)
 _PROJECT: Final = "lab.benchmarks.apps.project:application"
 _FLASK: Final = "lab.benchmarks.apps.flask_sock_echo:app"
-_WORKER: Final = "django_websocket.gunicorn.EventletWorker"
 _ON_EVENTLET: Final = ("-m", "lab.benchmarks.apps.on_eventlet")
 _GUNICORN: Final = ("gunicorn",)
 
@@ -88,7 +77,7 @@ _ALL: Final = [
     Server(
         "gunicorn-eventlet",
         "eventlet",
-        _gunicorn(_WORKER, _PROJECT),
+        _gunicorn(EVENTLET_WORKER, _PROJECT),
         _GUNICORN,
         ours=True,
         title="gunicorn EventletWorker",
@@ -157,14 +146,13 @@ def baseline(server: Server, scenario: Scenario) -> str:
     return f"raw-{model}{SPLIT if scenario.mode == 'pipeline' else ''}"
 
 
-class Running:
-    """A running server, pinned to ``cpus``; a context manager."""
+class Running(ServerProcess):
+    """A process of a server under load, pinned to ``cpus``. As a context manager it is started and stopped."""
 
     def __init__(self, server: Server, log: Path, cpus: Collection[int]) -> None:
+        """Describe the process; :meth:`start` starts it."""
+        super().__init__(server.name, server.arguments, log, cpus=cpus)
         self.server = server
-        self._log = log
-        self._cpus = cpus
-        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Running:
         self.start()
@@ -173,74 +161,7 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start it, and wait until it listens.
-
-        :raises RuntimeError: it does not.
-        """
-        self.port = _free_port()
-        arguments = [argument.format(port=self.port) for argument in self.server.arguments]
-        before = os.sched_getaffinity(0)
-        # A child inherits it before it has threads of its own.
-        os.sched_setaffinity(0, self._cpus)
-        try:
-            with self._log.open("ab") as log:
-                self._process = subprocess.Popen(
-                    [sys.executable, *arguments],
-                    cwd=ROOT,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                )
-        finally:
-            os.sched_setaffinity(0, before)
-        deadline = time.monotonic() + PATIENCE
-        while not self._listens():
-            if not self.alive or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(f"{self.server.name} does not listen; its log: {self._tail()}")
-            time.sleep(0.05)
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection((HOST, self.port), 1).close()
-        except OSError:
-            return False
-        return True
-
-    def _tail(self) -> str:
-        return self._log.read_text(errors="replace")[-500:]
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process is still there."""
-        return self._process is not None and self._process.poll() is None
-
     @property
     def pid(self) -> int:
         """The process that was started; others may descend from it."""
-        assert self._process is not None
-        return self._process.pid
-
-    def stop(self) -> None:
-        """End it and all it has started."""
-        if self._process is None:
-            return
-        # The second one is also for what outlives the first process.
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self.pid, number)
-                self._process.wait(PATIENCE / 4)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+        return self.process.pid

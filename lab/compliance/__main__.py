@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 
-from ..servers import BY_NAME
+from ..kinds import BY_NAME
 from . import autobahn
 from .run import run
 from .verdicts import select, summary

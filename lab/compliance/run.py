@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from websockets.sync.client import connect
 
-from ..servers import Kind, Server
+from ..kinds import Kind
+from ..project.server import Server
 from . import autobahn
 from .verdicts import TABLE, Results, deviations
 

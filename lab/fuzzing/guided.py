@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from ..servers import ROOT
 from .findings import Result
 from .mutation import MAX_SIZE, MAX_TIME
 
@@ -37,7 +38,7 @@ def fuzz(name: str, seconds: int, *, seed: int, directory: Path, corpus: Path | 
         command = [
             sys.executable,
             "-m",
-            "fuzzing.guided",
+            "lab.fuzzing.guided",
             name,
             str(corpus or Path(temporary, "corpus")),
             f"-max_total_time={seconds}",
@@ -48,11 +49,10 @@ def fuzz(name: str, seconds: int, *, seed: int, directory: Path, corpus: Path | 
             f"-artifact_prefix={directory}{os.sep}{name}-",
             "-print_final_stats=1",
         ]
-        root = Path(__file__).parents[2]
         try:
             run = subprocess.run(
                 command,
-                cwd=root,
+                cwd=ROOT,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 timeout=seconds + GRACE,

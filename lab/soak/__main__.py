@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
-from ..servers import BY_NAME, Kind
+from ..kinds import BY_NAME, Kind
+from ..project.server import Server
 from .figures import SMALLEST
 from .limits import check_flood, check_memory
-from .run import TOLD, cycles, mix, run
+from .run import TOLD, Outcome, cycles, mix, run
 
 
 def main() -> int:
     """Run what is asked for; give 0 when all is well, 1 when something is not."""
-    parser = argparse.ArgumentParser(prog="python -m lab.soak", description=sys.modules["soak"].__doc__)
+    parser = argparse.ArgumentParser(prog="python -m lab.soak", description="README.rst has the rest.")
     commands = parser.add_subparsers(dest="command", required=True)
     mixed = commands.add_parser("mixed", help="clients of all kinds, for a while")
     mixed.add_argument("--connections", type=int, default=500, metavar="N", help="at once (500)")
@@ -50,10 +53,12 @@ def _run(kind: Kind, options: argparse.Namespace) -> tuple[list[str], list[str]]
     if options.command == "flood":
         return check_flood(kind, options.pings, options.seconds)
     connections, by_cycle = options.connections, options.command == "cycles"
+    load: Callable[[Server, Outcome], Awaitable[None]]
     if by_cycle:
-        outcome = run(kind, "cycles", connections, lambda *to: cycles(*to, connections, options.number))
+        load = partial(cycles, connections=connections, number=options.number)
     else:
-        outcome = run(kind, "mixed", connections, lambda *to: mix(*to, connections, options.minutes * 60))
+        load = partial(mix, connections=connections, seconds=options.minutes * 60)
+    outcome = run(kind, options.command, connections, load)
     growth = outcome.growth(cycles=by_cycle)
     if growth.grows and growth.value > (SMALLEST if by_cycle else SMALLEST * outcome.rate):
         outcome.deviations.append("the memory grows")

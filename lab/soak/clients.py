@@ -7,7 +7,7 @@ import random
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from django_websocket.protocols import Protocol, Request, State
 from django_websocket.protocols.base import Compression
@@ -25,6 +25,12 @@ CLOSE = 1
 HANDSHAKE = 1
 #: Seconds that the end of a connection may be late: hundreds of others have the same processors.
 LATE = 20
+
+#: Versions of the protocol, each as a class and a number: all drafts; those in which a server can detect a dead
+#: connection; and those whose parsers get garbage.
+DRAFTS: Final[list[tuple[type[Protocol], int]]] = [(Hixie75, 75), (Hixie76, 76), (RFC6455, 8), (RFC6455, 7)]
+DETECTING: Final[list[tuple[type[Protocol], int]]] = [(Hixie76, 76), (RFC6455, 13)]
+PARSED: Final[list[tuple[type[Protocol], int]]] = [(Hixie75, 75), (Hixie76, 76), (RFC6455, 13), (RFC6455, 8)]
 
 
 class Deviation(Exception):
@@ -135,7 +141,7 @@ async def talk(port: int) -> None:
 
 async def talk_old(port: int) -> None:
     """Do the same in an older version."""
-    protocol, version = random.choice([(Hixie75, 75), (Hixie76, 76), (RFC6455, 8), (RFC6455, 7)])
+    protocol, version = random.choice(DRAFTS)
     await _talk(Client(port, "/echo/", protocol, version))
 
 
@@ -160,7 +166,7 @@ async def reset(port: int) -> None:
 
 async def disappear(port: int) -> None:
     """Go without a word, and stay away until the server has noticed."""
-    protocol, version = random.choice([(Hixie76, 76), (RFC6455, 13)])
+    protocol, version = random.choice(DETECTING)
     async with Client(port, random.choice(["/echo/", "/flood/"]), protocol, version) as client:
         await client.open()
         vanish(client.sock)
@@ -209,7 +215,7 @@ async def keyless(port: int) -> None:
 
 async def babble(port: int) -> None:
     """Send what is no frame."""
-    protocol, version = random.choice([(Hixie75, 75), (Hixie76, 76), (RFC6455, 13), (RFC6455, 8)])
+    protocol, version = random.choice(PARSED)
     async with Client(port, "/echo/", protocol, version) as client:
         await client.open()
         await client.send(random.randbytes(random.choice([1, 20, 3000])))

@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from django_websocket.protocols.base import Compression
@@ -14,7 +15,8 @@ from django_websocket.protocols.rfc6455.deflate import Deflate, make_offer
 from django_websocket.protocols.rfc6455.frames import FIN, RSV1, Opcode
 from django_websocket.protocols.rfc6455.masking import apply_mask
 
-from ..servers import Kind, Server
+from ..kinds import Kind
+from ..project.server import Server
 from .clients import Client, Deviation
 from .run import start
 
@@ -271,11 +273,9 @@ def check_memory(kind: Kind, connections: int, number: int) -> tuple[list[str], 
             server.stop()
 
     for way in WAYS:
-        measure(
-            way.__name__, connections * (SHARE * LIMIT + REST), lambda server, way=way: hold(server, connections, way)
-        )
+        measure(way.__name__, connections * (SHARE * LIMIT + REST), partial(hold, connections=connections, way=way))
     measure("bomb", BOMB, bomb)
-    measure("pile up", QUEUE, lambda server: pile_up(server, number))
+    measure("pile up", QUEUE, partial(pile_up, number=number))
     return lines, deviations
 
 

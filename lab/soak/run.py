@@ -13,7 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ..servers import Kind, Server, eventually
+from ..kinds import Kind
+from ..project.server import Server
+from ..servers import eventually
 from . import clients
 from .clients import BAD, KINDS, Client, Deviation, cycle
 from .figures import Slope, slope

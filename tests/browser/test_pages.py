@@ -393,7 +393,7 @@ def test_server_restarts(chromium, launch, tmp_path):
         views.write("# changed\n")
     browser.until_state("closed")
     assert browser.text("#close-code") == "1012"
-    eventually(server.serves)
+    eventually(server.is_ready)
     browser.click("#connect")
     browser.until_state("open")
     browser.say("Hello again")

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lab.servers import Server
+from lab.project.server import Server
 
 from . import needs
 from .clients import Raw

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 import pytest
 
-from lab.servers import Kind, find_program
+from lab.kinds import Kind
+from lab.servers import find_program
 
 #: Seconds that Perl may take to load a module.
 PATIENCE = 60

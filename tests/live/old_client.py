@@ -7,7 +7,8 @@ import subprocess
 import threading
 from pathlib import Path
 
-from lab.servers import PATIENCE, Server
+from lab.project.server import Server
+from lab.servers import PATIENCE
 
 from .needs import perl_with
 

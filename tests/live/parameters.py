@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lab.servers import KINDS, TLS_KINDS, Kind
+from lab.kinds import KINDS, TLS_KINDS, Kind
 
 
 def param(kind: Kind, middleware: bool, *more: Any, **settings: Any) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from lab.compliance import autobahn
 from lab.compliance.run import run
 from lab.compliance.verdicts import select, summary
-from lab.servers import BY_NAME
+from lab.kinds import BY_NAME
 
 #: Seconds for each run; one takes half a minute.
 TIMEOUT = 300

@@ -8,7 +8,8 @@ from itertools import count
 
 import pytest
 
-from lab.servers import BY_NAME, eventually
+from lab.kinds import BY_NAME
+from lab.servers import eventually
 
 from .clients import Raw
 from .postgresql import PostgreSQL

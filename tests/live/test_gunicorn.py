@@ -10,7 +10,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from lab.servers import BY_NAME, PATIENCE, eventually
+from lab.kinds import BY_NAME
+from lab.servers import PATIENCE, eventually
 
 from .clients import Raw, get, handshake
 from .conftest import IDLE

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from lab.servers import KINDS, TLS_KINDS
+from lab.kinds import KINDS, TLS_KINDS
 
 from .clients import PROMPT, Raw, close_frame, frame, get, handshake
 from .parameters import on, param

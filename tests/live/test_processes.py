@@ -11,7 +11,8 @@ from contextlib import ExitStack
 import pytest
 from websockets.frames import Opcode
 
-from lab.servers import BY_NAME, HOST, KINDS, PATIENCE, ROOT, eventually
+from lab.kinds import BY_NAME, KINDS
+from lab.servers import HOST, PATIENCE, ROOT, eventually
 
 from .clients import Raw, close_frame, handshake
 

@@ -16,7 +16,8 @@ from websockets.frames import Opcode
 from websockets.sync.client import connect
 
 from django_websocket.protocols.hixie76 import Hixie76
-from lab.servers import EVENTLET_WORKER, HOST, PATIENCE, ROOT, Kind, eventually, insecure
+from lab.kinds import Kind
+from lab.servers import EVENTLET_WORKER, HOST, PATIENCE, ROOT, eventually, insecure
 
 from .clients import Old, Raw, close_frame, frame, get, handshake
 from .parameters import param

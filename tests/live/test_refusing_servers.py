@@ -8,7 +8,9 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, StreamEnded
 
-from lab.servers import ASGI_KIND, HTTP2_KINDS, PATIENCE, SCOPE_KIND, SOCKETLESS_KINDS, UWSGI_KIND, Server
+from lab.kinds import ASGI_KIND, HTTP2_KINDS, SCOPE_KIND, SOCKETLESS_KINDS, UWSGI_KIND
+from lab.project.server import Server
+from lab.servers import PATIENCE
 
 from . import needs
 from .clients import KEY, PROMPT, Raw, get, handshake

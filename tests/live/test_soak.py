@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.servers import BY_NAME
+from lab.kinds import BY_NAME
 from lab.soak import clients
 from lab.soak.limits import check_flood
 from lab.soak.run import SETTINGS, cycles, mix, run

@@ -18,13 +18,13 @@ from .servers import SERVERS, Server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what is asked for; give 1 when something failed."""
+    """Run a command, and return 1 if something failed."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given[:1] == ["micro"]:
-        # Its options are pyperf's.
+        # The options of this command are those of pyperf.
         return micro.main(given[1:])
     options = _parser().parse_args(given)
-    # So that the servers do not outlive us.
+    # SIGTERM raises KeyboardInterrupt, so that no server outlives this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     command: int = options.command(options)
     return command
@@ -42,10 +42,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--rounds", type=int, default=7)
     one.add_argument("--window", type=float, default=2.0, help="seconds that are measured")
     one.add_argument("--warmup", type=float, default=0.5, help="seconds before that")
-    one.add_argument("--note", default="", help="what a reader of the results has to know")
+    one.add_argument("--note", default="", help="a remark for readers of the results")
     one.add_argument("--output", type=Path, help="where the results go (lab/benchmarks/results/DATE.json)")
 
-    one = commands.add_parser("check", help="see that every server echoes right")
+    one = commands.add_parser("check", help="check that every server echoes correctly")
     one.set_defaults(command=_check)
     _add_servers(one)
     _add_client(one)

@@ -1,8 +1,8 @@
-"""The load client: ``python -m lab.benchmarks.client MODE --port PORT [options]``, one JSON object as its answer.
+"""The load client: ``python -m lab.benchmarks.client MODE --port PORT [options]`` prints one JSON object.
 
 Modes: ``check`` (echoes of all sizes), ``pingpong``, ``pipeline`` (``--burst`` messages at a time), ``connect``
-(handshake and closing), ``idle`` (the server's memory). Another client can stand in for it that takes the same options
-and gives the same keys.
+(handshake and closing), ``idle`` (the server's memory). Another client can replace it if it takes the same options and
+prints the same keys.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from . import frames, usage
 from .connections import LoadError, Target
 from .loops import Sample, Window, cycle, exchange, rest
 
-#: On both sides of each change of a frame's header.
+#: Sizes on both sides of each change of a frame's header.
 CHECKED_SIZES: Final = (0, 1, 125, 126, 1024, 65535, 65536, 1 << 20)
 RATES: Final = {"pingpong": "msgs_per_s", "pipeline": "msgs_per_s", "connect": "cycles_per_s"}
 
 
 def parser() -> argparse.ArgumentParser:
-    """Give the parser of the command line."""
+    """Return the parser of the command line."""
     result = argparse.ArgumentParser(prog="python -m lab.benchmarks.client", description=__doc__)
     result.add_argument("mode", choices=["check", *RATES, "idle"])
     result.add_argument("--port", type=int, required=True)
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one mode; give 1 when the server did something wrong, and tell under ``error``."""
+    """Run one mode and print its result; return 1 if the server made a mistake, which is printed as ``error``."""
     options = parser().parse_args(arguments)
     target = Target(options.port, "" if options.raw else options.path)
     try:
@@ -63,10 +63,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def check(target: Target) -> dict[str, Any]:
-    """See that messages of all sizes come back, on one connection, and that it closes."""
+    """Check that messages of all sizes come back on one connection, and that it closes."""
     sock = target.open()
     for size in CHECKED_SIZES:
-        # A raw server needs no such message, and some libraries do not echo it.
+        # An empty message shows nothing about a raw server, and some libraries do not echo it.
         if size:
             target.echo(sock, frames.text(size))
     target.close([sock])
@@ -74,7 +74,7 @@ def check(target: Target) -> dict[str, Any]:
 
 
 def load(target: Target, options: argparse.Namespace) -> dict[str, Any]:
-    """Put the server under load, from one process or several, and add up."""
+    """Put the server under load, from one process or several, and return the sum of their figures."""
     context = multiprocessing.get_context("fork")
     processes = max(1, min(options.processes, options.conns))
     shares = [options.conns // processes + (n < options.conns % processes) for n in range(processes)]
@@ -98,20 +98,20 @@ def load(target: Target, options: argparse.Namespace) -> dict[str, Any]:
         raise LoadError("nothing came within the window")
     latencies = sorted(latency for sample in samples for latency in sample.latencies)
     answer: dict[str, Any] = {RATES[options.mode]: round(count / options.secs, 1), "count": count}
-    # There are none where an exchange takes longer than the window.
+    # If an exchange takes longer than the window, there are no latencies.
     for name, part in (("p50_us", 0.5), ("p99_us", 0.99), ("max_us", 1.0)) if latencies else ():
         answer[name] = latencies[min(len(latencies) - 1, int(len(latencies) * part))] / 1000
     if options.pid:
         spent = server[1] - server[0]
         answer["server_cpu_us"] = round(spent * 1e6 / count, 3)
         answer["server_cpu_share"] = round(spent / options.secs, 3)
-    # The busiest process is the one that limits.
+    # The busiest process limits the rate.
     answer["client_cpu_share"] = round(max(sample.cpu for sample in samples) / options.secs, 3)
     return answer
 
 
 def _work(pipe: Connection, target: Target, connections: int, options: argparse.Namespace) -> None:
-    """Do one process's share: open, say so, wait for the window, give the sample."""
+    """Do the share of one process: open the connections, report that, wait for the window, and send the sample."""
     try:
         payload = frames.text(options.size)
         socks = [] if options.mode == "connect" else [_opened(target, payload) for _ in range(connections)]
@@ -144,20 +144,20 @@ def _answer(worker: Connection) -> Any:
 
 
 def _server_cpu(pid: int | None, when: int) -> float:
-    """Give the processor time that the server has taken until ``when``."""
-    # Found before, as it takes a while.
+    """Wait until ``when``, and return the processor time that the server has used until then."""
+    # The processes are found first, because that takes a while.
     pids = usage.family(pid) if pid else []
     time.sleep(max(0, when - time.monotonic_ns()) / 1e9)
     return usage.cpu(pids)
 
 
 def idle(target: Target, options: argparse.Namespace) -> dict[str, Any]:
-    """Open connections that do nothing, and see what each costs the server."""
+    """Open connections that do nothing, and measure what each costs the server."""
     if not options.pid:
         raise LoadError("idle needs --pid")
     pids = usage.family(options.pid)
     payload = frames.text(options.size)
-    # What the first connections have imported and allocated for good is not theirs.
+    # The first connections make the server import modules and allocate memory for good: that is no cost of each.
     target.close([_opened(target, payload) for _ in range(options.warm)])
     rest([], 1)
     before = usage.memory(pids)

@@ -1,4 +1,4 @@
-"""Connections of the load client: opened and closed one at a time, blocking, and checked."""
+"""Connections of the load client, which are opened, checked and closed one at a time, by blocking calls."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Final
 
 from . import frames
 
-#: Seconds that one step may take which is not measured.
+#: Seconds that a step outside of the window may take.
 PATIENCE: Final = 20.0
-#: Clients have 28 thousand ports for each address, and each is blocked for a minute after use.
+#: Addresses to connect from. Each has 28 thousand ports for clients, and a port is blocked for a minute after use.
 _SOURCES: Final = itertools.cycle(f"127.0.{net}.{host}" for host in range(1, 200) for net in (1, 2))
-#: Linux: choose the port when it connects, so that two addresses may share it. Python has no name for it before 3.12.
+#: IP_BIND_ADDRESS_NO_PORT of Linux: the port is chosen when the socket connects, so that two addresses may use the
+#: same. Python has no name for it before 3.12.
 _BIND_ADDRESS_NO_PORT: Final = 24
 
 
 class LoadError(Exception):
-    """The server did what it must not; a figure would mean nothing."""
+    """The server made a mistake, so that a figure would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,29 @@ class Target:
     """A server under load."""
 
     port: int
-    #: Where it echoes; empty: it echoes bytes, without handshakes and whatever they are.
+    #: The path at which it echoes messages; empty: it echoes bytes, without a handshake.
     path: str = ""
     host: str = "127.0.0.1"
 
     @property
     def raw(self) -> bool:
-        """Whether the server knows no protocol."""
+        """Whether the server echoes bytes, without a protocol."""
         return not self.path
 
     @property
     def request(self) -> bytes:
-        """The opening handshake. A raw server gets it too where handshakes are measured, and gives it back."""
+        """The opening handshake. When handshakes are measured, a raw server receives it too, and echoes it."""
         return frames.handshake(self.host, self.port, self.path or "/")
 
     def reply(self, payload: bytes) -> bytes:
-        """Give what comes back for the client's frame of ``payload``."""
+        """Return the bytes that must come back for the client's frame of ``payload``."""
         return frames.client_frame(payload) if self.raw else frames.server_frame(payload)
 
     def dial(self) -> socket.socket:
-        """Give a connected, blocking socket."""
+        """Return a connected, blocking socket.
+
+        :raises LoadError: the connection failed.
+        """
         sock = socket.socket()
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -58,9 +62,9 @@ class Target:
         return sock
 
     def open(self) -> socket.socket:
-        """Give an open connection.
+        """Return an open connection.
 
-        :raises LoadError: there is none.
+        :raises LoadError: the connection or the handshake failed.
         """
         sock = self.dial()
         if self.raw:
@@ -81,9 +85,9 @@ class Target:
         return sock
 
     def echo(self, sock: socket.socket, payload: bytes) -> None:
-        """Send a message, and see that it comes back.
+        """Send a message, and check that it comes back.
 
-        :raises LoadError: it does not.
+        :raises LoadError: it does not come back.
         """
         sock.settimeout(PATIENCE)
         expected = self.reply(payload)
@@ -98,7 +102,7 @@ class Target:
             raise LoadError(f"a wrong echo of {len(payload)} bytes: {bytes(got[:40])!r}")
 
     def close(self, socks: list[socket.socket]) -> None:
-        """Close connections properly: all say it first, then each waits for the end of the stream."""
+        """Close connections properly: send Close on all of them, then wait for the end of each stream."""
         for sock in socks:
             sock.settimeout(PATIENCE)
             try:

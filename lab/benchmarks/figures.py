@@ -1,4 +1,4 @@
-"""What the records of a run say: ratios within each round, and their medians."""
+"""The figures of a run: ratios within each round, and their medians."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any, Final, TypeAlias
 from .scenarios import Scenario
 from .servers import SERVERS, baseline
 
-#: What the load client says of one window, with the names of scenario and server and the number of the round.
+#: The answer of the load client for one window, with the names of scenario and server and the number of the round.
 Record: TypeAlias = Mapping[str, Any]
 
-#: The key of the figure that tells how much a server does; at ``idle`` less is more.
+#: The key of the main figure of each mode. More is better, but for ``idle``.
 AMOUNTS: Final = {
     "pingpong": "msgs_per_s",
     "pipeline": "msgs_per_s",
@@ -21,29 +21,29 @@ AMOUNTS: Final = {
     "idle": "pss_kb_per_conn",
 }
 UNITS: Final = {"msgs_per_s": "messages/s", "cycles_per_s": "cycles/s", "pss_kb_per_conn": "KiB each"}
-#: Share of a processor from which on a client is taken to be the limit.
+#: Share of a processor from which on the client counts as the limit.
 SATURATED: Final = 0.95
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One server in one scenario: medians of its rounds."""
+    """The medians of the rounds of one server in one scenario."""
 
     server: str
     #: Messages or cycles a second, or KiB of memory for an idle connection; ``None``: it failed in every round.
     amount: float | None
-    #: How many times the raw server's amount that is; lowest and highest round; ``None``: it was not measured.
+    #: The amount divided by that of the raw server: median, lowest and highest round; ``None``: it was not measured.
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
-    #: Microseconds of processor time for each message, and how many times less than the raw server's.
+    #: Microseconds of processor time for each message, and those of the raw server divided by them.
     cpu_us: float | None = None
     cpu_ratio: float | None = None
     p50_us: float | None = None
     p99_us: float | None = None
-    #: The highest share of a processor that the client took in a round.
+    #: The highest share of a processor that the client used in a round.
     client: float | None = None
-    #: Rounds that failed, and what the last of them said.
+    #: The number of rounds that failed, and the error of the last of them.
     failed: int = 0
     error: str = ""
 
@@ -56,22 +56,22 @@ class Summary:
 def ratios(
     ours: Mapping[int, float | None], theirs: Mapping[int, float | None], *, inverse: bool = False
 ) -> list[float]:
-    """Give one quotient for each round that has both figures: both are of the same minute, so noise is in both."""
+    """Return a quotient for each round that has both figures. Both are of the same minute, so noise affects both."""
     pairs = [(ours[number], theirs.get(number)) for number in ours]
     return [b / a if inverse else a / b for a, b in pairs if a and b]
 
 
 def median(values: Iterable[float | None]) -> float | None:
-    """Give the median of the values that are there."""
+    """Return the median of the values that are not ``None``; ``None``: there are none."""
     there = [value for value in values if value is not None]
     return statistics.median(there) if there else None
 
 
 def summarize(records: Sequence[Record], scenario: Scenario) -> list[Summary]:
-    """Give a summary of every server that took part in a scenario, in their order."""
+    """Return a summary of every server that took part in a scenario, in their order."""
     rounds: dict[str, dict[int, Record]] = {}
     for record in records:
-        # A server that is not in the table any more cannot be compared.
+        # A server that was removed from the table cannot be compared.
         if record["scenario"] == scenario.name and record["server"] in SERVERS:
             rounds.setdefault(record["server"], {})[record["round"]] = record
     return [_summary(server, rounds, scenario) for server in rounds]

@@ -1,4 +1,4 @@
-"""What the load client sends and expects: built once, before anything is timed (RFC 6455)."""
+"""The bytes that the load client sends and expects, built once before anything is timed (RFC 6455)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PONG: Final = 0xA
 FIN: Final = 0x80
 MASKED: Final = 0x80
 
-#: One key for all frames: a server cannot tell, and unmasks as ever.
+#: One masking key for all frames. A server cannot know that it is always the same, and unmasks each frame.
 MASK: Final = bytes.fromhex("37fa213d")
 KEY: Final = base64.b64encode(b"the sample nonce")
 ACCEPT: Final = base64.b64encode(
@@ -23,7 +23,7 @@ ACCEPT: Final = base64.b64encode(
 
 
 def text(size: int) -> bytes:
-    """Give ``size`` bytes of ASCII that look like JSON."""
+    """Return ``size`` bytes of ASCII that look like JSON."""
     items = (
         b'{"id": %d, "user": "user-%d", "text": "lorem ipsum %x", "ok": true},' % (n * 7919, n, n * 104729)
         for n in range(size // 50 + 1)
@@ -32,7 +32,7 @@ def text(size: int) -> bytes:
 
 
 def header(size: int, opcode: int = TEXT, *, masked: bool) -> bytes:
-    """Give a frame's header for a payload of ``size`` bytes, without the key (section 5.2)."""
+    """Return the header of a frame with a payload of ``size`` bytes, without the masking key (section 5.2)."""
     bit = MASKED if masked else 0
     if size < 126:
         return bytes((FIN | opcode, bit | size))
@@ -49,21 +49,21 @@ def apply_mask(payload: bytes) -> bytes:
 
 
 def client_frame(payload: bytes, opcode: int = TEXT) -> bytes:
-    """Give the masked frame that a client sends."""
+    """Return the masked frame that a client sends."""
     return header(len(payload), opcode, masked=True) + MASK + apply_mask(payload)
 
 
 def server_frame(payload: bytes, opcode: int = TEXT) -> bytes:
-    """Give the frame that a server answers with."""
+    """Return the frame that a server answers with."""
     return header(len(payload), opcode, masked=False) + payload
 
 
-#: The Close that a client begins the closing handshake with.
+#: The Close frame by which a client begins the closing handshake.
 CLOSE_FRAME: Final = client_frame((1000).to_bytes(2, "big"), CLOSE)
 
 
 def frame_size(data: bytes) -> int | None:
-    """Give the bytes of the whole frame that ``data`` begins with; ``None``: its header is not all there."""
+    """Return the size in bytes of the frame that ``data`` begins with; ``None``: its header is not complete."""
     if len(data) < 2:
         return None
     length, start = data[1] & 0x7F, 2
@@ -76,7 +76,7 @@ def frame_size(data: bytes) -> int | None:
 
 
 def handshake(host: str, port: int, path: str) -> bytes:
-    """Give the request that opens a connection (section 4.1)."""
+    """Return the request that opens a connection (section 4.1)."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Origin: http://{host}:{port}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY.decode()}\r\n\r\n"
@@ -84,9 +84,9 @@ def handshake(host: str, port: int, path: str) -> bytes:
 
 
 def after_handshake(data: bytes) -> bytes | None:
-    """Give what follows the server's answer; ``None``: it is not all there.
+    """Return the bytes that follow the server's answer; ``None``: the answer is not complete.
 
-    :raises ValueError: it does not accept the connection.
+    :raises ValueError: the answer does not accept the connection.
     """
     head, end, rest = data.partition(b"\r\n\r\n")
     if not end:
@@ -97,13 +97,13 @@ def after_handshake(data: bytes) -> bytes | None:
 
 
 class Reader:
-    """Takes the frames of a server apart: for all that does not come as it is expected."""
+    """A parser of the frames of a server, for answers that are not just the expected bytes."""
 
     def __init__(self, data: bytes = b"") -> None:
         self.data = data
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Take bytes; give the opcode, with FIN, and the payload of each frame that is whole."""
+        """Take bytes, and return the first byte (FIN and opcode) and the payload of each frame that is complete."""
         self.data += data
         frames = []
         while (size := frame_size(self.data)) is not None and len(self.data) >= size:

@@ -1,4 +1,4 @@
-"""The loops that are measured: one process, one epoll, as little Python for each message as will check it."""
+"""The loops that are measured: one process, one epoll, and no more Python for a message than it takes to check it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CHUNK: Final = 1 << 16
 
 @dataclass(frozen=True)
 class Window:
-    """When to measure, in nanoseconds of the monotonic clock, which all processes share."""
+    """The time to measure, in nanoseconds of the monotonic clock, which all processes share."""
 
     begin: int
     end: int
@@ -26,17 +26,17 @@ class Window:
 
 @dataclass
 class Sample:
-    """What one process has counted within its window."""
+    """The counts of one process within its window."""
 
     count: int = 0
     #: Nanoseconds from sending to the last byte of the answer.
     latencies: list[int] = field(default_factory=list)
-    #: Seconds of this process's own processor time.
+    #: Seconds of processor time of this process.
     cpu: float = 0.0
 
 
 class Meter:
-    """Knows whether the window is open, and adds up."""
+    """The clock of a loop: it knows whether the window is open, and holds the sample."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -45,9 +45,9 @@ class Meter:
         self._progress = time.monotonic_ns()
 
     def look(self, events: int) -> tuple[int, bool, bool]:
-        """Give the time, whether what comes now counts, and whether the window is over.
+        """Return the time, whether answers that arrive now count, and whether the window is over.
 
-        :raises LoadError: nothing has come for too long.
+        :raises LoadError: nothing has come for :data:`STALL` seconds.
         """
         now = time.monotonic_ns()
         if events:
@@ -64,7 +64,7 @@ class Meter:
 
 
 class Exchange:
-    """A connection that sends the same bytes again and again, and knows what has to come back."""
+    """A connection that sends the same bytes again and again, and checks the answers."""
 
     __slots__ = ("began", "buffer", "burst", "got", "reader", "recv", "reply", "rest", "seen", "send", "sock", "view")
 
@@ -72,21 +72,21 @@ class Exchange:
         sock.setblocking(False)
         self.sock, self.recv, self.send = sock, sock.recv, sock.send
         self.reply, self.burst = reply, burst
-        #: Where an answer is collected that does not come at once, so that it is compared, and allocated, only once.
+        #: A buffer for an answer that is too big for one read, so that it is allocated and compared only once.
         self.buffer = bytearray(len(reply) if len(reply) > _CHUNK else 0)
         self.view = memoryview(self.buffer)
-        #: When it last sent.
+        #: The time when it last sent, in nanoseconds.
         self.began = 0
-        #: Bytes to send that the socket had no room for.
+        #: Bytes that the socket had no room for, to be sent later.
         self.rest = b""
-        #: Bytes of ``reply`` that have come.
+        #: The number of bytes of ``reply`` that have arrived.
         self.got = 0
-        #: There while what has come is not just ``reply``, and how many messages of it were whole.
+        #: A parser, while the bytes that arrive are not just ``reply``, and the number of messages it has found.
         self.reader: frames.Reader | None = None
         self.seen = 0
 
     def flush(self, data: bytes) -> None:
-        """Send, as far as there is room."""
+        """Send as much as the socket has room for, and keep the rest."""
         try:
             sent = self.send(data)
         except BlockingIOError:
@@ -94,9 +94,9 @@ class Exchange:
         self.rest = data[sent:]
 
     def fill(self) -> bool:
-        """Receive into the buffer; tell whether the answer is whole. Only where there is a buffer.
+        """Receive into the buffer, and return whether the answer is complete. There must be a buffer.
 
-        :raises LoadError: it is another one, or the stream has ended.
+        :raises LoadError: the answer is wrong, or the stream has ended.
         """
         if self.reader is not None:
             return self.take(self.recv(_CHUNK))
@@ -111,9 +111,9 @@ class Exchange:
         return self.take(bytes(self.view[:got]) if count else b"")
 
     def take(self, data: bytes) -> bool:
-        """Take bytes that are not the whole answer at once; tell whether it is whole now.
+        """Take bytes that are not exactly the answer, and return whether the answer is complete now.
 
-        :raises LoadError: it is another one, or the stream has ended.
+        :raises LoadError: the answer is wrong, or the stream has ended.
         """
         if not data:
             raise LoadError("the server hung up")
@@ -122,7 +122,7 @@ class Exchange:
             if self.reply[self.got : got] == data:
                 self.got = got if got < len(self.reply) else 0
                 return not self.got
-            # A ping among the answers, or something wrong.
+            # There is a ping among the answers, or the answer is wrong.
             self.reader = frames.Reader()
             data = self.reply[: self.got] + data
         single = self.reply[: len(self.reply) // self.burst]
@@ -140,7 +140,7 @@ class Exchange:
 
 
 def exchange(socks: list[socket.socket], payload: bytes, target: Target, burst: int, window: Window) -> Sample:
-    """Let every connection send ``burst`` messages, wait for all their echoes, and do so again."""
+    """Send ``burst`` messages on every connection, wait for all their echoes, and repeat that until the window ends."""
     wire = frames.client_frame(payload) * burst
     reply = target.reply(payload) * burst
     big = len(reply) > _CHUNK
@@ -198,7 +198,7 @@ def exchange(socks: list[socket.socket], payload: bytes, target: Target, burst: 
 
 
 class _Cycle:
-    """One connection on its way from the handshake to the end of the stream."""
+    """One connection, from the handshake to the end of the stream."""
 
     __slots__ = ("began", "closing", "data", "sock")
 
@@ -211,16 +211,16 @@ class _Cycle:
         self.closing = False
 
     def step(self, target: Target) -> bool:
-        """Take what has come, and answer; tell whether the stream has ended.
+        """Receive once and answer, and return whether the stream has ended.
 
-        :raises LoadError: it has ended before we said Close.
+        :raises LoadError: the stream has ended before we sent Close.
         """
         try:
             data = self.sock.recv(4096)
         except ConnectionResetError:
             data = b""
         if not data:
-            # There are servers that do not always answer a Close, or that reset; they too have ended what was asked.
+            # Some servers do not always answer a Close, or reset the connection. They have ended it all the same.
             if not self.closing:
                 raise LoadError("the server hung up")
             self.sock.close()
@@ -239,7 +239,7 @@ class _Cycle:
 
 
 def cycle(connections: int, target: Target, window: Window) -> Sample:
-    """Open and close ``connections`` at a time, again and again: connect, handshake, Close, end of the stream."""
+    """Open and close ``connections`` at a time: connect, handshake, Close, end of the stream."""
     meter = Meter(window)
     sample = meter.sample
     epoll = select.epoll()
@@ -271,7 +271,7 @@ def cycle(connections: int, target: Target, window: Window) -> Sample:
 
 
 def rest(socks: list[socket.socket], seconds: float) -> None:
-    """Do nothing for a while, but answer pings.
+    """Do nothing for some seconds but answer pings.
 
     :raises LoadError: a connection ended.
     """

@@ -1,4 +1,4 @@
-"""The protocols alone, without sockets: microseconds for each message, measured by pyperf.
+"""Micro-benchmarks of the protocols, without sockets: microseconds for each message, measured by pyperf.
 
 ``python -m lab.benchmarks micro [options of pyperf]``
 """
@@ -18,29 +18,29 @@ from django_websocket.protocols.rfc6455.masking import apply_mask
 from . import frames
 
 SIZES: Final = (16, 125, 1024, 65536)
-#: Messages of one turn.
+#: Messages of one call of a benchmark.
 MESSAGES: Final = 64
-#: Bytes that a socket gives at most, and so a protocol gets.
+#: The most bytes that a socket returns at once, and so the most that a protocol receives.
 CHUNK: Final = 65536
 PROTOCOLS: Final[dict[str, type[Protocol]]] = {"rfc6455": RFC6455, "hixie76": Hixie76, "hixie75": Hixie75}
 
 
 def opened(protocol: type[Protocol]) -> Protocol:
-    """Give the server's side of an open connection."""
+    """Return the server's side of an open connection."""
     client = protocol(Request(host="localhost", http_version=(1, 1)), client=True)
     client.connect()
     body = client.data_to_send().partition(b"\r\n\r\n")[2]
     server = protocol(client.request)
     server.accept()
     if body:
-        # The end of the challenge, of hixie-76.
+        # In hixie-76 the end of the challenge follows the request.
         server.receive(body)
     server.data_to_send()
     return server
 
 
 def stream(protocol: type[Protocol], size: int) -> list[bytes]:
-    """Give what a client sends for all messages of a size, as a socket cuts it."""
+    """Return the bytes that a client sends for all messages of a size, as a socket cuts them."""
     payload = frames.text(size)
     frame = frames.client_frame(payload) if protocol is RFC6455 else b"\x00%b\xff" % payload
     data = frame * MESSAGES
@@ -48,7 +48,7 @@ def stream(protocol: type[Protocol], size: int) -> list[bytes]:
 
 
 def parsing(protocol: type[Protocol], size: int) -> Callable[[], int]:
-    """Give what parses all messages of a size, and tells how many there were."""
+    """Return a function that parses all messages of a size, and returns their number."""
     server, chunks = opened(protocol), stream(protocol, size)
 
     def parse() -> int:
@@ -58,7 +58,7 @@ def parsing(protocol: type[Protocol], size: int) -> Callable[[], int]:
 
 
 def building(protocol: type[Protocol], size: int) -> Callable[[], int]:
-    """Give what builds the answers to all messages of a size, and tells their bytes."""
+    """Return a function that builds the answers to all messages of a size, and returns the number of their bytes."""
     server, message = opened(protocol), frames.text(size).decode()
 
     def build() -> int:
@@ -72,13 +72,13 @@ def building(protocol: type[Protocol], size: int) -> Callable[[], int]:
 
 
 def masking(size: int) -> Callable[[], object]:
-    """Give what unmasks one message of a size."""
+    """Return a function that unmasks one message of a size."""
     data = frames.text(size)
     return lambda: apply_mask(data, frames.MASK)
 
 
 def benchmarks() -> Iterator[tuple[str, Callable[[], object], int]]:
-    """Give the name of each benchmark, what it runs, and the messages in that."""
+    """Return the name of each benchmark, the function it runs, and the number of messages in a call of that."""
     for size in SIZES:
         for name, protocol in PROTOCOLS.items():
             yield f"{name} parse {size}", parsing(protocol, size), MESSAGES
@@ -87,7 +87,7 @@ def benchmarks() -> Iterator[tuple[str, Callable[[], object], int]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run them all; pyperf starts this module again in processes of its own."""
+    """Run all of them; pyperf starts this module again in processes of its own."""
     try:
         import pyperf
     except ImportError:

@@ -1,4 +1,4 @@
-"""The results as a drawing: bars beside the line of the raw socket, in SVG, for a light or a dark page."""
+"""The results as a drawing in SVG: bars beside the line of the raw socket, for a light or a dark page."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .table import MODELS, ratio
 WIDTH: Final = 860
 LABELS: Final = 196
 COLUMNS: Final = 3
-#: Room for the number of a bar that reaches the end.
+#: Space for the number of a bar that reaches the end.
 GAP: Final = 44
 ROW: Final = 21
 BAR: Final = 12
-#: What lies above the rows of a band: its titles and the axis.
+#: Height of the titles and the axis above the rows of a band.
 TOP: Final = 46
-#: What a model's name takes above its rows.
+#: Height of the name of a model above its rows.
 HEADING: Final = 25
-#: Ratios beyond this one are cut off; the number beside the bar is whole.
+#: A bar is cut off at this ratio; the number beside it is not.
 MOST: Final = 2.5
 
 
 @dataclass(frozen=True)
 class Colours:
-    """Those of one kind of page; the ground is the page's own."""
+    """The colours for one kind of page."""
 
-    #: The page itself, to set numbers off from the lines behind them.
+    #: The colour of the page itself, which sets numbers off from the lines behind them.
     ground: str
     text: str
     faint: str
@@ -44,7 +44,7 @@ class Colours:
 
 @dataclass(frozen=True)
 class Page:
-    """What all bars of a drawing have in common."""
+    """The measures that all bars of a drawing share."""
 
     colours: Colours
     #: The ratio at the right end, and the width up to there.
@@ -52,11 +52,11 @@ class Page:
     width: float = (WIDTH - LABELS - GAP * COLUMNS) / COLUMNS
 
     def x(self, value: float) -> float:
-        """Give how far to the right a ratio is."""
+        """Return the distance of a ratio from the left end of its column."""
         return min(value, self.most) * self.width / self.most
 
     def left(self, column: int) -> float:
-        """Give where a column begins."""
+        """Return the position where a column begins."""
         return LABELS + column * (self.width + GAP)
 
 
@@ -65,7 +65,7 @@ DARK: Final = Colours("#131416", "#e6eaf0", "#9aa7b5", "#333c47", "#f08a78", "#4
 
 
 def draw(results: Results, *, dark: bool = False) -> str:
-    """Give the drawing of all scenarios that have ratios."""
+    """Return the drawing of all scenarios that have ratios."""
     colours = DARK if dark else LIGHT
     found = [
         (scenario, {each.server: each for each in summarize(results.records, scenario)})
@@ -92,7 +92,7 @@ def draw(results: Results, *, dark: bool = False) -> str:
 
 
 def _scale(summaries: Sequence[Summary]) -> float:
-    """Give the ratio at the right end: a quarter above the highest, and the raw socket's own at least."""
+    """Return the ratio at the right end: the highest one rounded up to a quarter, from 1.25 to :data:`MOST`."""
     highest = max((each.ratio for each in summaries if each.ratio is not None and _shown(each.server)), default=1.0)
     return min(MOST, max(1.25, -(-highest * 4 // 1) / 4))
 
@@ -102,7 +102,7 @@ def _shown(name: str) -> bool:
 
 
 def _rows(columns: Sequence[dict[str, Summary]]) -> list[str | Server]:
-    """Give the servers of a band, each model's behind its name."""
+    """Return the rows of a band: the name of each model, and its servers after it."""
     rows: list[str | Server] = []
     for model, title in MODELS.items():
         servers = [server for server in SERVERS.values() if server.model == model and _shown(server.name)]
@@ -118,7 +118,7 @@ def _text(x: float, y: float, text: str, fill: str, more: str = "") -> str:
 def _band(
     band: Sequence[tuple[Scenario, dict[str, Summary]]], rows: Sequence[str | Server], top: int, height: int, page: Page
 ) -> Iterator[str]:
-    """Draw up to three scenarios beside one another, with the names of their servers at the left."""
+    """Draw up to three scenarios beside one another, with the names of their servers on the left."""
     colours = page.colours
     for column, (scenario, _) in enumerate(band):
         left = page.left(column)

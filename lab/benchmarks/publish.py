@@ -1,4 +1,4 @@
-"""Puts results into the documentation: a table and two drawings, which ``docs/performance.rst`` shows."""
+"""Results in the documentation: a table and two drawings, which ``docs/performance.rst`` includes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from . import plot, table
 from .results import Results
 
 FOLDER: Final = ROOT / "docs" / "performance"
-#: What the page includes; its first line names the results it was made from.
+#: The file that the page includes. Its first line names the results it was made from.
 INCLUDED: Final = "results.txt"
 _COMMENT: Final = ".. Made by python -m lab.benchmarks publish "
 
 
 def publish(path: Path, folder: Path = FOLDER) -> list[Path]:
-    """Write what is made from the results at ``path``, and give the paths written."""
+    """Write the files that are made from the results at ``path``, and return their paths."""
     folder.mkdir(exist_ok=True)
     written = []
     for name, text in render(path).items():
@@ -27,14 +27,14 @@ def publish(path: Path, folder: Path = FOLDER) -> list[Path]:
 
 
 def render(path: Path) -> dict[str, str]:
-    """Give the files that are made from the results at ``path``, by name."""
+    """Return the files that are made from the results at ``path``, by name."""
     results = Results.load(path)
     drawings = {f"ratios-{kind}.svg": plot.draw(results, dark=kind == "dark") for kind in ("light", "dark")}
     return {INCLUDED: "\n".join(_page(results, path.name, drawings)) + "\n", **drawings}
 
 
 def source(folder: Path = FOLDER) -> str:
-    """Give the name of the results that the documentation shows."""
+    """Return the name of the results that the documentation shows."""
     first = (folder / INCLUDED).read_text(encoding="utf-8").partition("\n")[0]
     return first.removeprefix(_COMMENT)
 

@@ -18,7 +18,7 @@ import django_websocket
 from django_websocket import protocols
 
 FOLDER: Final = Path(__file__).parent / "results"
-#: What is worth knowing the version of, where it is installed.
+#: Packages whose versions are noted where they are installed.
 PACKAGES: Final = (
     "Django",
     "eventlet",
@@ -39,7 +39,7 @@ PACKAGES: Final = (
 
 @dataclass
 class Results:
-    """All of a run."""
+    """All that is known of a run."""
 
     #: In UTC, to the minute.
     date: str
@@ -48,26 +48,26 @@ class Results:
     #: How it was run: rounds, seconds, the client.
     options: dict[str, Any]
     scenarios: list[str]
-    #: What a reader has to know of this run.
+    #: A remark on this run for readers of its results.
     note: str = ""
-    #: Why a server did not take part, by name.
+    #: The servers that did not take part, and why, by name.
     skipped: dict[str, str] = field(default_factory=dict)
     #: See :data:`.figures.Record`.
     records: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def begin(cls, scenarios: Iterable[str], options: dict[str, Any]) -> Results:
-        """Give the results of a run that begins now, on this machine."""
+        """Return the results of a run that begins now, on this machine."""
         date = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M")
         return cls(date, machine(), versions(), options, list(scenarios))
 
     @classmethod
     def load(cls, path: Path) -> Results:
-        """Give the results in a file."""
+        """Return the results in a file."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
     def save(self, path: Path) -> None:
-        """Write them, a line for each record."""
+        """Write the results to a file, with a line for each record."""
         head = {key: value for key, value in asdict(self).items() if key != "records"}
         lines = ",\n".join(f"  {json.dumps(record)}" for record in self.records)
         text = json.dumps(head, indent=1).removesuffix("\n}")
@@ -76,7 +76,7 @@ class Results:
 
 
 def new_path(date: str) -> Path:
-    """Give a path for the results of a date that is not taken."""
+    """Return a path for the results of a date at which there is no file yet."""
     day = date.partition(" ")[0]
     path, number = FOLDER / f"{day}.json", 1
     while path.exists():
@@ -86,7 +86,7 @@ def new_path(date: str) -> Path:
 
 
 def machine() -> dict[str, Any]:
-    """Tell what this machine is."""
+    """Return a description of this machine."""
     model = ""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("model name"):
@@ -102,11 +102,11 @@ def machine() -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Tell the versions of what takes part."""
+    """Return the versions of the packages that take part, and of Python."""
     found = {
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "django-websocket": django_websocket.__version__,
-        # Where frames can be unmasked in C, this tells whether they are.
+        # ``c`` or ``python``: the language in which frames are unmasked.
         "masking": getattr(protocols, "MASKING", "python"),
     }
     git = shutil.which("git")

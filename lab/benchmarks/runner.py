@@ -1,4 +1,4 @@
-"""A run: every server in turn, and all over again, so that a ratio is between figures of the same minute."""
+"""A run: all servers are measured in turn, again and again, so that a ratio is between figures of the same minute."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from .results import Results
 from .scenarios import Scenario
 from .servers import SERVERS, Running, Server, baseline
 
-#: The option ``--client`` for those who always want another one.
+#: The variable of the environment that is the default of ``--client``.
 CLIENT_VARIABLE: Final = "BENCHMARKS_CLIENT"
-#: Seconds that a window may take beyond its own, for opening and closing.
+#: Seconds that a window may take in addition to its own, for opening and closing.
 PATIENCE: Final = 120.0
-#: Memory hardly varies, and its servers are started anew each time.
+#: Rounds of a scenario that measures memory: memory hardly varies, and each round has to start the servers again.
 IDLE_ROUNDS: Final = 1
 
 
@@ -32,18 +32,18 @@ IDLE_ROUNDS: Final = 1
 class Client:
     """The load client to use."""
 
-    #: A program that stands in for ours; empty: ours.
+    #: The path of a program that replaces our load client; empty: ours.
     path: str = ""
-    #: Processes of ours.
+    #: The number of processes of our load client.
     processes: int = 1
 
     @property
     def name(self) -> str:
-        """What it is called in the results."""
+        """Its name in the results."""
         return Path(self.path).name if self.path else "python"
 
     def measure(self, running: Running, arguments: Sequence[str], seconds: float = 0.0) -> dict[str, Any]:
-        """Put a server under load, and give what the client says; ``error`` is among it where that failed."""
+        """Put a server under load, and return the answer of the client, with the key ``error`` if that failed."""
         command = [self.path] if self.path else [sys.executable, "-m", "lab.benchmarks.client"]
         command += [*arguments, "--port", str(running.port), "--pid", str(running.pid)]
         command += ["--raw"] if running.server.raw else ["--path", running.server.path]
@@ -65,40 +65,40 @@ class Client:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run."""
+    """The measurements of a run."""
 
     scenarios: Sequence[Scenario]
     servers: Sequence[Server]
     rounds: int
-    #: Seconds.
+    #: Seconds that are measured, and seconds before that.
     window: float
     warmup: float
     client: Client
     #: See :attr:`.results.Results.note`.
     note: str = ""
-    #: What tells of progress, a line at a time.
+    #: A function that is called with each line about the progress.
     say: Callable[[str], None] = print
 
 
 def server_cpus() -> set[int]:
-    """Give the processor for servers: the first."""
+    """Return the processor for servers, which is the first."""
     return {min(os.sched_getaffinity(0))}
 
 
 def client_cpus(processes: int = 1) -> set[int]:
-    """Give the processors for the client: the next ones, or the one that there is."""
+    """Return the processors for the client: those after the first, or the first if there is no other."""
     cpus = sorted(os.sched_getaffinity(0))
     return set(cpus[1 : 1 + processes]) or set(cpus)
 
 
 def raise_limits() -> None:
-    """Allow as many open files as this user may have, here and in what is started."""
+    """Allow this process and its children as many open files as this user may have."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def with_baselines(servers: Sequence[Server], scenario: Scenario) -> list[Server]:
-    """Give the servers of a scenario, each model's raw server before the first that is compared with it."""
+    """Return the servers of a scenario, with the raw server of each model before the first that is compared with it."""
     names: list[str] = []
     for server in servers:
         names += [name for name in (baseline(server, scenario), server.name) if name not in names]
@@ -106,7 +106,7 @@ def with_baselines(servers: Sequence[Server], scenario: Scenario) -> list[Server
 
 
 def present(servers: Sequence[Server], skipped: dict[str, str], say: Callable[[str], None]) -> list[Server]:
-    """Give the servers that can be started; say of the others why not."""
+    """Return the servers that can be started; of the others, say why not and note it in ``skipped``."""
     found = []
     for server in servers:
         if not server.missing:
@@ -118,7 +118,7 @@ def present(servers: Sequence[Server], skipped: dict[str, str], say: Callable[[s
 
 
 def run(plan: Plan, save: Callable[[Results], None] = lambda _: None) -> Results:
-    """Measure all that is planned; ``save`` is called after every round, so that nothing is lost."""
+    """Measure all that is planned, and return the results; ``save`` is called with them after every round."""
     options = {
         "rounds": plan.rounds,
         "window": plan.window,
@@ -153,7 +153,7 @@ def run(plan: Plan, save: Callable[[Results], None] = lambda _: None) -> Results
 
 
 def _measure(running: Running, plan: Plan, scenario: Scenario) -> dict[str, Any]:
-    """Measure one window; the server is started where that is still to be done, and anew for memory."""
+    """Measure one window, and return its figures. The server is started if it does not run, and again for memory."""
     seconds = plan.window + plan.warmup
     arguments = [*scenario.arguments, "--secs", str(plan.window), "--warmup", str(plan.warmup)]
     if scenario.mode == "idle":
@@ -162,7 +162,7 @@ def _measure(running: Running, plan: Plan, scenario: Scenario) -> dict[str, Any]
     try:
         if not running.alive:
             running.start()
-            # What does not echo right is not measured; and the first connections import things.
+            # A server that does not echo correctly is not measured. This also makes it import what connections need.
             if wrong := _wrong(plan.client.measure(running, ["check"])):
                 running.stop()
                 return {"error": wrong}
@@ -170,18 +170,18 @@ def _measure(running: Running, plan: Plan, scenario: Scenario) -> dict[str, Any]
         return {"error": str(error)}
     answer = plan.client.measure(running, arguments, seconds)
     if "error" in answer:
-        # Whatever state it is in: the next window is to begin with a good one.
+        # The state of the server is unknown now; the next window starts a new one.
         running.stop()
     return answer
 
 
 def _wrong(answer: dict[str, Any]) -> str:
-    """Tell what a check has found to be wrong."""
+    """Return the mistakes that a check has found, or ``""``."""
     return answer.get("error") or ", ".join(key for key, value in answer.items() if value is False)
 
 
 def check(servers: Sequence[Server], client: Client, say: Callable[[str], None] = print) -> bool:
-    """See that every server echoes messages of all sizes; tell whether all do."""
+    """Check that every server echoes messages of all sizes, and return whether all do."""
     good = True
     with tempfile.TemporaryDirectory() as folder:
         for server in present(servers, {}, say):
@@ -201,10 +201,10 @@ def compare_clients(
 ) -> list[tuple[str, str, list[tuple[float, float, float]]]]:
     """Measure the raw servers with our client and with another in turn.
 
-    Gives for every scenario and server what each round came to: our rate through the other's, and each client's share
-    of its processor.
+    For every scenario and server the result has, for each round, our rate divided by that of the other client, and each
+    client's share of its processor.
 
-    :raises RuntimeError: one of them failed.
+    :raises RuntimeError: one of the clients failed.
     """
     found = []
     with tempfile.TemporaryDirectory() as folder:

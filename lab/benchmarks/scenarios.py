@@ -1,4 +1,4 @@
-"""What is measured. A scenario is its name: ``pp-50x125``, ``pipe-1x125``, ``connect-16``, ``idle-1000``."""
+"""The scenarios. A name describes each: ``pp-50x125``, ``pipe-1x125``, ``connect-16``, ``idle-1000``."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Scenario:
 
     @classmethod
     def parse(cls, name: str) -> Scenario:
-        """Give the scenario of a name.
+        """Return the scenario of a name.
 
-        :raises ValueError: it is none.
+        :raises ValueError: there is no such scenario.
         """
         match = _NAME.fullmatch(name)
         if match is None:

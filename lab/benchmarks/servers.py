@@ -1,4 +1,4 @@
-"""The servers that are measured, as data, and how one is started and stopped."""
+"""The servers that are measured, as data, and a running one."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Final
 from ..servers import EVENTLET_WORKER, HOST, ServerProcess, gunicorn
 from .scenarios import Scenario
 
-#: Connections that a server must be able to hold.
+#: Connections that a server must be able to hold, as an argument.
 ROOM: Final = "13000"
-#: What the names of raw servers end with that send each message by itself.
+#: The end of the names of raw servers that send each message by itself.
 SPLIT: Final = "-split"
 
 
 @dataclass(frozen=True)
 class Server:
-    """One server. Another one is another entry of :data:`SERVERS`."""
+    """One server, an entry of :data:`SERVERS`."""
 
     name: str
-    #: What serves its connections: threads, eventlet, gevent or async.
+    #: Its model of concurrency: threads, eventlet, gevent or async.
     model: str
     #: Arguments of the interpreter; ``{port}`` stands for the port.
     arguments: tuple[str, ...]
-    #: Modules without which it is skipped.
+    #: Modules that it needs; without them it is skipped.
     needs: tuple[str, ...] = ()
-    #: Where it echoes; empty: it is a raw server.
+    #: The path at which it echoes; empty: it is a raw server.
     path: str = "/echo"
-    #: Whether the package is what is measured.
+    #: Whether it runs this package.
     ours: bool = False
-    #: What people call it.
+    #: Its name for readers.
     title: str = ""
 
     @property
     def raw(self) -> bool:
-        """Whether it knows no protocol."""
+        """Whether it echoes bytes, without a protocol."""
         return not self.path
 
     @property
@@ -132,15 +132,15 @@ _ALL: Final = [
     _app("picows", "async", "picows_echo", "picows", "uvloop", title="picows, uvloop"),
 ]
 SERVERS: Final = {server.name: server for server in _ALL}
-#: All but the raw servers, which join as they are needed.
+#: All servers but the raw ones, which are added as they are needed.
 DEFAULT: Final = tuple(server.name for server in _ALL if not server.raw)
 
 
 def baseline(server: Server, scenario: Scenario) -> str:
-    """Give the name of the raw server that a server is compared with: the one of its model.
+    """Return the name of the raw server that a server is compared with: the one of its model.
 
-    In pipelining that one sends each message by itself, else it would not do the same work. Servers of asyncio are
-    compared with threads, as there is no loop to serve that is not a library.
+    In pipelining this raw server sends each message by itself; otherwise it would not do the same work. Servers on
+    asyncio are compared with threads, because an event loop is a library already, and so there is no raw one.
     """
     model = "threads" if server.model == "async" else server.model
     return f"raw-{model}{SPLIT if scenario.mode == 'pipeline' else ''}"

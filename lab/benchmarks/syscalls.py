@@ -1,4 +1,4 @@
-"""System calls for each message: where a server's time goes that is not its own code."""
+"""System calls for each message: where the time of a server goes outside its own code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .runner import Client, present, server_cpus
 from .servers import Running, Server
 from .usage import family
 
-#: perf hardly slows a server down; strace does, but needs no rights.
+#: perf hardly slows a server down; strace does, but needs no special rights.
 TOOLS: Final = ("perf", "strace")
 CALLS: Final = (
     *("sendto", "write", "writev", "sendmsg", "recvfrom", "read", "recvmsg"),
@@ -25,16 +25,16 @@ CALLS: Final = (
 )
 SWITCHES: Final = "context-switches"
 SECONDS: Final = 1.5
-#: What is rarer than this has nothing to do with messages.
+#: Calls for each message below which a call has nothing to do with messages.
 LEAST: Final = 0.02
 
 _PREFIX: Final = "syscalls:sys_enter_"
-# % time, seconds, usecs/call, calls, errors or nothing, syscall
+# The columns are % time, seconds, usecs/call, calls, errors (or nothing), syscall.
 _STRACE: Final = re.compile(r" *[\d.]+ +[\d.]+ +\d+ +(\d+) +(?:\d+ +)?([a-z]\w*)")
 
 
 def find_tool() -> str | None:
-    """Give the first tool that works here."""
+    """Return the first tool that works on this machine, or ``None`` if none does."""
     perf = ["perf", "stat", "-x,", "-e", f"{_PREFIX}futex", "true"]
     if shutil.which("perf") and subprocess.run(perf, capture_output=True, check=False).returncode == 0:
         return "perf"
@@ -42,7 +42,7 @@ def find_tool() -> str | None:
 
 
 def main(servers: Sequence[Server], client: Client, connections: int, tool: str | None = None) -> int:
-    """Count for each server, and print a line for it."""
+    """Count the calls of each server and print a line for it; return 1 if that failed for one of them."""
     tool = tool or find_tool()
     if tool is None:
         print("neither perf nor strace is installed, or neither is allowed")
@@ -63,12 +63,12 @@ def main(servers: Sequence[Server], client: Client, connections: int, tool: str 
 
 
 def count(running: Running, client: Client, connections: int, tool: str) -> dict[str, float]:
-    """Give how often each call is made for a message, the most frequent first.
+    """Return how often each call is made for a message, the most frequent first.
 
     :raises RuntimeError: the client failed.
     """
     arguments = ["pingpong", "--conns", str(connections), "--secs", str(SECONDS), "--warmup", "0"]
-    # What the first connection imports is not to be counted.
+    # The imports that the first connection causes must not be counted.
     client.measure(running, arguments, SECONDS)
     pids = ",".join(map(str, family(running.pid)))
     if tool == "perf":
@@ -77,7 +77,7 @@ def count(running: Running, client: Client, connections: int, tool: str) -> dict
     else:
         command = ["strace", "-f", "-c", "-p", pids]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as tracer:
-        # It has no way to tell that it has begun.
+        # The tracer has no way to report that it has begun.
         time.sleep(0.5)
         answer = client.measure(running, arguments, SECONDS)
         tracer.send_signal(signal.SIGINT)
@@ -89,7 +89,7 @@ def count(running: Running, client: Client, connections: int, tool: str) -> dict
 
 
 def parse(output: str, tool: str) -> Iterator[tuple[str, int]]:
-    """Give the calls and their numbers in what a tool has printed."""
+    """Return the calls and their numbers in the output of a tool."""
     for line in output.splitlines():
         if tool == "perf":
             number, _, name, *_rest = [*line.split(","), "", ""]

@@ -13,7 +13,7 @@ MODELS = {"threads": "Threads", "eventlet": "eventlet", "gevent": "gevent", "asy
 
 
 def amount(value: float | None) -> str:
-    """Give a number with three digits that count."""
+    """Return a number with three significant digits, or ``-`` for ``None``."""
     if value is None:
         return "-"
     for limit, unit in ((1e6, "M"), (1e3, "k")):
@@ -23,22 +23,22 @@ def amount(value: float | None) -> str:
 
 
 def whole(value: float | None) -> str:
-    """Give a number without decimals."""
+    """Return a number without decimals, or ``-`` for ``None``."""
     return "-" if value is None else f"{value:.0f}"
 
 
 def microseconds(value: float | None) -> str:
-    """Give a time: the small ones with three digits, the others whole."""
+    """Return a time: below 100 with three significant digits, else without decimals."""
     return amount(value) if value is None or value < 100 else whole(value)
 
 
 def ratio(value: float | None) -> str:
-    """Give a ratio with two decimals."""
+    """Return a ratio with two decimals, or ``-`` for ``None``."""
     return "-" if value is None else f"{value:.2f}"
 
 
 def lines(results: Results) -> Iterator[str]:
-    """Give the tables of all scenarios."""
+    """Return the lines of the tables of all scenarios."""
     yield describe(results)
     if results.note:
         yield results.note
@@ -72,9 +72,9 @@ def _cells(summary: Summary) -> tuple[str, ...]:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Align cells; the first column to the left, the others to the right."""
+    """Return aligned rows, with the first column on the left and the others on the right."""
     count = max(map(len, rows))
-    # A row of two is a name and a text, which is as long as it likes.
+    # A row of two cells is a name and a text of any length, which does not widen its column.
     widths = [max((len(row[n]) for row in rows if len(row) > max(n, 2)), default=0) for n in range(count)]
     for row in rows:
         first, *others = row
@@ -87,7 +87,7 @@ def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def describe(results: Results) -> str:
-    """Tell in one sentence where the figures are from."""
+    """Return one sentence on where the figures are from."""
     machine, options = results.machine, results.options
     return (
         f"{results.date} UTC, {results.versions['Python']}, {machine['processors']} x {machine['processor']}, "
@@ -96,7 +96,7 @@ def describe(results: Results) -> str:
 
 
 def restructured(results: Results) -> Iterator[str]:
-    """Give a table of all servers and scenarios for the documentation."""
+    """Return the lines of a table of all servers and scenarios for the documentation."""
     scenarios = [Scenario.parse(name) for name in results.scenarios]
     found = {scenario: {each.server: each for each in summarize(results.records, scenario)} for scenario in scenarios}
     yield ".. list-table::"
@@ -107,7 +107,7 @@ def restructured(results: Results) -> Iterator[str]:
         for server in SERVERS.values():
             if server.model != model or server.name.endswith(SPLIT):
                 continue
-            # The raw servers of a model share a row: in each scenario it has the one that is compared with.
+            # The raw servers of a model share a row, which shows for each scenario the one that is the baseline.
             names = [baseline(server, scenario) if server.raw else server.name for scenario in scenarios]
             summaries = [found[scenario].get(name) for scenario, name in zip(scenarios, names, strict=True)]
             if any(summaries):

@@ -1,4 +1,4 @@
-"""What a server takes of the machine: processor time and memory, of it and its children, from Linux."""
+"""The processor time and the memory that a server and its children use, as Linux counts them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROC = Path("/proc")
 
 
 def family(pid: int) -> list[int]:
-    """Give a process and all that descend from it."""
+    """Return a process and all that descend from it."""
     found = [pid]
     for parent in found:
         for children in PROC.glob(f"{parent}/task/*/children"):
@@ -22,12 +22,12 @@ def family(pid: int) -> list[int]:
 
 
 def cpu(pids: list[int]) -> float:
-    """Give the seconds of processor time that processes have taken, their ended threads included."""
+    """Return the seconds of processor time that processes have used, with the threads of them that have ended."""
     total = 0.0
     for pid in pids:
         try:
-            # The clock of another process, as clock_getcpuclockid() makes its number: exact, where /proc counts
-            # hundredths of a second.
+            # This is the clock of another process; clock_getcpuclockid() computes its number in this way. It is exact,
+            # while /proc counts hundredths of a second.
             total += time.clock_gettime(~pid << 3 | 2)
         except OSError:
             continue
@@ -36,9 +36,9 @@ def cpu(pids: list[int]) -> float:
 
 @dataclass(frozen=True)
 class Memory:
-    """What processes hold; memory in KiB."""
+    """The resources that processes hold; memory is in KiB."""
 
-    #: The proportional set size: pages of their own, and their share of those that are shared.
+    #: The proportional set size: all private pages, and a share of each page that is shared with other processes.
     pss: int = 0
     page_tables: int = 0
     threads: int = 0
@@ -46,7 +46,7 @@ class Memory:
 
 
 def memory(pids: list[int]) -> Memory:
-    """Give what processes hold now."""
+    """Return the resources that processes hold now."""
     pss = page_tables = threads = descriptors = 0
     for pid in pids:
         folder = PROC / str(pid)

@@ -1,1 +1,1 @@
-"""Run the Autobahn test suite against the servers of the live tests. README.rst has the rest."""
+"""Run the Autobahn test suite against real servers. README.rst has the rest."""

@@ -13,12 +13,12 @@ from .verdicts import select, summary
 
 
 def main() -> int:
-    """Run what is asked for; give 0 when all is as expected, 1 when something is not, 2 when it cannot be run."""
+    """Run the cases, and return 0 if all is as expected, 1 if something is not, 2 if the suite cannot be run."""
     parser = argparse.ArgumentParser(
         prog="python -m lab.compliance",
         description="Run the Autobahn test suite against a server, and compare the verdicts with expected.json.",
     )
-    parser.add_argument("--server", required=True, choices=BY_NAME, help="one of those that the live tests know")
+    parser.add_argument("--server", required=True, choices=BY_NAME, help="one of those in lab/kinds.py")
     parser.add_argument(
         "--cases",
         nargs="+",
@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--version", type=int, default=13, choices=autobahn.SPOKEN, help="Sec-WebSocket-Version")
     parser.add_argument("--timeout", type=float, default=3 * 3600, help="seconds that all may take (three hours)")
     options = parser.parse_args()
-    # So that the server does not outlive us.
+    # SIGTERM raises KeyboardInterrupt, so that no server outlives this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         cases = select(options.cases)

@@ -1,6 +1,6 @@
-"""Autobahn's ``wstest``: where it is, how it is installed, and how it is run.
+"""Autobahn's ``wstest``: find it, install it, run it.
 
-It needs Python 2.7. The newest virtualenv that knows that one is old itself, so it gets an environment of its own.
+It needs Python 2.7. The newest virtualenv that supports Python 2.7 is old itself, so it gets an environment of its own.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Any, Final
 
 VERSION: Final = "25.10.1"
 VIRTUALENV: Final = "virtualenv<20.22"
-#: What is installed, and what was reported; git ignores it.
+#: The folder for the installation and the reports; git ignores it.
 BUILD: Final = Path(__file__).parent / "_build"
-#: Times that an installation is tried, and seconds that it may take each time.
+#: How often the installation is tried, and the seconds that each command of it may take.
 ATTEMPTS: Final = 3
 INSTALL_TIMEOUT: Final = 600
 
-#: Autobahn's number for each Sec-WebSocket-Version that it speaks as a client.
+#: Autobahn's own number for each Sec-WebSocket-Version that it speaks as a client.
 SPOKEN: Final = {13: 18, 8: 10}
 AGENT: Final = "django-websocket"
 
 
 class Unavailable(Exception):
-    """There is no ``wstest``; the text says what to do."""
+    """There is no ``wstest``; the text says how to get it."""
 
 
 class NoPython(Unavailable):
@@ -38,9 +38,9 @@ class NoPython(Unavailable):
 
 
 def find() -> str:
-    """Give the path of ``wstest``: the one that ``WSTEST`` names, or our own, which is installed when it is missing.
+    """Return the path of ``wstest``: the one that ``WSTEST`` names, or our own, which is installed if it is missing.
 
-    :raises Unavailable: there is none, and none can be.
+    :raises Unavailable: there is none, and it cannot be installed.
     """
     if "WSTEST" in os.environ:
         path = shutil.which(os.environ["WSTEST"])
@@ -48,13 +48,13 @@ def find() -> str:
             raise Unavailable(f"WSTEST is no program: {os.environ['WSTEST']}")
         return path
     environment = BUILD / f"autobahntestsuite-{VERSION}"
-    # Installed last, so that it is there when all is.
+    # pip installs this program last, so if it exists the installation is complete.
     wstest = environment / "bin" / "wstest"
     if not wstest.exists():
         python = _find_python()
         BUILD.mkdir(exist_ok=True)
         with (BUILD / "lock").open("w") as lock:
-            # Whoever else installs it at the moment is waited for.
+            # Another process may be installing it at the moment; this waits for that.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not wstest.exists():
                 _install(python, environment)
@@ -62,11 +62,14 @@ def find() -> str:
 
 
 def _find_python() -> str:
-    """Give the path of a Python 2.7: of the PATH, or of pyenv."""
+    """Return the path of a Python 2.7, from the PATH or from pyenv.
+
+    :raises NoPython: there is none.
+    """
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     names = ["python2.7", "python2", *map(str, sorted(pyenv.glob("versions/2.7*/bin/python2.7")))]
     for name in names:
-        # A file of that name may be pyenv's shim for a version that is not switched on: only running it tells.
+        # A file of that name may be a shim of pyenv for a version that is not active; that shows only when it is run.
         path = shutil.which(name)
         if path and _run(path, "-c", "import sys; sys.exit(sys.version_info[:2] != (2, 7))").returncode == 0:
             return path
@@ -76,7 +79,10 @@ def _find_python() -> str:
 
 
 def _install(python: str, environment: Path) -> None:
-    """Install Autobahn for a Python 2.7."""
+    """Install Autobahn for a Python 2.7.
+
+    :raises Unavailable: it cannot be installed.
+    """
     tool = environment.with_name("virtualenv")
     for attempt in range(1, ATTEMPTS + 1):
         for command in (
@@ -116,16 +122,16 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Give the environment without what is meant for the Python that runs this."""
+    """Return the environment without the variables that are meant for the Python that runs this."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def run(wstest: str, url: str, cases: Sequence[str], reports: Path, *, version: int = 13, timeout: float) -> Any:
-    """Run cases against the echo at ``url``, in at most ``timeout`` seconds, and give what came of them.
+    """Run cases against the echo at ``url`` for at most ``timeout`` seconds, and return the results by case.
 
-    The reports are written to the folder ``reports``, which has to be empty, and so is what the tool says, as ``log``.
+    The reports, and the output of the tool as ``log``, are written to the folder ``reports``, which has to be empty.
 
-    :raises RuntimeError: it has written no reports.
+    :raises RuntimeError: the tool has written no reports.
     """
     spec = reports / "spec.json"
     options = {"failByDrop": False, "version": SPOKEN[version]}

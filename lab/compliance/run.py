@@ -1,4 +1,4 @@
-"""One run: a server, Autobahn, and what came of both."""
+"""One run: start a server, run Autobahn against it, and compare the results with the expected ones."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..project.server import Server
 from . import autobahn
 from .verdicts import TABLE, Results, deviations
 
-#: What the live tests' project is to do otherwise. Autobahn's biggest message is the limit here, and it has cases with
-#: more fragments than the default allows.
+#: Settings of the project. The limit of a message is Autobahn's biggest one. There is no limit of fragments, because
+#: some of its cases have more than the default allows.
 SETTINGS: Final[dict[str, Any]] = {
     "ROOT_URLCONF": "lab.compliance.urls",
     "WEBSOCKET_MAX_MESSAGE_SIZE": 16 * 1024 * 1024,
@@ -27,19 +27,19 @@ SETTINGS: Final[dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run."""
+    """The outcome of a run."""
 
     results: Results
-    #: What is not as expected, a line for each.
+    #: A line for each result that is not as expected.
     deviations: list[str]
 
 
 def run(
     wstest: str, kind: Kind, cases: Sequence[str], folder: Path, *, version: int = 13, timeout: float = 600
 ) -> Outcome:
-    """Run cases against a server of a kind. ``folder`` is made anew, for the reports and the logs of both sides.
+    """Run cases against a server of a kind for at most ``timeout`` seconds, and return the outcome.
 
-    All of it may take ``timeout`` seconds.
+    ``folder`` is deleted and made again, for the reports and the logs of both sides.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -64,7 +64,7 @@ def run(
 
 
 def _warm_up(server: Server) -> None:
-    """Have everything imported that a connection needs, so that what is open afterwards can be compared."""
+    """Make the server import all that a connection needs, so that its open descriptors can be compared afterwards."""
     with connect(server.url("/echo/"), proxy=None) as client:
         client.send("warm")
         client.recv()

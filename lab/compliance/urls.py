@@ -1,4 +1,4 @@
-"""The project under test: a view that echoes. The rest of it is the live tests' project."""
+"""The view that Autobahn talks to: an echo. The rest is ``lab/project``."""
 
 from django.http import HttpResponse
 from django.urls import path

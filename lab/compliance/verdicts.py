@@ -1,4 +1,4 @@
-"""The cases of the Autobahn test suite, and what it should say of each."""
+"""The cases of the Autobahn test suite, and the verdict that is expected on each."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-#: What ``expected.json`` says: how many cases each group has, the patterns of the quick ones, and the verdicts on
-#: those that are to be something else than OK.
+#: The contents of ``expected.json``: the number of cases of each group, the patterns of the quick cases, and the
+#: expected verdicts other than OK.
 TABLE: Final[dict[str, Any]] = json.loads(Path(__file__).with_name("expected.json").read_text(encoding="utf-8"))
 CASES: Final = tuple(f"{group}.{number}" for group, size in TABLE["cases"].items() for number in range(1, size + 1))
 
-#: Autobahn judges each case twice: what came, and how it was closed.
+#: Autobahn judges each case twice: the messages that came back, and the way the connection was closed.
 JUDGEMENTS: Final = ("behavior", "behaviorClose")
 
-#: The results of a run, as Autobahn's ``index.json`` has them, by case.
+#: The results of a run by case, as Autobahn writes them to ``index.json``.
 Results: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
 def select(patterns: Iterable[str]) -> list[str]:
-    """Give the cases that ``patterns`` mean, in order: ``quick``, ``all``, or those of a shell, as in ``9.[12].*``.
+    """Return the cases that match ``patterns``, in order: ``quick``, ``all``, or patterns of a shell as ``9.[12].*``.
 
-    :raises ValueError: a pattern without a case.
+    :raises ValueError: a pattern matches no case.
     """
     chosen: set[str] = set()
     for pattern in patterns:
@@ -38,9 +38,9 @@ def select(patterns: Iterable[str]) -> list[str]:
 
 
 def deviations(cases: Sequence[str], results: Results, expected: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Compare the results of a run that was to have these cases with what is expected; give what differs.
+    """Return a line for each result that differs from the expected one; ``cases`` are those that were asked for.
 
-    A case that is better than expected differs too: the table is to say what is so.
+    A case that is better than expected differs too, because the table must be true.
     """
     found = []
     for case in cases:
@@ -56,7 +56,7 @@ def deviations(cases: Sequence[str], results: Results, expected: Mapping[str, Ma
 
 
 def summary(results: Results) -> Iterator[str]:
-    """Give a table of the results: for each group how many cases, what was said of them, and the time they took."""
+    """Return a table of the results: for each group the number of cases, their verdicts, and the time they took."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for case, result in results.items():
         groups.setdefault(case.partition(".")[0], []).append(result)
@@ -71,5 +71,5 @@ def summary(results: Results) -> Iterator[str]:
 
 
 def _worst(result: Mapping[str, Any]) -> str:
-    """Give the one verdict of two that is not OK, if there is one."""
+    """Return the first of the two verdicts that is not OK, or OK."""
     return next((result[judgement] for judgement in JUDGEMENTS if result[judgement] != "OK"), "OK")

@@ -1,1 +1,1 @@
-"""Inputs that nobody has thought of, for what reads bytes of strangers: see ``README.rst``."""
+"""Unexpected inputs for all code that parses bytes from strangers. README.rst has the rest."""

@@ -14,7 +14,7 @@ from .targets import NAMES, Target, load
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Fuzz what is asked for; give 1 when an invariant does not hold, or a run failed."""
+    """Fuzz the targets; return 1 if an invariant does not hold or a run failed, 2 if an argument is wrong."""
     options = _parser().parse_args(arguments)
     unknown = set(options.targets) - set(NAMES)
     if unknown:
@@ -48,14 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=10, help="for each target (%(default)s)")
     parser.add_argument("--engine", choices=("atheris", "mutation"), help="atheris, where it is installed")
     parser.add_argument("--seed", type=int, help="of the random numbers; it is printed")
-    parser.add_argument("--corpus", type=Path, help="a directory where atheris keeps what it found worth keeping")
-    parser.add_argument("--findings", type=Path, default=findings.DIRECTORY, help="where findings go (%(default)s)")
+    parser.add_argument("--corpus", type=Path, help="a directory where atheris keeps inputs")
+    parser.add_argument(
+        "--findings", type=Path, default=findings.DIRECTORY, help="a directory for findings (%(default)s)"
+    )
     parser.add_argument("--replay", type=Path, help="a finding, to be run alone, with its one target")
     return parser
 
 
 def _show(name: str, result: Result) -> None:
-    """Print what came of a target."""
+    """Print the result of a target."""
     numbers = [f"{result.executions:9,} executions"]
     if result.coverage is not None:
         numbers.append(f"coverage {result.coverage:,}")
@@ -70,7 +72,7 @@ def _show(name: str, result: Result) -> None:
 
 
 def _replay(targets: Sequence[Target], path: Path) -> int:
-    """Run one input, and let what it raises be seen."""
+    """Run one input with one target; an exception of it is not caught."""
     if len(targets) != 1:
         print("--replay needs one target", file=sys.stderr)
         return 2

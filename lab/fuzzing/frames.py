@@ -1,4 +1,4 @@
-"""Frames of RFC 6455 made of any bytes, so that most are good and the others nearly so."""
+"""Frames of RFC 6455 that are built from arbitrary bytes, so that most are valid and the others nearly so."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from .peers import rfc6455_client, rfc6455_server
 from .streams import Outcome, check_splits
 
 LIMITS: Final = (None, 16, 125, 2000)
-#: Bytes that say how the rest is to be read.
+#: The number of bytes before the stream, which choose the options and the cuts.
 OPTIONS: Final = 2
-#: Beyond it a stream of built frames is cut off: what is built is much longer than what it is built of.
+#: The greatest size of a stream of built frames, which can be much longer than the bytes it is built from.
 MAX_STREAM: Final = 1 << 17
 
 # The first byte of the options
@@ -24,7 +24,7 @@ _CLOSING: Final = 0x04
 _BUILT: Final = 0x08
 _FEW_FRAGMENTS: Final = 0x40
 
-# What the second byte of a frame's description asks for
+# The bits of the second byte of a frame's description
 _DEFLATED: Final = 0x01
 _FINAL_BLOCK: Final = 0x02
 _LONG: Final = 0x04
@@ -40,7 +40,7 @@ _COMPRESSED_MISTAKES: Final = (
     "('a compressed message has too many final blocks')",
 )
 
-#: Seeds of a stream that is built; see :func:`build`.
+#: Seeds from which streams are built; see :func:`build`.
 BUILT_SEEDS: Final = (
     b"\x81\x00\x05Hello\x82\x08\x03abc\x88\x00\x05\x03\xe8bye",
     b"\x01\x00\x03Hel\x89\x00\x01!\x80\x00\x02lo\x8a\x00\x01?",
@@ -55,7 +55,7 @@ OPTION_SEEDS: Final = (0x00, 0x01, 0x03, 0x04, 0x10, 0x21, 0x33, 0x41)
 
 
 def seeds(*, masked: bool) -> list[bytes]:
-    """Give seeds for one side: each stream built, and as it is on the wire."""
+    """Return seeds for one side: each stream as a description, and as the bytes built from it."""
     found = []
     for options in OPTION_SEEDS:
         for built in BUILT_SEEDS:
@@ -67,10 +67,10 @@ def seeds(*, masked: bool) -> list[bytes]:
 
 
 def build(data: bytes, *, masked: bool) -> bytes:
-    """Build frames: a first byte, one that says what is done with the payload, its size, and the payload.
+    """Build frames from descriptions: the first byte of a frame, a byte of flags, the size of the payload, the payload.
 
-    A payload may be deflated, with a last block or with the tail that a message leaves out, repeated before that, and
-    cut short behind it; a length wider than it has to be; a mask there, or not, where the side wants the opposite.
+    By the flags, a payload is repeated, deflated, with a final block or with the tail that a message leaves out, and
+    cut short after that; a length is wider than necessary; a frame is masked, or not, against the rules.
     """
     stream, position = b"", 0
     while position + 2 < len(data) and len(stream) < MAX_STREAM:
@@ -91,7 +91,7 @@ def build(data: bytes, *, masked: bool) -> bytes:
 
 
 def frame(first: int, payload: bytes, *, masked: bool, how: int) -> bytes:
-    """Give one frame."""
+    """Return one frame."""
     size = len(payload)
     width = 0 if size < 126 else 2 if size < 1 << 16 else 8
     if how & _WIDE:
@@ -100,7 +100,7 @@ def frame(first: int, payload: bytes, *, masked: bool, how: int) -> bytes:
     head = bytes([first, masked << 7 | short]) + (size.to_bytes(width, "big") if width else b"")
     if not masked:
         return head + payload
-    # A mask of nothing leaves the payload as a fuzzer can read it.
+    # With a masking key of zeros a fuzzer can recognize the payload.
     mask = b"\x37\xfa\x21\x3d" if how & _MASK else bytes(4)
     if how & _MASK:
         payload = bytes(byte ^ mask[index & 3] for index, byte in enumerate(payload))
@@ -108,7 +108,10 @@ def frame(first: int, payload: bytes, *, masked: bool, how: int) -> bytes:
 
 
 def check(data: bytes, *, client: bool) -> str:
-    """Give frames to one side; the first two bytes say with which options, and how the stream is cut."""
+    """Check one side with a stream of frames, and return the kind of its outcome.
+
+    The first two bytes of ``data`` choose the options, and the places where the stream is cut.
+    """
     if len(data) < OPTIONS:
         return "nothing"
     options, seed = data[0], data[1]
@@ -134,9 +137,10 @@ def check(data: bytes, *, client: bool) -> str:
 
 
 def one_mistake(outcome: Outcome) -> Outcome:
-    """Forget which mistake of a compressed message was named: zlib gives nothing of what it inflated before its own.
+    """Return the outcome without the name of the mistake, if it is one of a compressed message.
 
-    So of two in one message the first is named when it comes in a piece of its own, and else the second.
+    zlib returns nothing of what it has inflated before an error. So if a message has two mistakes, the first is named
+    if it comes in a piece of its own, and else the second.
     """
     if not outcome.error.endswith(_COMPRESSED_MISTAKES):
         return outcome

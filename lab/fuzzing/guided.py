@@ -1,4 +1,4 @@
-"""Fuzzing with coverage, by atheris: its libFuzzer ends the process, so each target has one of its own."""
+"""Fuzzing guided by coverage, with atheris. libFuzzer exits its process, so each target has a process of its own."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from ..servers import ROOT
 from .findings import Result
 from .mutation import MAX_SIZE, MAX_TIME
 
-#: Seconds that a process may take beside what it is given, to start and to end.
+#: Seconds that a process may take to start and to end, in addition to those of the run.
 GRACE: Final = 90
-#: MiB.
+#: Memory of a process in MiB.
 MAX_MEMORY: Final = 1024
 
 _STATUS: Final = re.compile(r"^#(\d+)\s.*?cov: (\d+)", re.MULTILINE)
-# What is worth reading of a finding.
+# The part of the output that explains a finding.
 _REASON: Final = re.compile(r"=== Uncaught.*?(?=^==)|^ALARM.*|^==\d+== ERROR.*", re.MULTILINE | re.DOTALL)
 _ARTIFACT: Final = re.compile(r"Test unit written to (\S+)")
 
 
 def available() -> bool:
-    """Tell whether atheris is installed."""
+    """Return whether atheris is installed."""
     return find_spec("atheris") is not None
 
 
 def fuzz(name: str, seconds: int, *, seed: int, directory: Path, corpus: Path | None = None) -> Result:
-    """Fuzz one target for some seconds; what is worth keeping goes to ``corpus``, ``None`` for nowhere."""
+    """Fuzz one target for some seconds, and return the result.
+
+    Inputs that reach new code are kept in ``corpus``; ``None``: they are not kept.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         command = [
@@ -64,7 +67,7 @@ def fuzz(name: str, seconds: int, *, seed: int, directory: Path, corpus: Path | 
 
 
 def parse(output: str, status: int) -> Result:
-    """Read what libFuzzer has printed, whose process ended with ``status``."""
+    """Return the result that libFuzzer has printed, whose process exited with ``status``."""
     result = Result()
     for executions, coverage in _STATUS.findall(output):
         result.executions, result.coverage = int(executions), int(coverage)
@@ -77,7 +80,7 @@ def parse(output: str, status: int) -> Result:
 
 
 def main() -> None:
-    """Be that process: a target, a directory for its corpus, and the options of libFuzzer."""
+    """Fuzz one target in this process; the arguments are its name, a directory for its corpus, libFuzzer's options."""
     name, corpus, *options = sys.argv[1:]
     import atheris
 
@@ -102,7 +105,7 @@ def main() -> None:
 
 
 def escape(word: bytes) -> str:
-    r"""Spell a word of a dictionary in hexadecimal, as ``\x00``."""
+    r"""Return a word of a dictionary in hexadecimal, as ``\x00``."""
     return "".join(f"\\x{byte:02x}" for byte in word)
 
 

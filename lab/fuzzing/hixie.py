@@ -1,4 +1,4 @@
-"""Frames of the two old drafts, for both sides."""
+"""Frames of hixie-75 and hixie-76, for both sides."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .streams import check_splits
 LIMITS: Final = (None, 0, 16, 2000)
 _CLIENT: Final = 0x01
 _CLOSING: Final = 0x02
-#: The rest of the stream, this many times.
+#: The part of the stream after the end of the handshake is repeated.
 _LONG: Final = 0x04
 
 STREAMS: Final = (
@@ -26,7 +26,7 @@ STREAMS: Final = (
 
 
 def seeds(opening: bytes = b"") -> list[bytes]:
-    """Give the streams for every option."""
+    """Return the streams for every option; ``opening`` ends the handshake of a client."""
     return [
         bytes([options, 7]) + (b"" if options & _CLIENT else opening) + stream
         for options in range(0x20)
@@ -35,7 +35,10 @@ def seeds(opening: bytes = b"") -> list[bytes]:
 
 
 def check(data: bytes, version: int) -> str:
-    """Give frames to one side; the first two bytes say to which, with which limit, and how the stream is cut."""
+    """Check one side with a stream of frames, and return the kind of its outcome.
+
+    The first two bytes of ``data`` choose the side, the limit, and the places where the stream is cut.
+    """
     if len(data) < 2:
         return "nothing"
     options, seed, stream = data[0], data[1], data[2:]
@@ -45,7 +48,7 @@ def check(data: bytes, version: int) -> str:
 
     def make() -> Hixie75:
         protocol = (hixie_client if options & _CLIENT else hixie_server)(version, limit)
-        # What is closed before it is open has no frames.
+        # A protocol that is closed before it is open reads no frames, so the handshake is completed first.
         if options & _CLOSING:
             if version == 76 and not options & _CLIENT:
                 protocol.receive(KEY3)

@@ -1,4 +1,4 @@
-"""Fuzzing without coverage, on every Python: seeds, changed at random; what leads to something new is changed again."""
+"""Fuzzing without coverage, on every Python: seeds are changed at random, and so are inputs with a new outcome."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from typing import Final
 from .findings import Result, save
 from .targets import Target
 
-#: Bytes of an input.
+#: The most bytes of an input.
 MAX_SIZE: Final = 4096
-#: Inputs that are changed again, beside the seeds.
+#: The most inputs that are changed again, in addition to the seeds.
 MAX_POOL: Final = 2000
-#: Seconds of this process's time for one input.
+#: Seconds of processor time that one input may take.
 MAX_TIME: Final = 10
-#: Findings after which a target is not fuzzed on: most are one mistake.
+#: The number of findings after which a target is left, because most have the same cause.
 MAX_FINDINGS: Final = 5
-#: Bytes that mean something to most parsers.
+#: Bytes with a meaning for most parsers.
 BYTES: Final = bytes([0, 1, 7, 9, 10, 13, 32, 34, 44, 59, 125, 126, 127, 128, 129, 136, 137, 138, 193, 254, 255])
 
 
 def fuzz(target: Target, seconds: float, *, seed: int, directory: Path) -> Result:
-    """Fuzz one target for some seconds; the same ``seed`` makes the same inputs."""
+    """Fuzz one target for some seconds, and return the result; the same ``seed`` makes the same inputs."""
     chance = random.Random(seed)
     result = Result(outcomes=0)
     pool = list(target.seeds)
@@ -35,7 +35,7 @@ def fuzz(target: Target, seconds: float, *, seed: int, directory: Path) -> Resul
     failures: set[str] = set()
     deadline = time.monotonic() + seconds
     waiting = pool.copy()
-    # The seeds are tried, however long they take.
+    # All seeds are tried, however long they take.
     while waiting or time.monotonic() < deadline:
         data = waiting.pop() if waiting else mutate(pool, target.dictionary, chance)
         result.executions += 1
@@ -60,7 +60,7 @@ def fuzz(target: Target, seconds: float, *, seed: int, directory: Path) -> Resul
 
 
 def mutate(pool: Sequence[bytes], dictionary: Sequence[bytes], chance: random.Random) -> bytes:
-    """Change one of the inputs in one to five places."""
+    """Return one of the inputs, changed in one to five places."""
     data = bytearray(chance.choice(pool))
     for _ in range(chance.randint(1, 5)):
         start = chance.randint(0, len(data))
@@ -87,7 +87,10 @@ def mutate(pool: Sequence[bytes], dictionary: Sequence[bytes], chance: random.Ra
 
 @contextmanager
 def bounded(seconds: float) -> Iterator[None]:
-    """Raise ``TimeoutError`` when this takes too long, counted in the time of this process, in its main thread."""
+    """Limit the processor time of a block in the main thread.
+
+    :raises TimeoutError: the block has used ``seconds`` of it.
+    """
 
     def interrupt(*_: object) -> None:
         raise TimeoutError(f"one input takes over {seconds} s")

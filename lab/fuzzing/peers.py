@@ -1,4 +1,4 @@
-"""Both ends of a connection, opened with their public interface; what they owe each other is computed here again."""
+"""Both ends of a connection, opened by their public interface; the answers they must give are computed here again."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455.handshake import RFC6455
 
-#: Eight bytes that end a hixie-76 client's handshake.
+#: The eight bytes that end the handshake of a hixie-76 client.
 KEY3: Final = b"Tm[K T2u"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 def fields(head: bytes) -> dict[str, str]:
-    """Give the header fields of a handshake, by lower-case name."""
+    """Return the header fields of a handshake, by lower-case name."""
     _, *lines = head.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
     return {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
 
@@ -27,7 +27,7 @@ def fields(head: bytes) -> dict[str, str]:
 def rfc6455_server(
     compression: Compression | None, limit: int | None, fragments: int | None, extensions: str = ""
 ) -> RFC6455:
-    """Give a server whose handshake is complete and sent."""
+    """Return a server that has sent its handshake."""
     headers = {
         "upgrade": "websocket",
         "connection": "Upgrade",
@@ -45,7 +45,7 @@ def rfc6455_server(
 def rfc6455_client(
     compression: Compression | None, limit: int | None, fragments: int | None, extensions: str = ""
 ) -> RFC6455:
-    """Give a client that has got its answer."""
+    """Return a client that has received the answer to its handshake."""
     request = Request(host="example.com")
     client = RFC6455(request, client=True, compression=compression, max_message_size=limit, max_fragments=fragments)
     client.connect()
@@ -61,7 +61,7 @@ def rfc6455_client(
 
 
 def hixie_server(version: int, limit: int | None) -> Hixie75:
-    """Give a server that has sent the head of its answer; one of hixie-76 waits for eight bytes."""
+    """Return a server that has sent the head of its answer; one of hixie-76 waits for eight bytes more."""
     headers = {"upgrade": "WebSocket", "connection": "Upgrade", "origin": "http://example.com"}
     if version == 76:
         headers |= {
@@ -76,7 +76,7 @@ def hixie_server(version: int, limit: int | None) -> Hixie75:
 
 
 def hixie_client(version: int, limit: int | None) -> Hixie75:
-    """Give a client that has got its answer."""
+    """Return a client that has received the answer to its handshake."""
     protocol = Hixie76 if version == 76 else Hixie75
     client = protocol(Request(host="example.com"), client=True, max_message_size=limit)
     client.connect()
@@ -93,12 +93,12 @@ def hixie_client(version: int, limit: int | None) -> Hixie75:
 
 
 def accept_value(key: str) -> str:
-    """Give the Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2)."""
+    """Return the Sec-WebSocket-Accept for a key (RFC 6455 section 4.2.2)."""
     return base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()).decode()
 
 
 def challenge_response(request: bytes) -> bytes:
-    """Give the sixteen bytes for a whole request of hixie-76 (section 5.2)."""
+    """Return the sixteen bytes that answer a complete request of hixie-76 (section 5.2)."""
     head, _, key3 = request.partition(b"\r\n\r\n")
     challenge = b""
     for name in ("sec-websocket-key1", "sec-websocket-key2"):

@@ -1,4 +1,4 @@
-"""Bytes given to a protocol in pieces, and what has to be true of it whatever they are."""
+"""Streams of bytes, passed to a protocol in pieces, and the checks that hold for all of them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import Final, NamedTuple
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import Message, Protocol, State
 
-#: Chunks that may wait to be sent when nothing but the peer makes them: pongs, a Close, an answer.
+#: The most chunks that may wait to be sent if only the peer causes them: pongs, a Close, an answer.
 MAX_OUTGOING: Final = 260
-#: Bytes that a connection may keep beside an unfinished message: a control frame, a header, a decoder, its own parts.
+#: Bytes that a protocol may keep in addition to an unfinished message: a control frame, a header, a decoder, itself.
 SLACK: Final = 4096
-#: Streams longer than this are not given byte by byte.
+#: The greatest size of a stream that is passed byte by byte.
 MAX_DRIBBLED: Final = 300
-#: What is kept is weighed after one in so many pieces, and at the end, as that takes longer than all else.
+#: Memory is measured after one in so many pieces and at the end, because that takes longer than all else.
 EVERY: Final = 32
 
 
 class Outcome(NamedTuple):
-    """What a connection has become, and what it has given."""
+    """The state of a protocol after a stream, and all that it has returned and sent."""
 
     messages: list[Message]
     sent: list[tuple[int, bytes]] | bytes
@@ -36,7 +36,7 @@ class Outcome(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What tells one outcome from another for a fuzzer that looks for new ones."""
+        """A text that is the same for similar outcomes, by which a fuzzer recognizes new ones."""
         counts = f"{min(len(self.messages), 3)} {min(len(self.sent), 3)}"
         return f"{self.state.name} {self.code} {self.error} {counts}"
 
@@ -49,10 +49,12 @@ def check_splits(
     limit: int | None,
     essence: Callable[[Outcome], Outcome] | None = None,
 ) -> str:
-    """Give ``data`` to a new protocol whole, in pieces and byte by byte; gives the kind of the one outcome.
+    """Pass ``data`` to a new protocol whole, in pieces and byte by byte, and return the kind of the one outcome.
 
-    ``limit`` is the greatest size of a message, in bytes; ``None`` is none. ``essence`` gives what of an outcome has to
-    be the same; ``None``: all of it.
+    ``limit`` is the greatest size of a message in bytes; ``None``: there is no limit. ``essence`` returns the part of
+    an outcome that has to be the same; ``None``: all of it.
+
+    :raises AssertionError: the outcomes differ, or an invariant does not hold.
     """
     cuts = random.Random(seed)
     pieces = [[data] if data else [], cut(data, sorted(cuts.choices(range(len(data) + 1), k=cuts.randint(1, 8))))]
@@ -69,17 +71,17 @@ def check_splits(
 
 
 def cut(data: bytes, places: Sequence[int]) -> list[bytes]:
-    """Cut ``data`` at ``places``, in rising order; no piece is empty."""
+    """Return the pieces of ``data`` between ``places``, which rise; empty pieces are left out."""
     pieces = [data[start:stop] for start, stop in zip([0, *places], [*places, len(data)], strict=True)]
     return [piece for piece in pieces if piece]
 
 
 def deliver(protocol: Protocol, pieces: Iterable[bytes], limit: int | None) -> Outcome:
-    """Give ``pieces`` to a protocol and then the end of the stream, and look at it after each."""
+    """Pass ``pieces`` and then the end of the stream to a protocol, check it after each, and return the outcome."""
     messages: list[Message] = []
     before, fresh = protocol.state, kept(protocol)
     for index, piece in enumerate(pieces):
-        # As a connection does, and without what that does for speed.
+        # A connection does it in the same way, but for its optimizations.
         whole = protocol.take_whole_messages(piece, messages) if protocol.defers_errors else 0
         if whole < len(piece):
             messages += protocol.receive(piece[whole:])
@@ -103,7 +105,7 @@ def deliver(protocol: Protocol, pieces: Iterable[bytes], limit: int | None) -> O
 
 
 def look(protocol: Protocol, messages: list[Message]) -> Outcome:
-    """Give what a protocol has become, and take what it wants to send."""
+    """Return the outcome of a protocol, and take the bytes that it wants to send."""
     sent = protocol.data_to_send()
     return Outcome(
         messages,
@@ -118,17 +120,17 @@ def look(protocol: Protocol, messages: list[Message]) -> Outcome:
 
 
 def check_memory(protocol: Protocol, limit: int | None, fresh: int) -> None:
-    """Check that no more is kept than an unfinished message, and a little."""
+    """Check that a protocol keeps no more than an unfinished message and :data:`SLACK`."""
     assert len(protocol.outgoing) <= MAX_OUTGOING, f"{len(protocol.outgoing)} chunks wait to be sent"
     if limit is not None:
         waiting = sys.getsizeof(protocol.outgoing) + sum(map(sys.getsizeof, protocol.outgoing))
         size = kept(protocol) - fresh - waiting
-        # A bytearray grows by an eighth more than it needs.
+        # A bytearray allocates an eighth more than it needs.
         assert size <= limit * 1.3 + SLACK, f"{size} bytes are kept, with a limit of {limit}"
 
 
 def check_sending(protocol: Protocol) -> None:
-    """Check that what is open takes a message, and what is not says so."""
+    """Check that send() works if and only if the protocol is open."""
     try:
         protocol.send("sent")
     except ConnectionClosed:
@@ -138,7 +140,7 @@ def check_sending(protocol: Protocol) -> None:
 
 
 def check_end(protocol: Protocol) -> None:
-    """Check that the end of the stream ends it, and that nothing comes behind."""
+    """Check that the end of the stream closes the protocol, and that it ignores all that follows."""
     assert not protocol.receive(b"")
     assert protocol.state is State.CLOSED
     assert protocol.close_code is not None
@@ -150,7 +152,7 @@ def check_end(protocol: Protocol) -> None:
 
 
 def kept(protocol: Protocol) -> int:
-    """Give the bytes of all that a protocol refers to, itself or by others; its classes and functions not counted."""
+    """Return the bytes of all objects that a protocol refers to, directly or not, without classes and functions."""
     shared = (type, ModuleType, FunctionType, BuiltinFunctionType)
     waiting, seen, size = [protocol], {id(None)}, 0
     while waiting:
@@ -163,7 +165,7 @@ def kept(protocol: Protocol) -> int:
 
 
 def split_frames(data: bytes, *, masked: bool) -> list[tuple[int, bytes]]:
-    """Give the first byte and the payload of each frame of RFC 6455, after a look at all of them."""
+    """Return the first byte and the payload of each frame of RFC 6455, and check that all of them are valid."""
     frames = []
     while data:
         first, second = data[0], data[1]

@@ -1,4 +1,4 @@
-"""Time that must not grow faster than what is read."""
+"""A check that the time to parse does not grow faster than the input."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-#: Seconds of this thread for what reads a header: far more than any takes, far less than backtracking does.
+#: Seconds that parsing a header may take: far more than any parser takes, far less than backtracking takes.
 BASE: Final = 0.02
-#: And for each of its characters.
+#: Seconds in addition for each of its characters.
 EACH: Final = 2e-6
 TRIES: Final = 5
 
 
 def check_linear(call: Callable[[], object], size: int) -> None:
-    """Check that ``call`` takes time for ``size`` characters and no more, at the best of some tries."""
+    """Check that the best of some calls takes no more than linear time for ``size`` characters.
+
+    :raises AssertionError: all of them took longer.
+    """
     taken = []
     for _ in range(TRIES):
         began = time.thread_time()

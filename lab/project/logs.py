@@ -1,4 +1,4 @@
-"""The log as one line of JSON for each record, so that a test can count them and only real accidents say Traceback."""
+"""A log of one line of JSON for each record: tests can count records, and find tracebacks that were not logged."""
 
 import json
 import logging

@@ -1,13 +1,13 @@
-"""The servers that have no command line of their own: ``python -m lab.project.serve KIND [CERTIFICATE] PORT``.
+"""Start a server that has no command line of its own: ``python -m lab.project.serve KIND [CERTIFICATE] PORT``.
 
-The certificate's file holds the key as well; with it they speak TLS.
+With a certificate it speaks TLS; the file holds the key as well.
 """
 
 import ssl
 import sys
 
 HOST = "127.0.0.1"
-#: More than any test opens.
+#: The most connections at a time, more than any test opens.
 ROOM = 4096
 #: Threads of a pool.
 THREADS = 128
@@ -36,7 +36,7 @@ def eventlet(port, certificate=None):
     listener = eventlet.listen((HOST, port), backlog=256)
     if certificate is not None:
         listener = eventlet.wrap_ssl(listener, certfile=certificate, keyfile=certificate, server_side=True)
-    # Its pool has 1024 greenlets otherwise.
+    # By default its pool has 1024 greenlets.
     eventlet.wsgi.server(listener, application, max_size=ROOM)
 
 
@@ -52,7 +52,7 @@ def gevent(port, certificate=None):
 
     from .wsgi import application
 
-    # From its own names it makes a context of its own; one of the standard library would block the hub.
+    # From file names it makes a context of gevent. A context of the standard library would block the hub.
     options = {} if certificate is None else {"certfile": certificate, "keyfile": certificate}
     WSGIServer((HOST, port), application, backlog=256, **options).serve_forever()
 

@@ -1,4 +1,4 @@
-"""A project for servers under test: what a test wants otherwise comes as JSON in LIVE_SETTINGS."""
+"""The settings of the project. LIVE_SETTINGS has those that are different for one server, as JSON."""
 
 import json
 import os
@@ -17,7 +17,7 @@ USE_TZ = True
 INSTALLED_APPS = ["django_websocket", "django.contrib.staticfiles"]
 MIDDLEWARE = [
     "django_websocket.middleware.WebSocketMiddleware",
-    # What most projects have, and what could spoil the empty answer at the end of a WebSocket.
+    # Most projects have these, and they could change the empty response at the end of a WebSocket.
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",
@@ -42,5 +42,5 @@ globals().update(json.loads(os.environ.get("LIVE_SETTINGS", "{}")))
 if os.environ.get("LIVE_MIDDLEWARE", "1") == "0":
     MIDDLEWARE = MIDDLEWARE[1:]
 if "LIVE_EXTRA_MODULE" in os.environ:
-    # A file that a test may touch, for the autoreloader to see.
+    # A test changes this file, so that the autoreloader restarts the server.
     import_module(os.environ["LIVE_EXTRA_MODULE"])

@@ -1,4 +1,4 @@
-"""The addresses."""
+"""The URLs of the project."""
 
 from django.urls import path
 
@@ -14,7 +14,7 @@ urlpatterns = [
     path("transaction/", views.in_transaction),
 ]
 
-# Each with a key of the test's choice, which makes its path its own.
+# A test chooses a key for each of these, so that its path is not used by any other test.
 KEYED = [
     views.plain,
     views.echo,

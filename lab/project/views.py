@@ -1,4 +1,4 @@
-"""The views that the tests talk to; how each WebSocket ended is logged by the logger ``live``, for them to read."""
+"""The views of the project. The end of each WebSocket is logged by the logger ``live``, where tests read it."""
 
 import json
 import logging
@@ -17,7 +17,7 @@ from django_websocket import ConnectionClosed, require_websocket
 
 log = logging.getLogger("live")
 
-# What happened at each path
+# Counts of calls and of Django's signals, by path
 
 counts = {name: Counter() for name in ("called", "started", "finished", "excepted")}
 _path = ContextVar("path", default="")
@@ -57,7 +57,7 @@ def tally(request):
 
 
 def plain(request, key=""):
-    """Take no WebSockets; count the calls."""
+    """Respond by HTTP only, and count the calls."""
     count("called", request.path)
     return HttpResponse("plain")
 
@@ -68,7 +68,7 @@ def ended(request, **details):
     log.info("ended %s", json.dumps(details, default=repr))
 
 
-# What a test needs
+# The views
 
 
 @require_websocket
@@ -130,14 +130,14 @@ def leave(request, key=""):
 
 @require_websocket
 def return_page(request, key=""):
-    """Return what nobody is to see."""
+    """Return a page after the handshake, which no client may receive."""
     request.websocket.wait()
     return HttpResponse("a page")
 
 
 @require_websocket
 def close(request, key=""):
-    """Close with the code and reason that the first message says."""
+    """Close with the code and the reason in the first message."""
     code, _, reason = request.websocket.wait().partition(" ")
     request.websocket.close(int(code), reason)
     ended(request, left=list(request.websocket))
@@ -155,7 +155,7 @@ def collect(request, key=""):
 
 @require_websocket
 def collect_after_close(request, key=""):
-    """Let messages queue up behind the first, close, and take them then."""
+    """Receive one message while others wait, close, and receive the others after that."""
     websocket = request.websocket
     websocket.wait()
     before = websocket.count_messages()
@@ -165,7 +165,7 @@ def collect_after_close(request, key=""):
 
 @require_websocket(send_timeout=1)
 def flood(request, key=""):
-    """Send until the client is gone; what tells is not caught."""
+    """Send until the client has gone, and do not catch the exception."""
     websocket = request.websocket
     websocket.accept()
     message = b"x" * 65536
@@ -178,7 +178,7 @@ def flood(request, key=""):
 
 @require_websocket
 def hold(request, key=""):
-    """Send more than the systems buffer, and close at once."""
+    """Send more than both systems buffer, and close at once."""
     websocket = request.websocket
     for number in range(256):
         websocket.send(b"%c" % number * 65536)
@@ -197,7 +197,7 @@ def sender(websocket, letter):
 
 @require_websocket(send_timeout=1.5, ping_interval=None)
 def two_senders(request, how, key=""):
-    """Send from two sides, until the connection is given up."""
+    """Send from two threads or greenlets until the connection is given up."""
     websocket = request.websocket
     websocket.accept()
     if how != "threads":
@@ -224,7 +224,7 @@ def keepalive(request, key=""):
 
 @require_websocket(ping_interval=0.2, ping_timeout=0.4, send_timeout=30)
 def chatter(request, key=""):
-    """Wait with timeouts of its own, shorter than those of the keepalive."""
+    """Wait with timeouts that are shorter than those of the keepalive."""
     websocket = request.websocket
     while not websocket.closed:
         try:
@@ -236,7 +236,7 @@ def chatter(request, key=""):
 
 @require_websocket
 def patient(request, key=""):
-    """Wait with a timeout, twice in vain, and then without."""
+    """Wait twice with a timeout that is over before a message comes, and then with a long one."""
     websocket = request.websocket
     for _ in range(2):
         try:
@@ -248,7 +248,7 @@ def patient(request, key=""):
 
 
 def save(message):
-    """Save a message; gives the process of the database that does."""
+    """Save a message, and return the database's process that did it."""
     name = settings.DATABASES["default"]["OPTIONS"]["application_name"]
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO said VALUES (%s, %s) RETURNING pg_backend_pid()", [name, message])
@@ -257,7 +257,7 @@ def save(message):
 
 @require_websocket
 def database(request):
-    """Ask the database who serves, and save each message."""
+    """Send the number of the database's process, and save each message."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         request.websocket.send(cursor.fetchone()[0])
@@ -268,6 +268,6 @@ def database(request):
 @require_websocket
 @transaction.atomic
 def in_transaction(request):
-    """What nobody should do: save all messages in a transaction that lives as long as the WebSocket."""
+    """Save all messages in one transaction that lasts as long as the WebSocket, as no project should."""
     for message in request.websocket:
         request.websocket.send(save(message))

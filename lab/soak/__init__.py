@@ -1,1 +1,1 @@
-"""Hold servers under clients that do everything wrong, and see what is left afterwards. README.rst has the rest."""
+"""Run servers under misbehaving clients, and check what they hold afterwards. README.rst has the rest."""

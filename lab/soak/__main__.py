@@ -16,27 +16,27 @@ from .run import TOLD, Outcome, cycles, mix, run
 
 
 def main() -> int:
-    """Run what is asked for; give 0 when all is well, 1 when something is not."""
+    """Run a command, and return 0 if all is well, 1 if there are deviations."""
     parser = argparse.ArgumentParser(prog="python -m lab.soak", description="README.rst has the rest.")
     commands = parser.add_subparsers(dest="command", required=True)
-    mixed = commands.add_parser("mixed", help="clients of all kinds, for a while")
+    mixed = commands.add_parser("mixed", help="clients of all kinds, for some minutes")
     mixed.add_argument("--connections", type=int, default=500, metavar="N", help="at once (500)")
     mixed.add_argument("--minutes", type=float, default=10, help="how long (10)")
     cycle = commands.add_parser("cycles", help="connections that are opened and closed again")
     cycle.add_argument("--connections", type=int, default=20, metavar="N", help="at once (20)")
     cycle.add_argument("--number", type=int, default=10_000, metavar="N", help="in all (10000)")
-    memory = commands.add_parser("memory", help="unfinished messages, a bomb, and messages that nobody takes")
+    memory = commands.add_parser("memory", help="unfinished messages, a bomb, and messages that wait")
     memory.add_argument("--connections", type=int, default=100, metavar="N", help="with an unfinished message (100)")
-    memory.add_argument("--number", type=int, default=1_000_000, metavar="N", help="messages nobody takes (1000000)")
-    flood = commands.add_parser("flood", help="pings without a pause, and what the other clients notice")
+    memory.add_argument("--number", type=int, default=1_000_000, metavar="N", help="messages that wait (1000000)")
+    flood = commands.add_parser("flood", help="pings without a pause, and other clients meanwhile")
     flood.add_argument("--pings", type=int, default=100_000, metavar="N", help="in all (100000)")
-    flood.add_argument("--seconds", type=float, default=5, help="to measure the others for, before and meanwhile (5)")
+    flood.add_argument("--seconds", type=float, default=5, help="to measure the others, before and meanwhile (5)")
     for command in (mixed, cycle, memory, flood):
         command.add_argument(
-            "--server", default="gunicorn_gthread", choices=BY_NAME, metavar="NAME", help="of the live tests"
+            "--server", default="gunicorn_gthread", choices=BY_NAME, metavar="NAME", help="one of those in lab/kinds.py"
         )
     options = parser.parse_args()
-    # So that the server does not outlive us.
+    # SIGTERM raises KeyboardInterrupt, so that no server outlives this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     lines, deviations = _run(BY_NAME[options.server], options)
     for line in lines:

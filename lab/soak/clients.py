@@ -1,4 +1,4 @@
-"""Clients, good and bad. Each is a coroutine that opens a connection, and is done when that has ended."""
+"""Clients, good and bad: coroutines that open a connection, and return when it has ended."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from django_websocket.protocols.rfc6455.handshake import RFC6455
 from ..servers import HOST
 from ..vanishing import vanish
 
-#: Seconds, as the server under test has them.
+#: Seconds, as in the settings of the server under test.
 PING = 5
 SEND = 3
 CLOSE = 1
 HANDSHAKE = 1
-#: Seconds that the end of a connection may be late: hundreds of others have the same processors.
+#: Seconds that the end of a connection may be late, because hundreds of others use the same processors.
 LATE = 20
 
 #: Versions of the protocol, each as a class and a number: all drafts; those in which a server can detect a dead
@@ -34,7 +34,7 @@ PARSED: Final[list[tuple[type[Protocol], int]]] = [(Hixie75, 75), (Hixie76, 76),
 
 
 class Deviation(Exception):
-    """A server has done something else than it has to."""
+    """The server did not behave as it must."""
 
 
 class Client:
@@ -57,7 +57,10 @@ class Client:
         self.sock.close()
 
     async def open(self) -> None:
-        """Do the opening handshake."""
+        """Do the opening handshake.
+
+        :raises Deviation: it fails.
+        """
         self.protocol.connect()
         await self.flush()
         while self.protocol.state is State.CONNECTING:
@@ -70,17 +73,20 @@ class Client:
         await self.loop.sock_sendall(self.sock, data)
 
     async def flush(self) -> None:
-        """Send what the protocol has to say."""
+        """Send the bytes that the protocol wants to send."""
         if data := self.protocol.data_to_send():
             await self.send(data)
 
     async def receive(self) -> None:
-        """Read once, and answer."""
+        """Read once, and answer pings and Close."""
         self.messages += self.protocol.receive(await self.loop.sock_recv(self.sock, 65536))
         await self.flush()
 
     async def ask(self, message: str) -> None:
-        """Send a message, and see that it comes back."""
+        """Send a message, and check that it comes back.
+
+        :raises Deviation: it does not come back.
+        """
         self.protocol.send(message)
         await self.flush()
         while not self.messages and self.protocol.state is not State.CLOSED:
@@ -90,7 +96,10 @@ class Client:
         self.messages.clear()
 
     async def close(self) -> None:
-        """Close, and see that the server does as well."""
+        """Close, and check that the server closes too.
+
+        :raises Deviation: it does not, or with another code.
+        """
         self.protocol.close()
         await self.flush()
         if self.protocol.version == 75:
@@ -102,7 +111,10 @@ class Client:
         await self.end(0)
 
     async def end(self, seconds: float) -> None:
-        """Read whatever comes, until the server ends the connection; it has ``seconds`` for that."""
+        """Read and discard, until the server ends the connection.
+
+        :raises Deviation: it has not ended after ``seconds``, and :data:`LATE` seconds more.
+        """
         try:
             await asyncio.wait_for(self._rest(), seconds + LATE)
         except (TimeoutError, asyncio.TimeoutError):
@@ -111,18 +123,18 @@ class Client:
     async def _rest(self) -> None:
         try:
             while await self.loop.sock_recv(self.sock, 65536):
-                # It does not let others run while there is something to read.
+                # sock_recv() does not let other tasks run while there are bytes to read.
                 await asyncio.sleep(0)
         except ConnectionError:
             pass
 
     def reset(self) -> None:
-        """Vanish as a crashed program's system says it: with RST."""
+        """End the connection with RST, as the system of a crashed program does."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
 
-# Good ones
+# Clients that behave well
 
 
 async def _talk(client: Client) -> None:
@@ -135,28 +147,28 @@ async def _talk(client: Client) -> None:
 
 
 async def talk(port: int) -> None:
-    """Have a conversation and close, with compression or without."""
+    """Exchange some messages and close, with compression or without."""
     await _talk(Client(port, "/echo/", compression=random.choice([None, Compression()])))
 
 
 async def talk_old(port: int) -> None:
-    """Do the same in an older version."""
+    """Exchange some messages in an older version of the protocol, and close."""
     protocol, version = random.choice(DRAFTS)
     await _talk(Client(port, "/echo/", protocol, version))
 
 
-# Those that go
+# Clients that leave
 
 
 async def hang_up(port: int) -> None:
-    """Go without Close."""
+    """Leave without Close."""
     async with Client(port, "/echo/") as client:
         await client.open()
         await client.ask("here")
 
 
 async def reset(port: int) -> None:
-    """Go with RST, in the midst of a message or while the server sends."""
+    """Leave with RST, in the midst of a message or while the server sends."""
     async with Client(port, random.choice(["/echo/", "/flood/"])) as client:
         await client.open()
         client.protocol.send("x" * 100_000)
@@ -165,7 +177,7 @@ async def reset(port: int) -> None:
 
 
 async def disappear(port: int) -> None:
-    """Go without a word, and stay away until the server has noticed."""
+    """Vanish without a packet, and keep the socket until the server has noticed."""
     protocol, version = random.choice(DETECTING)
     async with Client(port, random.choice(["/echo/", "/flood/"]), protocol, version) as client:
         await client.open()
@@ -174,7 +186,7 @@ async def disappear(port: int) -> None:
 
 
 async def half_close(port: int) -> None:
-    """Say that nothing more is sent, and wait."""
+    """Shut down the sending side, and wait for the end."""
     async with Client(port, "/echo/") as client:
         await client.open()
         await client.ask("here")
@@ -182,7 +194,7 @@ async def half_close(port: int) -> None:
         await client.end(CLOSE)
 
 
-# Those that are silent
+# Clients that are silent
 
 
 async def mute(port: int) -> None:
@@ -203,18 +215,18 @@ async def deaf(port: int) -> None:
 
 
 async def keyless(port: int) -> None:
-    """Send no eight bytes behind a hixie-76 handshake."""
+    """Do not send the last bytes of a hixie-76 handshake."""
     async with Client(port, "/echo/", Hixie76, 76) as client:
         client.protocol.connect()
         await client.send(client.protocol.data_to_send()[:-3])
         await client.end(HANDSHAKE)
 
 
-# Those that talk nonsense
+# Clients that send garbage, or too much
 
 
 async def babble(port: int) -> None:
-    """Send what is no frame."""
+    """Send random bytes as frames."""
     protocol, version = random.choice(PARSED)
     async with Client(port, "/echo/", protocol, version) as client:
         await client.open()
@@ -224,7 +236,7 @@ async def babble(port: int) -> None:
 
 
 async def babble_early(port: int) -> None:
-    """Send what is no request."""
+    """Send random bytes as a request."""
     async with Client(port, "/echo/") as client:
         start = random.choice([b"", b"GET /echo/ HTTP/1.1\r\nUpgrade: websocket\r\n"])
         await client.send(start + random.randbytes(random.choice([1, 20, 3000])) + b"\r\n\r\n")
@@ -233,7 +245,7 @@ async def babble_early(port: int) -> None:
 
 
 async def go_on(port: int) -> None:
-    """Break the protocol, and send data for ever."""
+    """Break the protocol, and go on sending data until the server ends the connection."""
     async with Client(port, "/echo/") as client:
         await client.open()
         await client.send(b"\x83\x80abcd")
@@ -252,7 +264,7 @@ async def go_on(port: int) -> None:
 
 
 async def ping_flood(port: int) -> None:
-    """Send pings without a pause, and read nothing of what comes back."""
+    """Send pings without a pause, and do not read the pongs."""
     async with Client(port, "/echo/") as client:
         await client.open()
         try:
@@ -278,12 +290,12 @@ KINDS: dict[Callable[[int], Awaitable[None]], int] = {
     go_on: 1,
     ping_flood: 1,
 }
-#: Those that may find the connection gone in the midst of what they do.
+#: Clients that the server may cut off in the midst of their work.
 BAD = set(KINDS) - {talk, talk_old}
 
 
 async def cycle(port: int) -> None:
-    """Open a connection, use it once, and close it; one in four goes without Close."""
+    """Open a connection, use it once, and close it; one in four leaves without Close."""
     async with Client(port, "/echo/") as client:
         await client.open()
         await client.ask("once")

@@ -1,4 +1,4 @@
-"""Does it grow: the slope of a series, and how certain that is."""
+"""Whether a series grows: its slope, and the confidence interval of that."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-#: Bytes of the smallest object of Python. What grows by less for each connection keeps none of any: it is an allocator
-#: that has not found its shape yet.
+#: Bytes of the smallest object of Python. If memory grows by less for each connection, no connection leaks an object:
+#: the allocator has not settled yet.
 SMALLEST = 16
 
 
 @dataclass(frozen=True)
 class Slope:
-    """What a series grows by for each unit of its x, and the half-width of the 95 % confidence interval of that."""
+    """The growth of a series for each unit of its x, and the half-width of the 95 % confidence interval of that."""
 
     value: float
     error: float
@@ -29,10 +29,10 @@ class Slope:
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> Slope:
-    """Fit a line by least squares.
+    """Fit a line by least squares, and return its slope.
 
-    What a process holds now is mostly what it held a moment ago: neighbours that resemble each other count for less
-    than as many measurements, by the correlation of each residual with the next.
+    The memory of a process is mostly that of a moment ago, so neighbouring values are not independent measurements.
+    Their effective number is reduced by the correlation of each residual with the next.
     """
     size = len(xs)
     if size < 4:
@@ -53,6 +53,6 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> Slope:
 
 
 def _student(freedom: float) -> float:
-    """Give the 97.5 % quantile of Student's distribution, by its expansion around the normal one."""
+    """Return the 97.5 % quantile of Student's distribution, by its expansion around the normal one."""
     z = 1.959964
     return z + (z**3 + z) / 4 / freedom + (5 * z**5 + 16 * z**3 + 3 * z) / 96 / freedom**2

@@ -1,4 +1,4 @@
-"""What a few clients can make a server hold, and what one can do to the others."""
+"""The memory that a few clients can make a server hold, and the effect of one client on the others."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ from ..project.server import Server
 from .clients import Client, Deviation
 from .run import start
 
-#: The size of a message that a project allows which says nothing, and bytes for the rest of what a connection holds.
+#: The default limit of a message, and bytes for all else that a connection holds.
 LIMIT: Final = 1 << 20
 REST: Final = 64 << 10
-#: What an unfinished message may take, of its limit.
+#: The memory that an unfinished message may take, as a share of its limit.
 SHARE: Final = 1.3
-#: Bytes that a server may grow by for a message that inflates to ten times the limit, and for messages nobody takes.
+#: Bytes by which a server may grow for a message that inflates to ten times the limit, and for messages that the view
+#: does not receive.
 BOMB: Final = 4 << 20
 QUEUE: Final = 5 << 20
-#: Seconds that memory has to be the same for to be called steady, and that it has until then.
+#: Seconds without a change after which memory counts as steady, and seconds after which that is given up.
 STEADY: Final = 0.5
 PATIENCE: Final = 30
 
-#: Clients that go on while another one floods the server with pings; seconds between their messages.
+#: The number of clients beside the one that floods the server with pings, and the seconds between their messages.
 OTHERS: Final = 20
 PACE: Final = 0.01
-#: How much longer the slowest of a hundred answers may take meanwhile.
+#: How many times longer the slowest of a hundred answers may take meanwhile.
 SLOWER: Final = 2.0
 
-#: The code of a Close that says so: no pong has it, as their payload is the pings'.
+#: The code 1008 as a Close frame has it. No pong contains it, because the payload of a pong is that of its ping.
 CLOSED: Final = (1008).to_bytes(2, "big")
 
 MASK: Final = b"\x01\x02\x03\x04"
 
 
 def head(opcode: int, size: int) -> bytes:
-    """Give the header of a client's frame."""
+    """Return the header of a client's frame."""
     if size <= 125:
         return bytes([opcode, 0x80 | size]) + MASK
     if size < 1 << 16:
@@ -54,7 +55,7 @@ def head(opcode: int, size: int) -> bytes:
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """Give a client's frame."""
+    """Return a client's frame."""
     return head(opcode, len(payload)) + bytes(apply_mask(payload, MASK))
 
 
@@ -85,15 +86,15 @@ async def in_fragments(client: Client) -> None:
 
 
 async def compressed(client: Client) -> None:
-    """Send what inflates to the limit, in fragments."""
+    """Send a compressed message that inflates to the limit, but for its end."""
     client.protocol.send(random.randbytes(LIMIT // 4) * 3 + bytes(LIMIT // 4 - 1), compress=True)
     data = client.protocol.data_to_send()
-    # All but the last bytes, which are the mask's and payload's end.
+    # The last bytes stay here, so that the message is not finished.
     await in_pieces(client, data[:-4], 5000)
 
 
 async def in_pieces(client: Client, data: bytes, size: int) -> None:
-    """Send so many bytes at a time."""
+    """Send ``size`` bytes at a time."""
     for start_of in range(0, len(data), size):
         await client.send(data[start_of : start_of + size])
         await asyncio.sleep(0)
@@ -109,7 +110,7 @@ WAYS: Final[list[Callable[[Client], Awaitable[None]]]] = [
 
 
 async def hold(server: Server, connections: int, way: Callable[[Client], Awaitable[None]]) -> int:
-    """Let so many connections hold an unfinished message each; give the bytes that the server has grown by at most."""
+    """Send an unfinished message on each of so many connections, and return the most bytes the server has grown by."""
     clients = [Client(server.port, "/hold/", compression=Compression()) for _ in range(connections)]
     for client in clients:
         await client.__aenter__()
@@ -130,7 +131,7 @@ async def hold(server: Server, connections: int, way: Callable[[Client], Awaitab
 
 
 async def steady(server: Server) -> int:
-    """Wait until the memory of a server does not change any more, and give it."""
+    """Wait until the memory of a server does not change any more, and return it in bytes."""
     deadline, since, memory = time.monotonic() + PATIENCE, time.monotonic(), server.memory()
     while time.monotonic() < min(deadline, since + STEADY):
         await asyncio.sleep(0.05)
@@ -140,11 +141,14 @@ async def steady(server: Server) -> int:
     return memory
 
 
-# Messages that nobody takes, and one that is bigger than it looks
+# A message that inflates, and messages that the view does not receive
 
 
 async def bomb(server: Server) -> int:
-    """Send 10 KiB that inflate to 10 MiB; give the bytes that the server has grown by."""
+    """Send 10 KiB that inflate to 10 MiB, and return the bytes by which the server has grown.
+
+    :raises Deviation: the server does not close with 1009.
+    """
     data = Deflate(make_offer(Compression()), Compression(threshold=0), client=True).compress(bytes(10 << 20), True)
     assert data is not None
     assert len(data) < 20_000
@@ -161,7 +165,7 @@ async def bomb(server: Server) -> int:
 
 
 async def pile_up(server: Server, number: int) -> int:
-    """Send tiny messages to a view that takes none, as many as go; give the bytes that the server has grown by."""
+    """Send up to ``number`` tiny messages to a view that receives none; return the bytes the server has grown by."""
     async with Client(server.port, "/sleep/") as client:
         await client.open()
         before = most = await steady(server)
@@ -181,7 +185,7 @@ async def pile_up(server: Server, number: int) -> int:
 
 
 async def flood(server: Server, pings: int, seconds: float) -> dict[str, Any]:
-    """Let a client send pings without reading, beside others; give how these fared, and what became of it."""
+    """Send pings from a client that does not read, and return the latency of the others and the end of this one."""
     others = [Client(server.port, "/echo/") for _ in range(OTHERS)]
     for client in others:
         await client.__aenter__()
@@ -212,12 +216,12 @@ async def _round_trips(clients: list[Client], seconds: float) -> list[float]:
 
 
 def _slowest(took: list[float]) -> float:
-    """Give the time in which 99 of 100 were done."""
+    """Return the 99th percentile."""
     return sorted(took)[len(took) * 99 // 100]
 
 
 def _send_pings(server: Server, pings: int, seconds: float) -> str:
-    """Send pings and read nothing for a while; give what became of the connection."""
+    """Send pings without reading, read afterwards, and return a few words on the end of the connection."""
     with server.connect(seconds) as sock:
         request = (
             f"GET /echo/ HTTP/1.1\r\nHost: {server.host}\r\nOrigin: {server.origin}\r\nUpgrade: websocket\r\n"
@@ -243,17 +247,15 @@ def _send_pings(server: Server, pings: int, seconds: float) -> str:
         except OSError:
             return f"cut after ping {sent}"
         return (
-            "closed with 1008"
-            if b"\x88" in received[-100:] and b"\x03\xf0" in received[-100:]
-            else f"answered all {sent}"
+            "closed with 1008" if b"\x88" in received[-100:] and CLOSED in received[-100:] else f"answered all {sent}"
         )
 
 
-# All of it
+# The commands
 
 
 def check_memory(kind: Kind, connections: int, number: int) -> tuple[list[str], list[str]]:
-    """Measure what servers can be made to hold, each by something else; give lines, and deviations."""
+    """Measure the memory that a server can be made to hold; return the lines to print, and the deviations."""
     lines: list[str] = []
     deviations: list[str] = []
 
@@ -280,7 +282,7 @@ def check_memory(kind: Kind, connections: int, number: int) -> tuple[list[str], 
 
 
 def check_flood(kind: Kind, pings: int, seconds: float) -> tuple[list[str], list[str]]:
-    """Measure what one client's pings do to the others; give lines, and deviations."""
+    """Measure the effect of one client's pings on the others; return the lines to print, and the deviations."""
     server = start(kind, "flood", OTHERS)
     try:
         server.begin()

@@ -1,4 +1,4 @@
-"""One run: a server, clients for a while, and what is left of them."""
+"""One run: start a server, run clients against it, and compare what it holds before and afterwards."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from . import clients
 from .clients import BAD, KINDS, Client, Deviation, cycle
 from .figures import Slope, slope
 
-#: Logs, which git ignores.
+#: The folder for logs; git ignores it.
 BUILD: Final = Path(__file__).parent / "_build"
-#: Seconds between two looks at the server.
+#: Seconds between two samples of the server's memory.
 INTERVAL: Final = 1.0
-#: What is looked at for growth: the end of a run, as a server takes its share of memory in the beginning.
+#: The share of a run, at its end, in which growth counts. In the beginning a server takes the memory it works with.
 STEADY: Final = 2 / 3
-#: Deviations that are told one by one.
+#: Deviations that are printed.
 TOLD: Final = 10
 #: Characters of the server's log that are shown.
 TOLD_OF_LOG: Final = 500
 
-#: What the live tests' project is to do otherwise: times that are short, and a log of errors alone.
+#: Settings of the project: short times, and a log of errors only.
 SETTINGS: Final[dict[str, Any]] = {
     "ROOT_URLCONF": "lab.soak.urls",
     "WEBSOCKET_COMPRESSION": True,
@@ -49,34 +49,34 @@ SETTINGS: Final[dict[str, Any]] = {
         "loggers": {"django": {"handlers": []}, "django.server": {"handlers": [], "propagate": False}},
     },
 }
-#: What a server may log of requests that are none, and of clients that break off.
+#: Errors that a server may log about malformed requests, and about clients that break off.
 TOLERATED: Final = ("DisallowedHost", "BadRequest", "TooManyFields", "SuspiciousOperation")
 
 
 @dataclass
 class Outcome:
-    """What came of a run."""
+    """The outcome of a run."""
 
-    #: How many connections there were, by what their client did.
+    #: The number of connections by client.
     connections: Counter[str] = field(default_factory=Counter)
-    #: What a server has done else than it has to.
+    #: A line for each mistake of the server.
     deviations: list[str] = field(default_factory=list)
     #: Seconds since the beginning, connections until then, and bytes of memory in use.
     samples: list[tuple[float, int, int]] = field(default_factory=list)
-    #: Bytes of resident memory at most, and in the end.
+    #: The most bytes of resident memory, and those at the end.
     resident: int = 0
     tidy: int = 0
-    #: Open descriptors and threads before, at most, and afterwards.
+    #: Open descriptors and threads: before, the most, and afterwards.
     before: tuple[int, int] = (0, 0)
     most: tuple[int, int] = (0, 0)
     after: tuple[int, int] = (0, 0)
-    #: Seconds that it took.
+    #: Seconds that the run took.
     took: float = 0.0
-    #: Seconds that the clients were late at most, when they wanted to run.
+    #: The most seconds by which the clients ran late.
     late: float = 0.0
 
     def growth(self, *, cycles: bool) -> Slope:
-        """Give the bytes that the memory grows by: for each connection where ``cycles``, else for each second."""
+        """Return the growth of the memory in bytes: for each connection if ``cycles``, else for each second."""
         steady = self.samples[-int(len(self.samples) * STEADY) or len(self.samples) :]
         return slope([sample[1 if cycles else 0] for sample in steady], [sample[2] for sample in steady])
 
@@ -86,7 +86,7 @@ class Outcome:
         return self.connections.total() / self.took
 
     def report(self, *, cycles: bool) -> list[str]:
-        """Give what a reader wants to know, line by line."""
+        """Return the lines of a report."""
         kinds = ", ".join(f"{name} {number}" for name, number in self.connections.most_common())
         memory = [sample[2] / 1e6 for sample in self.samples] or [0.0]
         unit = "bytes/connection" if cycles else "bytes/s"
@@ -101,15 +101,15 @@ class Outcome:
 
 
 def start(kind: Kind, name: str, connections: int, **settings: Any) -> Server:
-    """Start a server that has room for so many connections at once, and has served one."""
+    """Start a server that has room for so many connections at once, and let it serve one."""
     limit = 2 * connections + 1024
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(
         resource.RLIMIT_NOFILE, (max(soft, limit if hard == resource.RLIM_INFINITY else min(limit, hard)), hard)
     )
     if kind.pool:
-        # One for each client, and for each that the server has not noticed yet to be gone. More would hide a leak: each
-        # takes its stack, some ten KiB of it, when it is first used.
+        # There is a thread for each client, and for each client whose end the server has not noticed yet. More threads
+        # would hide a leak: each takes some ten KiB for its stack when it is first used.
         threads = 2 * connections
         arguments = tuple(str(threads) if argument == str(kind.pool) else argument for argument in kind.arguments)
         kind = replace(kind, arguments=arguments, pool=threads)
@@ -117,14 +117,14 @@ def start(kind: Kind, name: str, connections: int, **settings: Any) -> Server:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     server = Server(kind, folder / "server.log", settings={**SETTINGS, **settings})
-    # Have everything imported that a connection needs.
+    # The first connection makes the server import all that a connection needs.
     asyncio.run(_use_once(server.port))
     server.settle()
     return server
 
 
 async def mix(server: Server, outcome: Outcome, connections: int, seconds: float) -> None:
-    """Keep so many clients of all kinds connected, for so many seconds."""
+    """Keep a number of clients of all kinds connected for some seconds."""
     end = time.monotonic() + seconds
     kinds, weights = list(KINDS), list(KINDS.values())
 
@@ -159,7 +159,10 @@ async def _try(kind: Callable[[int], Awaitable[None]], port: int, outcome: Outco
 
 
 async def _watched(server: Server, outcome: Outcome, coroutines: list[Awaitable[None]]) -> None:
-    """Let all run to their end, and look at the server meanwhile."""
+    """Run all coroutines to their end, and sample the server meanwhile.
+
+    :raises AssertionError: the server has ended.
+    """
     began = time.monotonic()
     running = asyncio.gather(*coroutines)
     while not running.done():
@@ -167,7 +170,7 @@ async def _watched(server: Server, outcome: Outcome, coroutines: list[Awaitable[
         await asyncio.wait([running], timeout=INTERVAL)
         outcome.late = max(outcome.late, time.monotonic() - asked - INTERVAL)
         outcome.resident = max(outcome.resident, server.memory())
-        # What is left then is in use, and not what an allocator keeps for its threads.
+        # This returns the memory that the allocator keeps for its threads; the rest is in use.
         await asyncio.to_thread(server.get, "/tidy/")
         used = server.usage()
         outcome.most = max(outcome.most[0], used[0]), max(outcome.most[1], used[1])
@@ -186,7 +189,7 @@ async def _use_once(port: int) -> None:
 
 
 def run(kind: Kind, name: str, connections: int, load: Callable[[Server, Outcome], Awaitable[None]]) -> Outcome:
-    """Start a server of a kind, put a load on it, and see what is left.
+    """Start a server of a kind, put a load on it, and return the outcome.
 
     Once all clients have gone, the server has to be as it was: the same number of descriptors, of threads too where it
     has no pool that keeps them, and neither error nor traceback in its log.

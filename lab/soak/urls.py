@@ -1,4 +1,4 @@
-"""The project under test: views that clients of all kinds talk to. The rest of it is the live tests' project."""
+"""The views that the clients talk to. The rest is ``lab/project``."""
 
 import ctypes
 import gc
@@ -16,7 +16,7 @@ def ready(request):
 
 
 def tidy(request):
-    """Give back to the system what is not used any more: what is left then is held by somebody."""
+    """Return unused memory to the system, so that the rest is in use."""
     found = gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return HttpResponse(f"{found}")
@@ -38,14 +38,14 @@ def flood(request):
 
 @require_websocket(ping_interval=None)
 def hold(request):
-    """Give the first message back, and take no other."""
+    """Echo the first message, and wait for another, which does not come whole."""
     request.websocket.send(request.websocket.wait())
     request.websocket.wait()
 
 
 @require_websocket(ping_interval=None)
 def sleep(request):
-    """Do something else for a while, and look now and then whether there are messages, without taking any."""
+    """Do something else for some seconds, and count the messages that wait now and then, without receiving any."""
     request.websocket.accept()
     for _ in range(50):
         request.websocket.count_messages()
@@ -53,7 +53,7 @@ def sleep(request):
 
 
 def pause(seconds):
-    """Sleep, and let the greenlets of an unpatched library run meanwhile."""
+    """Sleep by the library in use, so that its greenlets run meanwhile although nothing is patched."""
     for name in ("eventlet", "gevent"):
         if name in sys.modules:
             sys.modules[name].sleep(seconds)

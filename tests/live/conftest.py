@@ -1,4 +1,4 @@
-"""Fixtures: servers that live as long as the session, and servers that a test has for itself."""
+"""Fixtures: servers that run as long as the session, and servers for one test."""
 
 import os
 import resource
@@ -11,9 +11,9 @@ from lab.project.server import Server
 from . import needs
 from .clients import Raw
 
-#: How many idle connections a worker on greenlets is to hold.
+#: The number of idle connections that a worker on greenlets has to hold.
 IDLE = int(os.environ.get("IDLE_CONNECTIONS", "500"))
-#: What a test with more than 1024 connections needs, on both sides.
+#: The open descriptors that a test with more than 1024 connections needs, on both sides.
 DESCRIPTORS = 4096 + IDLE
 
 
@@ -29,19 +29,19 @@ def descriptors():
 
 
 def warm_up(server):
-    """Have everything imported that the first WebSocket imports."""
+    """Make a server import all that a WebSocket needs."""
     with Raw(server) as client:
         client.open("/echo/")
         client.send_frame("warm")
         assert client.message() == "warm"
         client.end()
-    # Its view may still be on its way out.
+    # The view may not have returned yet.
     server.settle()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _terminable():
-    """Let SIGTERM end the tests as Ctrl-C does, so that no server outlives them."""
+    """End the tests on SIGTERM as on Ctrl-C, so that no server outlives them."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -49,7 +49,7 @@ def _terminable():
 
 @pytest.fixture(scope="session")
 def servers(descriptors, tmp_path_factory):
-    """Give the servers of the session, started when a test first asks for them."""
+    """Return a function that returns a server of the session, and starts it the first time."""
     running = {}
 
     def get(kind, middleware, settings):
@@ -68,7 +68,7 @@ def servers(descriptors, tmp_path_factory):
 
 @pytest.fixture
 def server(request, servers):
-    """Give a server that other tests use as well; see that this one leaves it as it was."""
+    """Return a server that other tests use as well, and check that this test leaves it unchanged."""
     server = servers(*request.param)
     server.begin()
     yield server

@@ -11,7 +11,7 @@ from lab.kinds import KINDS, TLS_KINDS, Kind
 
 
 def param(kind: Kind, middleware: bool, *more: Any, **settings: Any) -> Any:
-    """Give the parameters of one run on a kind, with the middleware or (``False``) with the decorators alone."""
+    """Return the parameters of one run on a kind, with the middleware or (``False``) with the decorators alone."""
     name = "-".join([kind.name, *([] if middleware else ["bare"]), *map(str, more)])
     return pytest.param((kind, middleware, settings), *more, id=name, marks=pytest.mark.xdist_group(kind.name))
 
@@ -22,7 +22,7 @@ def on(
     tls: bool = False,
     **settings: Any,
 ) -> Any:
-    """Run a test on the chosen kinds, those of TLS too if ``tls`` is; without the middleware on the leading ones."""
+    """Run a test on the chosen kinds, with ``tls`` on those over TLS too; without the middleware on the leading ones."""
     runs = [
         param(kind, with_it, **settings)
         for kind in (*KINDS, *(TLS_KINDS if tls else ()))

@@ -20,7 +20,7 @@ def wstest():
     try:
         return autobahn.find()
     except autobahn.NoPython as error:
-        # Distributions have it no more, so nobody is made to have it: REQUIRE_LIVE=1 neither.
+        # Distributions have dropped Python 2.7, so REQUIRE_LIVE=1 does not demand it either.
         pytest.skip(str(error))
     except autobahn.Unavailable as error:
         if os.environ.get("REQUIRE_LIVE") == "1":
@@ -33,13 +33,13 @@ def wstest():
     [
         ("multithreaded", 13, ["quick"]),
         ("eventlet", 13, ["quick"]),
-        # Its frames are those of version 13.
+        # Version 8 has the frames of version 13.
         ("multithreaded", 8, ["[1-5].*", "7.*"]),
     ],
     ids=["multithreaded", "eventlet", "version 8"],
 )
 def test_autobahn(wstest, tmp_path, name, version, patterns):
-    """Guards RFC 6455 and RFC 7692, as somebody else has read them."""
+    """Guards RFC 6455 and RFC 7692, as other people have read them."""
     outcome = run(wstest, BY_NAME[name], select(patterns), tmp_path / "run", version=version, timeout=TIMEOUT)
     print(*summary(outcome.results), sep="\n")
     assert not outcome.deviations, "\n".join(outcome.deviations)

@@ -1,4 +1,4 @@
-"""A few seconds of ``python -m lab.soak``: that it works, and that nothing is grossly wrong."""
+"""A few seconds of ``python -m lab.soak``: it works, and there is no gross mistake."""
 
 import pytest
 
@@ -14,8 +14,8 @@ KINDS = [pytest.param(BY_NAME[name], marks=pytest.mark.xdist_group(name)) for na
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_mixed(kind, monkeypatch):
-    """Guards clients of all kinds at once: the good ones do not notice, and nothing is left of any."""
-    # A second each, so that those who keep a server waiting are soon done.
+    """Guards clients of all kinds at once: good ones are served, and the server holds nothing of any afterwards."""
+    # With a second each, the clients that keep a server waiting are soon done.
     for name, settings in (("PING", ("PING_INTERVAL", "PING_TIMEOUT")), ("SEND", ("SEND_TIMEOUT",))):
         monkeypatch.setattr(clients, name, 1)
         for setting in settings:
@@ -27,13 +27,13 @@ def test_mixed(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_cycles(kind):
-    """Guards what opening and closing a connection leaves behind: nothing."""
+    """Guards that opening and closing a connection leaves nothing behind."""
     outcome = run(kind, "test-cycles", 10, lambda *to: cycles(*to, 10, 500))
     assert not outcome.deviations
     assert outcome.connections == {"cycle": 500}
 
 
 def test_flood():
-    """Guards the measurement of what one client's pings do to the others."""
+    """Guards the measurement of the effect of one client's pings on the others."""
     lines, _ = check_flood(BY_NAME["eventlet"], 2000, 0.5)
     assert lines

@@ -1,1 +1,1 @@
-"""The servers that are measured, each a few lines: what its own documentation shows, and nothing to make it slow."""
+"""The servers that are measured, each as its own documentation shows it, without anything that makes it slow."""

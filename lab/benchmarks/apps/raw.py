@@ -34,7 +34,7 @@ def echo_split(conn: Any, _address: Any = None) -> None:
     size = 0
     try:
         while data := conn.recv(65536):
-            # All frames of a client have the size of its first.
+            # All frames of the load client have the same size.
             size = size or frame_size(data) or len(data)
             for start in range(0, len(data), size):
                 conn.sendall(data[start : start + size])

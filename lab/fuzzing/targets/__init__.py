@@ -1,4 +1,4 @@
-"""What is fuzzed: a module for each target, whose first sentence says what holds for every input."""
+"""The targets: a module for each, whose first sentence is the invariant that holds for every input."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class Target:
     """One target."""
 
     name: str
-    #: Raises when the invariant does not hold; gives a word for what has happened, for whoever looks for something new.
+    #: Check one input; an exception means that the invariant does not hold. Return the kind of its outcome.
     run: Callable[[bytes], str]
-    #: Where a fuzzer begins.
+    #: Inputs with which a fuzzer begins.
     seeds: Sequence[bytes]
-    #: What it may insert.
+    #: Words that it may insert.
     dictionary: Sequence[bytes]
     #: The first sentence of its module.
     invariant: str
 
 
 def load(name: str) -> Target:
-    """Import a target: whoever measures coverage does so first."""
+    """Import a target and return it; an engine that measures coverage must be prepared before that."""
     module = import_module(f"{__name__}.{name}")
     invariant = str(module.__doc__).partition("\n")[0]
     return Target(name, module.run, module.SEEDS, getattr(module, "DICTIONARY", ()), invariant)

@@ -1,6 +1,6 @@
 """A server's answer opens a client or ends it with HandshakeError, the same however it is cut and in bounded memory.
 
-Every version's client. What is right is different each time, so names in braces stand for it, as ``{accept}``.
+The client of every version. The right values are different each time, so names in braces stand for them: ``{accept}``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from ..streams import EVERY, SLACK, cut, kept
 
 PROTOCOLS: tuple[type[Protocol], ...] = (RFC6455, RFC6455, Hixie76, Hixie75)
 
-#: Bytes at the end of an answer that come one by one.
+#: The number of bytes at the end of an answer that are passed one by one.
 DRIBBLED = 100
 
-# The first byte of the options, beside two bits for the version
+# The bits of the first byte of the options, whose two lowest bits choose the version
 _COMPRESSED = 0x04
 _SUBPROTOCOL = 0x08
 
@@ -41,7 +41,7 @@ _FRAMES = b"\x81\x02hi\x89\x011\x88\x00"
 _REPEATED = b"WebSocket-Location: ws://example.com/\r\n%bWebSocket-Origin: http://example.com\r\n"
 
 SEEDS = [
-    # For each length of the padding: within what a client reads, and about its end.
+    # The padding makes the head of the answer short, or about as long as a client reads.
     *(
         bytes([0, 7, length]) + _LATEST + b"X-Padding: {padding}\r\n\r\n" + _FRAMES
         for length in (0, *range(0x70, 0x90))
@@ -60,7 +60,7 @@ DICTIONARY = [b"{accept}", b"{offer}", b"{response}", b"{padding}", b"\r\n\r\n",
 
 
 def connect(options: int, padding: int) -> tuple[Protocol, dict[bytes, bytes]]:
-    """Give a client that has asked, and what the names in braces stand for."""
+    """Return a client that has sent its handshake, and the values for the names in braces."""
     protocol = PROTOCOLS[options & 3]
     subprotocols = ["chat"] if options & _SUBPROTOCOL else []
     compression = Compression(window_bits=15) if options & _COMPRESSED else None
@@ -68,7 +68,7 @@ def connect(options: int, padding: int) -> tuple[Protocol, dict[bytes, bytes]]:
     client = protocol(request, client=True, subprotocols=subprotocols, compression=compression, max_message_size=1000)
     client.connect()
     sent = client.data_to_send()
-    # About the end of what a client reads, or nothing near it.
+    # A great number makes the head about as long as a client reads, a small one much shorter.
     size = padding if padding < 0x40 else MAX_HEAD_SIZE - 0x80 - 140 + padding
     names = {b"{padding}": bytes(size).replace(b"\0", b"x")}
     if protocol is RFC6455:
@@ -81,7 +81,10 @@ def connect(options: int, padding: int) -> tuple[Protocol, dict[bytes, bytes]]:
 
 
 def run(data: bytes) -> str:
-    """Answer a client whole, in pieces and byte by byte; three bytes say which, how it is cut, and how it is padded."""
+    """Answer a client with a head that comes whole, in pieces and byte by byte; return the one outcome.
+
+    Three bytes choose the client, the places where the answer is cut, and the padding.
+    """
     if len(data) < 4:
         return "nothing"
     options, seed, padding = data[:3]
@@ -90,7 +93,7 @@ def run(data: bytes) -> str:
     answer = data[3:]
     for name, meant in names.items():
         answer = answer.replace(name, meant, 1)
-    # The beginning of what is long is not worth its time.
+    # Only the end of an answer comes byte by byte, because all of a long one would take too much time.
     end = range(max(0, len(answer) - DRIBBLED), len(answer))
     ways: tuple[Sequence[int], ...] = ([], sorted(cuts.choices(range(len(answer) + 1), k=6)), end)
     whole, *others = (deliver(deepcopy(client), cut(answer, places), len(answer)) for places in ways)
@@ -99,14 +102,14 @@ def run(data: bytes) -> str:
 
 
 def deliver(client: Protocol, pieces: list[bytes], size: int) -> tuple[list[Message], State, int | None, str]:
-    """Give the pieces of an answer of ``size`` bytes to a client."""
+    """Pass the pieces of an answer of ``size`` bytes to a client, and return its messages, state, code and error."""
     fresh = kept(client)
     messages: list[Message] = []
     for index, piece in enumerate(pieces):
         messages += client.receive(piece)
         if index % EVERY == 0 or index == len(pieces) - 1:
             more = kept(client) - fresh
-            # Header fields, in a dictionary, take more than the bytes they came in.
+            # Header fields in a dictionary take more memory than their bytes.
             allowed = 1.3 * MAX_HEAD_SIZE + 150 * min(size, MAX_HEAD_SIZE) + SLACK
             assert more <= allowed, f"{more} bytes are kept"
     if client.state is State.CLOSED and client.error is not None and client.close_code == 1006:

@@ -1,4 +1,4 @@
-"""What a server sends gives the same messages, answers and end however it is cut, in bounded memory, without an error.
+"""A server's stream gives the same messages, answers and end however it is cut, in bounded memory, without an error.
 
 The frames are those of RFC 6455, with permessage-deflate and without.
 """
@@ -11,5 +11,5 @@ SEEDS = seeds(masked=False)
 
 
 def run(data: bytes) -> str:
-    """Give the stream to a client."""
+    """Check a client with the stream."""
     return check(data, client=True)

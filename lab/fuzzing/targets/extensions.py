@@ -43,7 +43,7 @@ _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 def run(data: bytes) -> str:
-    """Read the header; the first byte says what is offered and agreed to."""
+    """Parse a header in all ways; the first byte chooses the parameters of compression."""
     if not data:
         return "nothing"
     options, value = data[0], data[1:].decode("latin-1")
@@ -53,26 +53,26 @@ def run(data: bytes) -> str:
 
 
 def read(value: str, compression: Compression) -> str:
-    """Let every function that reads a header read this one."""
+    """Parse a header with every function that parses headers, and return the kinds of their outcomes."""
     assert all(part == part.strip(" \t").lower() for part in tokens(value))
     return f"{spoken(value)}; {extended(value)}; {agreed(value, compression)}; {answered(value)}"
 
 
 def spoken(value: str) -> str:
-    """Read a list of subprotocols."""
+    """Parse a list of subprotocols."""
     try:
         items = parse_tokens(value, "Sec-WebSocket-Protocol")
     except HandshakeError as error:
         return str(error)
     assert len(set(items)) == len(items) <= 32
     assert all(_TOKEN.fullmatch(item) for item in items)
-    # Nothing but the commas and the space around them is lost.
+    # Only commas, and the space around them, are dropped.
     assert ",".join(items) == re.sub(r"[ \t]*,[, \t]*", ",", value.strip(", \t"))
     return "spoken"
 
 
 def extended(value: str) -> str:
-    """Read a list of extensions, which is parsed if and only if it is well-formed."""
+    """Parse a list of extensions, which succeeds if and only if the list is well-formed."""
     try:
         check_extensions(value)
     except HandshakeError as error:
@@ -87,7 +87,7 @@ def extended(value: str) -> str:
         assert _TOKEN.fullmatch(name)
         assert all(_TOKEN.fullmatch(key) for key, _ in pairs)
         assert all(given is None or _TOKEN.fullmatch(given) for _, given in pairs)
-    # Its own spelling says the same.
+    # The parsed list, written again, is parsed to the same.
     spelled = (
         "; ".join([name, *(key if given is None else f"{key}={given}" for key, given in pairs)])
         for name, pairs in parts
@@ -98,7 +98,7 @@ def extended(value: str) -> str:
 
 
 def agreed(value: str, compression: Compression) -> str:
-    """Let a server agree to the header, and a client take the header as an answer."""
+    """Answer the header as a server that got it as an offer, and check it as a client that got it as an answer."""
     offer = make_offer(compression)
     try:
         taken = check_answer(value, offer)
@@ -123,7 +123,7 @@ def agreed(value: str, compression: Compression) -> str:
 
 
 def is_offer(pairs: list[tuple[str, str | None]]) -> bool:
-    """Tell whether these are the parameters of an offer."""
+    """Return whether these are the parameters of an offer."""
     try:
         Parameters.parse(pairs, offer=True)
     except ValueError:
@@ -132,7 +132,7 @@ def is_offer(pairs: list[tuple[str, str | None]]) -> bool:
 
 
 def is_agreement(answer: Parameters, offer: Parameters) -> bool:
-    """Tell whether a client that made the ``offer`` takes the ``answer``."""
+    """Return whether a client that made the ``offer`` accepts the ``answer``."""
     try:
         check_agreement(check_answer(str(answer), offer), offer)
     except (AssertionError, HandshakeError):
@@ -152,7 +152,7 @@ def check_agreement(answer: Parameters, offer: Parameters) -> None:
 
 
 def answered(value: str) -> str:
-    """Read the head of a response."""
+    """Parse the head of a response."""
     try:
         status, headers = parse_head(value)
     except HandshakeError as error:

@@ -8,5 +8,5 @@ SEEDS = seeds()
 
 
 def run(data: bytes) -> str:
-    """Give the stream to a server or a client."""
+    """Check a server or a client with the stream."""
     return check(data, 75)

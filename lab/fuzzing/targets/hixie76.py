@@ -12,5 +12,5 @@ SEEDS = seeds(KEY3)
 
 
 def run(data: bytes) -> str:
-    """Give the stream to a server or a client."""
+    """Check a server or a client with the stream."""
     return check(data, 76)

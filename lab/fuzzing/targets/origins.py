@@ -10,7 +10,7 @@ from django_websocket.handshake.origins import check_origin
 
 from ..timing import check_linear
 
-#: What is allowed, or ``None`` for the host's own and what is trusted.
+#: Lists of allowed origins; ``None``: the origin of the host itself, and the trusted ones.
 ALLOWED: tuple[tuple[str, ...] | None, ...] = (
     None,
     ("https://example.com",),
@@ -43,11 +43,11 @@ _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def run(data: bytes) -> str:
-    """Show an Origin; the first byte says what is allowed, and what the request's own host is."""
+    """Check an Origin; the first byte chooses the allowed origins and the host of the request."""
     if not data:
         return "nothing"
     options = data[0]
-    # What a server gives is Latin-1; the rest is for whoever reads it as UTF-8.
+    # Servers decode headers as Latin-1; some code decodes them as UTF-8.
     origin = data[1:].decode("latin-1" if options & 0x20 else "utf-8", "replace")
     allowed, host, secure = ALLOWED[options & 3], HOSTS[options >> 2 & 3], bool(options & 0x10)
     check_linear(lambda: show(origin * 200, allowed, host, secure=secure), len(origin) * 200)
@@ -60,7 +60,7 @@ def run(data: bytes) -> str:
 
 
 def show(origin: str, allowed: tuple[str, ...] | None, host: str, *, secure: bool) -> str:
-    """Give the reason for a refusal, or ``""``."""
+    """Return the reason for a refusal, or ``""``."""
     try:
         check_origin(origin, host=host, secure=secure, allowed=allowed, trusted=TRUSTED)
     except HandshakeError as error:
@@ -71,18 +71,18 @@ def show(origin: str, allowed: tuple[str, ...] | None, host: str, *, secure: boo
 
 
 def covers(entry: str, origin: str) -> bool:
-    """Tell whether an entry of a list covers an origin, by splitting both."""
+    """Return whether an entry of a list covers an origin, by splitting both."""
     if entry in {"null", "file://"} or origin in {"null", "file://"}:
         return entry == origin
     (scheme, host, port), (other_scheme, other_host, other_port) = split(entry), split(origin)
     if (scheme, port) != (other_scheme, other_port):
         return False
-    # As for Django, what is below a domain has the domain itself among it.
+    # As in Django, a pattern of subdomains covers the domain itself too.
     return host == other_host or (host.startswith("*.") and f".{other_host}".endswith(host[1:]))
 
 
 def split(origin: str) -> tuple[str, str, str]:
-    """Split an origin into scheme, host and port; of one that is none, into what nothing equals."""
+    """Return the scheme, host and port of an origin; of a malformed one, values that are equal to no other."""
     scheme, mark, rest = origin.lower().partition("://")
     if not mark or re.search(r"[^!-~]|[@/?#\\]", rest) or re.search(r"[^!-~]", origin):
         return ("", origin, "")

@@ -1,6 +1,6 @@
 """A request is accepted, with an answer that repeats nothing unchecked, or refused in a clean line by HandshakeError.
 
-The server's handshake of every version, chosen as the middleware chooses it.
+This is the server's handshake of every version, which is chosen as the middleware chooses it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ SEEDS = [
 ]
 DICTIONARY = [b"\r\n", b"\r", b"\x00", b"\x85", b"transfer-encoding: chunked\n", b"%0d%0a", b"  ", b'"', b";", b","]
 
-# What is written for each version, in its order; a group for each value.
+# The answer of each version, with a group for each value.
 _LINE = r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?"
 _EXTRA = r"X-Added: a value\r\n\r\n"
 _RFC6455 = re.compile(
@@ -85,9 +85,9 @@ _EXTENSION = re.compile(
 
 
 def parse(data: bytes) -> Request:
-    """Make a request: an options byte, a line of method, target and host, and a line for each header field.
+    """Return a request; ``data`` has a byte of options, a line of method, target and host, and a line for each header.
 
-    Lines end with LF here, as a server may leave CR and much else in a value.
+    Lines end with LF here, because a server may leave CR and other characters in a value.
     """
     first, *lines = data[1:].decode("latin-1").split("\n")
     method, target, host = (*first.split(" ", 2), "", "")[:3]
@@ -99,7 +99,7 @@ def parse(data: bytes) -> Request:
 
 
 def run(data: bytes) -> str:
-    """Give the request to the version it means."""
+    """Answer the request by the version it asks for, and return the kind of the outcome."""
     if not data:
         return "nothing"
     request, options = parse(data), data[0]
@@ -122,7 +122,7 @@ def run(data: bytes) -> str:
 
 
 def refused(error: HandshakeError) -> str:
-    """Check a refusal, which never repeats what was sent: there are only so many texts."""
+    """Check a refusal and return its text, which is one of a few and never repeats the request."""
     text = str(error)
     assert re.fullmatch(r"[\x20-\x7e]{10,150}", text), text
     assert error.status == 400

@@ -1,4 +1,4 @@
-"""What a client sends gives the same messages, answers and end however it is cut, in bounded memory, without an error.
+"""A client's stream gives the same messages, answers and end however it is cut, in bounded memory, without an error.
 
 The frames are those of RFC 6455, with permessage-deflate and without.
 """
@@ -11,5 +11,5 @@ SEEDS = seeds(masked=True)
 
 
 def run(data: bytes) -> str:
-    """Give the stream to a server."""
+    """Check a server with the stream."""
     return check(data, client=False)

@@ -1,4 +1,4 @@
-"""Records of a run that never was."""
+"""Records of an invented run."""
 
 
 def record(server, number, rate, cpu, *, scenario="pp-50x125", client=0.5):
@@ -19,7 +19,7 @@ def failure(server, number, scenario="pp-50x125"):
 
 
 RECORDS = [
-    # The machine was half as fast in the second round; the ratio does not know.
+    # The machine was half as fast in the second round, which must not show in the ratio.
     *(record("raw-threads", number, rate, 10.0) for number, rate in enumerate([80e3, 40e3, 60e3])),
     *(record("gthread", number, rate, 20.0, client=0.97) for number, rate in enumerate([60e3, 30e3, 15e3])),
     record("websockets-sync", 0, 10e3, 50.0),

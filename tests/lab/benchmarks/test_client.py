@@ -1,4 +1,4 @@
-"""The load client sends what it should, and sees when something else comes back."""
+"""The load client sends correct frames, and detects wrong answers."""
 
 import itertools
 import socket
@@ -16,7 +16,7 @@ SIZES = [0, 1, 125, 126, 65535, 65536]
 
 
 def opened():
-    """Give the server's side of an open connection."""
+    """Return the server's side of an open connection."""
     head = frames.handshake("127.0.0.1", 8000, "/echo").decode().split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
     server = RFC6455(Request(headers=headers, target="/echo", host="127.0.0.1:8000", http_version=(1, 1)))
@@ -115,7 +115,7 @@ def test_a_big_answer_is_collected(pair):
         return found
 
     assert pieces(each.reply[:50_000], each.reply[50_000:]) == [False, True]
-    # What the ping has left no room for comes later.
+    # The ping has taken some of the room, so the end of the answer comes later.
     assert pieces(ping + each.reply[:50_000], each.reply[50_000:]) == [False, False]
     assert each.fill()
     assert theirs.recv(100) == frames.client_frame(b"there?", frames.PONG)
@@ -159,7 +159,7 @@ def test_only_what_comes_within_the_window_counts(monkeypatch):
 @pytest.mark.parametrize(("burst", "size"), [(1, 5), (3, 5), (1, 300_000)])
 def test_messages_go_back_and_forth(pair, burst, size, monkeypatch):
     ours, theirs = pair
-    # A clock that looking at it moves.
+    # Each look at this clock moves it.
     monkeypatch.setattr("time.monotonic_ns", itertools.count().__next__)
 
     def echo():

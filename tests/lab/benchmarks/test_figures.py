@@ -1,4 +1,4 @@
-"""Scenarios and servers are found by their names, and figures are those of the same round."""
+"""Scenarios and servers are found by their names, and ratios are between figures of the same round."""
 
 import pytest
 

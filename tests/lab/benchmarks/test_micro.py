@@ -1,4 +1,4 @@
-"""The micro-benchmarks time what they say."""
+"""The micro-benchmarks process all the messages that they are named after."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Results are kept, and shown as tables and drawings."""
+"""Results are saved, and shown as tables and drawings."""
 
 import json
 import xml.etree.ElementTree as ET

@@ -1,4 +1,4 @@
-"""What the tools print is understood."""
+"""The output of the tools is parsed."""
 
 from lab.benchmarks import syscalls
 

@@ -1,4 +1,4 @@
-"""The judging of what the Autobahn test suite says; the suite itself is a live test."""
+"""The verdicts of the Autobahn test suite are compared; the suite itself is a live test."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ import pytest
 from lab.compliance import autobahn
 from lab.compliance.verdicts import CASES, TABLE, deviations, select, summary
 
-#: As Autobahn writes it: of each case the verdicts, the Close that we sent, milliseconds, and the name of the report.
+#: Results as Autobahn writes them: for each case the verdicts, the Close that we sent, milliseconds, and the report.
 INDEX = json.loads("""
 {
    "3.1": {"behavior": "OK", "behaviorClose": "OK", "duration": 2, "remoteCloseCode": 1002,
@@ -25,7 +25,7 @@ ASKED = ["3.1", "3.2", "7.1.6", "9.1.1"]
 
 
 def judge(case=None, **changes):
-    """Give the deviations of the recorded run, with one case changed."""
+    """Return the deviations of the recorded run, with one case changed."""
     results = {**INDEX, case: {**INDEX[case], **changes}} if case else INDEX
     return deviations(ASKED, results, TABLE["not OK"])
 
@@ -80,7 +80,7 @@ def test_the_cases_to_run():
     assert select(["9.[12].3", "1.1.2", "9.1.*"]) == ["1.1.2", *(f"9.1.{number}" for number in range(1, 7)), "9.2.3"]
     quick = select(["quick"])
     assert set(CASES) - set(quick) < set(select(["12.*", "13.*"]))
-    # Every kind of data, and every window.
+    # The quick cases have every kind of data, and every window.
     groups = {case.rpartition(".")[0] for case in quick}
     assert groups > {*(f"12.{number}" for number in range(1, 6)), *(f"13.{number}" for number in range(1, 8))}
 
@@ -106,7 +106,7 @@ def test_the_summary():
 
 @pytest.fixture
 def no_wstest(tmp_path, monkeypatch):
-    """Have no ``wstest``, and nowhere a Python 2.7; the folder where one is looked for is given."""
+    """Hide ``wstest`` and every Python 2.7, and return the folder in which they are looked for."""
     monkeypatch.delenv("WSTEST", raising=False)
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -131,7 +131,7 @@ def test_a_wstest_that_is_named(tmp_path, monkeypatch):
 
 
 def test_no_python(no_wstest):
-    # What stands there is a shim, or another version.
+    # The file there is a shim, or another version.
     program(no_wstest / "python2.7", "exit 127")
     with pytest.raises(autobahn.NoPython, match=r"pyenv install 2\.7\.18"):
         autobahn.find()
@@ -155,7 +155,7 @@ def test_the_installation_is_tried_again(no_wstest, monkeypatch, failures):
     path = autobahn.find()
     assert path.endswith("/bin/wstest")
     assert sum("venv" in command for command in commands) == failures + 1
-    # It is there now.
+    # The second time it is found.
     commands.clear()
     assert autobahn.find() == path
     assert commands == []

@@ -1,4 +1,4 @@
-"""The fuzzing of ``lab/fuzzing/``: a short try of each target, and whether it would find what it looks for."""
+"""The fuzzing of ``lab/fuzzing/``: a short run of each target, and whether it finds planted mistakes."""
 
 import itertools
 import re
@@ -34,7 +34,7 @@ def test_nothing_is_found_in_a_moment(name, tmp_path):
     result = mutation.fuzz(target, 0.2, seed=1, directory=tmp_path)
     assert [reason for _, reason in result.findings] == []
     assert result.executions >= len(target.seeds)
-    # They lead to more than one end, or most of them are for nothing.
+    # With fewer outcomes most of the seeds would be useless.
     assert result.outcomes > 5
 
 
@@ -42,7 +42,7 @@ def test_nothing_is_found_in_a_moment(name, tmp_path):
 @pytest.mark.parametrize("data", BUILT_SEEDS[:1])
 def test_what_is_built_are_frames(data, masked):
     if masked:
-        # Only ours may send them in that mask.
+        # The parser of sent frames can read them, masked.
         assert streams.split_frames(build(data, masked=True), masked=True) == [
             (0x81, b"Hello"),
             (0x82, b"abc"),
@@ -52,7 +52,7 @@ def test_what_is_built_are_frames(data, masked):
         assert build(data, masked=False) == b"\x81\x05Hello\x82\x03abc\x88\x05\x03\xe8bye"
 
 
-# What a target looks for
+# Planted mistakes
 
 
 class Raising:
@@ -69,7 +69,7 @@ class Keeping:
 
 
 class Splitting:
-    """Loses what comes in a byte of its own."""
+    """Loses the messages that end in a piece of one byte."""
 
     def receive(self, data):
         messages = super().receive(data)
@@ -77,7 +77,7 @@ class Splitting:
 
 
 class Impatient:
-    """Fails at once, even where a fault is to be held."""
+    """Fails at once, even if errors are to be deferred."""
 
     def _fail(self, error):
         self._fail_now(error)
@@ -105,11 +105,11 @@ class Talking:
 def test_a_mistake_in_a_protocol_is_found(name, mistake, monkeypatch, tmp_path):
     for protocol in (RFC6455, Hixie75, Hixie76):
         monkeypatch.setattr(peers, protocol.__name__, type(protocol.__name__, (mistake, protocol), {}))
-    # More than may be kept beside a message.
+    # The mistake keeps more than this in addition to a message.
     monkeypatch.setattr(streams, "SLACK", 512)
     target = load(name)
     if mistake is Keeping:
-        # For every limit: one is that there is none.
+        # All options are tried, because with some of them there is no limit.
         target = Target(name, target.run, [bytes([options, 7]) + bytes(4000) for options in range(64)], (), "")
     assert mutation.fuzz(target, 0, seed=1, directory=tmp_path).findings
 
@@ -216,7 +216,7 @@ def test_a_finding_is_saved_and_can_be_run_again(tmp_path, capsys):
 
     target = Target("planted", run, [b"seed"], [b"\xff"], "Nothing.")
     result = mutation.fuzz(target, 0.5, seed=1, directory=tmp_path)
-    # One of a kind.
+    # Findings of the same kind are saved once.
     ((path, reason),) = result.findings
     assert b"\xff" in path.read_bytes()
     assert "ValueError: planted" in reason

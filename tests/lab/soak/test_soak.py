@@ -1,4 +1,4 @@
-"""The judging of a soak run; the runs themselves are live tests."""
+"""The figures of a soak run; the runs themselves are live tests."""
 
 import math
 import random
@@ -19,7 +19,7 @@ def test_a_line():
 def test_noise_does_not_grow():
     dice = random.Random(1)
     grown = [slope(range(100), [dice.gauss(0, 1) for _ in range(100)]).grows for _ in range(400)]
-    # One in forty is expected above its interval.
+    # By chance, one in forty intervals is above zero.
     assert sum(grown) < 25
 
 
@@ -31,7 +31,7 @@ def test_a_leak_in_noise_is_seen():
 
 
 def test_steps_are_no_certainty():
-    """What moves only now and then has been measured less often than it seems."""
+    """A value that changes rarely counts as fewer independent measurements."""
     steps = [0] * 40 + [1] * 40
     alternating = [0, 1] * 40
     assert slope(range(80), steps).error > 2 * slope(range(80), alternating).error

@@ -180,7 +180,7 @@ def gunicorn(worker: str, *more: str) -> tuple[str, ...]:
     return ("-m", "gunicorn", "--no-control-socket", "--bind", f"{HOST}:{{port}}", "--worker-class", worker, *more)
 
 
-# What a server needs, and those who talk to it
+# Helpers for servers and their clients
 
 
 def eventually(get: Callable[[], T], good: Callable[[T], bool] = bool, timeout: float = PATIENCE) -> T:

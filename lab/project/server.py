@@ -14,7 +14,7 @@ from typing import Any, Final
 from ..kinds import Kind
 from ..servers import HOST, ServerProcess, eventually, insecure, make_certificate
 
-#: What Python writes when something went wrong that no code has caught.
+#: Texts that Python writes about errors that no code has caught.
 ACCIDENTS: Final = ("Traceback", "Exception ignored", "ResourceWarning", "was never awaited", "Fatal Python error")
 
 
@@ -44,7 +44,7 @@ class Server(ServerProcess):
         self.kind = kind
         self.middleware = middleware
         self._ready = ready
-        #: Where in the log the present test began.
+        #: The position in the log at which the present test began.
         self._mark = 0
         self._expected: list[str] = []
         self._tolerated: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from ..kinds import BY_NAME, Kind
 from ..project.server import Server
 from .figures import SMALLEST
 from .limits import check_flood, check_memory
-from .run import TOLD, Outcome, cycles, mix, run
+from .run import MAX_DEVIATIONS, Outcome, cycles, mix, run
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def main() -> int:
     lines, deviations = _run(BY_NAME[options.server], options)
     for line in lines:
         print(line)
-    for line in deviations[:TOLD]:
+    for line in deviations[:MAX_DEVIATIONS]:
         print(f"DEVIATION: {line}")
     print(f"{len(deviations) or 'no'} deviations")
     return 1 if deviations else 0

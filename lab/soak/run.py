@@ -27,9 +27,9 @@ INTERVAL: Final = 1.0
 #: The share of a run, at its end, in which growth counts. In the beginning a server takes the memory it works with.
 STEADY: Final = 2 / 3
 #: Deviations that are printed.
-TOLD: Final = 10
+MAX_DEVIATIONS: Final = 10
 #: Characters of the server's log that are shown.
-TOLD_OF_LOG: Final = 500
+MAX_LOG: Final = 500
 
 #: Settings of the project: short times, and a log of errors only.
 SETTINGS: Final[dict[str, Any]] = {
@@ -206,7 +206,7 @@ def run(kind: Kind, name: str, connections: int, load: Callable[[Server, Outcome
             server.check()
             eventually(server.usage, lambda usage: usage[0] == outcome.before[0])
         except AssertionError as error:
-            outcome.deviations.append(f"the server: {str(error)[:TOLD_OF_LOG]}; all of it is in {server.log}")
+            outcome.deviations.append(f"the server: {str(error)[:MAX_LOG]}; all of it is in {server.log}")
         outcome.after = server.usage()
         server.get("/tidy/")
         outcome.tidy = server.memory()

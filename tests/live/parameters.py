@@ -22,7 +22,7 @@ def on(
     tls: bool = False,
     **settings: Any,
 ) -> Any:
-    """Run a test on the chosen kinds, with ``tls`` on those over TLS too; without the middleware on the leading ones."""
+    """Run a test on the chosen kinds, and with ``tls`` over TLS too; without the middleware on the leading ones."""
     runs = [
         param(kind, with_it, **settings)
         for kind in (*KINDS, *(TLS_KINDS if tls else ()))

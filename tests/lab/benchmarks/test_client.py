@@ -57,7 +57,7 @@ def test_the_handshake_is_accepted():
 
 
 @pytest.mark.parametrize("answer", [b"HTTP/1.1 403 Forbidden\r\n\r\n", b"HTTP/1.1 101 Switching Protocols\r\n\r\n"])
-def test_a_refused_handshake_is_told(answer):
+def test_a_refused_handshake_is_reported(answer):
     with pytest.raises(ValueError, match="refused"):
         frames.after_handshake(answer)
 
@@ -131,7 +131,7 @@ def test_a_wrong_answer_is_an_error(pair, data):
         exchanging(pair[0]).take(data)
 
 
-def test_what_the_socket_has_no_room_for_is_kept(pair):
+def test_bytes_that_the_socket_has_no_room_for_are_kept(pair):
     ours, theirs = pair
     each = exchanging(ours)
     data = bytes(1 << 22)
@@ -145,7 +145,7 @@ def test_what_the_socket_has_no_room_for_is_kept(pair):
     assert each.rest == b""
 
 
-def test_only_what_comes_within_the_window_counts(monkeypatch):
+def test_only_answers_within_the_window_count(monkeypatch):
     times = iter([5, 9, 10, 19, 20, 21, int(1e10)])
     monkeypatch.setattr("time.monotonic_ns", lambda: next(times))
     meter = Meter(Window(10, 20))

@@ -31,7 +31,7 @@ def test_a_scenario_is_its_name(name, mode, connections, size, title):
 
 
 @pytest.mark.parametrize("name", ["", "pp-50", "pp-0x125", "pp-1x2m", "connect-", "ping-1x1"])
-def test_what_is_no_scenario(name):
+def test_a_wrong_name_of_a_scenario(name):
     with pytest.raises(ValueError, match=r"not a scenario|no connections"):
         Scenario.parse(name)
 
@@ -54,7 +54,7 @@ def test_the_raw_servers_join(name, expected):
     assert [server.name for server in with_baselines(chosen, Scenario.parse(name))] == expected
 
 
-def test_what_is_not_installed_is_skipped_once():
+def test_a_server_that_is_not_installed_is_skipped_once():
     said, skipped = [], {}
     absent = Server("absent", "threads", (), ("socket", "no_such_module"))
     for _ in range(2):
@@ -77,7 +77,7 @@ def test_ratios_are_of_the_same_round():
     assert figures.ratios({0: 0.0}, {0: 0.0}) == []
 
 
-def test_a_median_leaves_out_what_is_missing():
+def test_a_median_ignores_missing_values():
     assert figures.median([3.0, None, 1.0]) == 2.0
     assert figures.median([None]) is None
 

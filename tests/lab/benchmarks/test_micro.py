@@ -7,7 +7,7 @@ from lab.benchmarks import frames, micro
 
 @pytest.mark.parametrize("size", micro.SIZES)
 @pytest.mark.parametrize("name", micro.PROTOCOLS)
-def test_what_is_timed_does_something(name, size):
+def test_the_timed_functions_process_all_messages(name, size):
     protocol = micro.PROTOCOLS[name]
     assert micro.parsing(protocol, size)() == micro.MESSAGES
     assert micro.building(protocol, size)() >= micro.MESSAGES * (size + 2)

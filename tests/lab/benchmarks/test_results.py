@@ -27,7 +27,7 @@ def found():
     )
 
 
-def test_results_are_what_was_saved(found, tmp_path):
+def test_results_are_loaded_as_saved(found, tmp_path):
     found.save(tmp_path / "new" / "results.json")
     assert Results.load(tmp_path / "new" / "results.json") == found
     replace(found, records=[]).save(tmp_path / "empty.json")
@@ -86,7 +86,7 @@ def test_the_drawing_is_well_formed(found, dark):
     assert "eventlet" not in texts
 
 
-def test_what_is_published(found, tmp_path):
+def test_publishing(found, tmp_path):
     found.save(tmp_path / "2026-01-02.json")
     paths = publish.publish(tmp_path / "2026-01-02.json", tmp_path / "docs")
     assert [path.name for path in paths] == ["results.txt", "ratios-light.svg", "ratios-dark.svg"]

@@ -3,14 +3,14 @@
 from lab.benchmarks import syscalls
 
 
-def test_what_perf_prints():
+def test_the_output_of_perf():
     output = (
         "context-switches,,x\n12,,syscalls:sys_enter_recvfrom,1,100.00,,\n<not counted>,,syscalls:sys_enter_read\n\n"
     )
     assert list(syscalls.parse(output, "perf")) == [("recvfrom", 12)]
 
 
-def test_what_strace_prints():
+def test_the_output_of_strace():
     output = (
         "strace: Process 7 attached\n"
         "% time     seconds  usecs/call     calls    errors syscall\n"

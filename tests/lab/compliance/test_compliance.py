@@ -176,7 +176,7 @@ def test_a_run_without_reports(tmp_path):
 
 
 @pytest.mark.parametrize(("version", "number"), [(13, 18), (8, 10)])
-def test_what_the_tool_is_told(tmp_path, version, number):
+def test_the_options_of_the_tool(tmp_path, version, number):
     answer = f"""printf '{{"{autobahn.AGENT}": {{"3.1": "%s"}}}}' "$4" > index.json"""
     wstest = program(tmp_path / "wstest", answer)
     spec = tmp_path / "spec.json"

@@ -40,7 +40,7 @@ def test_nothing_is_found_in_a_moment(name, tmp_path):
 
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("data", BUILT_SEEDS[:1])
-def test_what_is_built_are_frames(data, masked):
+def test_frames_are_built(data, masked):
     if masked:
         # The parser of sent frames can read them, masked.
         assert streams.split_frames(build(data, masked=True), masked=True) == [
@@ -128,7 +128,7 @@ def test_a_mistake_in_a_protocol_is_found(name, mistake, monkeypatch, tmp_path):
         (b"\xca\x00", False),
     ],
 )
-def test_frames_that_are_sent_are_looked_at(data, masked):
+def test_invalid_frames_that_are_sent_are_found(data, masked):
     with pytest.raises(AssertionError):
         streams.split_frames(data, masked=masked)
 
@@ -321,7 +321,7 @@ def test_the_command_line(tmp_path, capsys):
     assert main(["no_such_target"]) == 2
 
 
-def test_the_command_line_tells_of_a_finding(tmp_path, capsys, monkeypatch):
+def test_the_command_line_reports_a_finding(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(origins, "check_origin", lambda *arguments, **options: None)
     arguments = ["--engine", "mutation", "--seconds", "0", "--findings", str(tmp_path), "origins"]
     assert main(arguments) == 1
@@ -330,7 +330,7 @@ def test_the_command_line_tells_of_a_finding(tmp_path, capsys, monkeypatch):
     assert "was let in" in out
 
 
-def test_atheris_is_asked_for_in_vain(monkeypatch, capsys):
+def test_atheris_is_not_installed(monkeypatch, capsys):
     monkeypatch.setattr(guided, "available", lambda: False)
     assert main(["--engine", "atheris", "origins"]) == 2
     assert "not installed" in capsys.readouterr().err

@@ -30,7 +30,7 @@ def test_a_leak_in_noise_is_seen():
     assert abs(found.value - 1) < 2 * found.error
 
 
-def test_steps_are_no_certainty():
+def test_steps_widen_the_interval():
     """A value that changes rarely counts as fewer independent measurements."""
     steps = [0] * 40 + [1] * 40
     alternating = [0, 1] * 40
@@ -38,7 +38,7 @@ def test_steps_are_no_certainty():
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [1, 2, 3]])
-def test_too_few(values):
+def test_too_few_values(values):
     assert slope(range(len(values)), values) == Slope(0.0, math.inf)
     assert not slope(range(len(values)), values).grows
 

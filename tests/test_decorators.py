@@ -15,8 +15,8 @@ from django.views.generic import TemplateView
 
 from django_websocket import accept_websocket, require_websocket
 from django_websocket.testing.client import WebSocketClient
+from lab.project import documented
 
-from . import views
 from .views import OURS, VERSIONS
 
 DECORATORS = [accept_websocket, require_websocket]
@@ -45,9 +45,9 @@ def echo(request, **kwargs):
 
 
 urlpatterns = [
-    path("echo-once/", views.echo_once),
-    path("lower-case/", views.lower_case),
-    path("add-one/", views.add_one),
+    path("echo-once/", documented.echo_once),
+    path("lower-case/", documented.lower_case),
+    path("add-one/", documented.add_one),
     path("echo/", echo),
     path("echo/<int:number>/<slug:name>/", echo),
     path("accounts/", include("django.contrib.auth.urls")),
@@ -323,7 +323,7 @@ class TestKinds:
         """As in a project's own unit tests of a view."""
         assert echo(RequestFactory().get("/")).content == b"HTTP"
         assert echo(HttpRequest()).content == b"HTTP"
-        assert views.echo_once(RequestFactory().get("/")).status_code == 400
+        assert documented.echo_once(RequestFactory().get("/")).status_code == 400
 
 
 # Options that reach the connection

@@ -16,7 +16,7 @@ from django.urls import path
 
 from django_websocket import checks
 from django_websocket.conf import SETTINGS, Conf, Setting
-from tests.live.servers import KINDS, SOCKETLESS_KINDS, TLS_KINDS
+from lab.kinds import KINDS, SOCKETLESS_KINDS, TLS_KINDS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]

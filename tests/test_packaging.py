@@ -53,8 +53,9 @@ def build(kind, tree, **environment):
         shutil.copy(ROOT / name, tree)
     ignored = shutil.ignore_patterns("__pycache__", *(f"*{suffix}" for suffix in EXTENSION_SUFFIXES))
     shutil.copytree(ROOT / "django_websocket", tree / "django_websocket", ignore=ignored)
-    (tree / "tests").mkdir()
-    (tree / "tests" / "__init__.py").touch()
+    for other in ("lab", "tests"):
+        (tree / other).mkdir()
+        (tree / other / "__init__.py").touch()
     code = f"from setuptools import build_meta; build_meta.build_{kind}('dist')"
     command = [sys.executable, "-c", code]
     subprocess.run(command, cwd=tree, env=os.environ | environment, capture_output=True, text=True, check=True)
@@ -123,6 +124,7 @@ def test_the_source_distribution_has_all_to_build_it(tmp_path):
         "setup.py",
         "pyproject.toml",
     }
+    assert not [name for name in names if name.startswith(("lab/", "tests/"))]
 
 
 def test_the_metadata_of_the_wheel(wheel):

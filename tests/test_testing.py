@@ -22,8 +22,9 @@ from django_websocket import ConnectionClosed, UnsupportedFeature, accept_websoc
 from django_websocket.process.registry import registry
 from django_websocket.testing.client import WebSocketClient
 from django_websocket.testing.transport import scheduler
+from lab.project.documented import add_one, echo_once, lower_case
 
-from .views import OURS, VERSIONS, add_one, echo_once, lower_case
+from .views import OURS, VERSIONS
 
 pytestmark = pytest.mark.urls(__name__)
 

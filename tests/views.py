@@ -1,9 +1,6 @@
-# ruff: noqa: RET503 - the views of the documentation stay as they stand there
-"""What the test modules of the Django side share: views, and a browser's handshake as a server would hand it on."""
+"""What the test modules of the Django side share: a view, and a browser's handshake as a server would hand it on."""
 
 from django.http import HttpResponse
-
-from django_websocket import accept_websocket, require_websocket
 
 OURS = "django_websocket.middleware.WebSocketMiddleware"
 
@@ -29,32 +26,6 @@ HIXIE76 = {
 }
 KEY3 = b"Tm[K T2u"
 RESPONSE76 = b"fQJ,fN/4F4!~K~MH"
-
-
-# The three views of the documentation of 2010, letter by letter.
-
-
-@require_websocket
-def echo_once(request):
-    message = request.websocket.wait()
-    request.websocket.send(message)
-
-
-@accept_websocket
-def lower_case(request):
-    if not request.is_websocket():
-        return HttpResponse(request.GET["message"].lower())
-    for message in request.websocket:
-        request.websocket.send(message.lower())
-
-
-@accept_websocket
-def add_one(request):
-    if request.is_websocket():
-        for message in request.websocket:
-            request.websocket.send(int(message) + 1)
-    else:
-        return HttpResponse(int(request.GET["value"]) + 1)
 
 
 def plain(request):

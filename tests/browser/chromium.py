@@ -11,7 +11,7 @@ from selenium.common.exceptions import NoSuchElementException, StaleElementRefer
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.wait import WebDriverWait
 
-from ..live.servers import Server
+from lab.project.server import Server
 
 #: Seconds that a page may take for anything. Nothing waits that long when all is well.
 PATIENCE = 30.0

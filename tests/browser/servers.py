@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
 from pathlib import Path
 
-from ..live.servers import ACCIDENTS, BY_NAME, HOST, ROOT, Kind, Server
+from lab.kinds import BY_NAME, Kind
+from lab.project.server import ACCIDENTS, Server
+from lab.servers import HOST, ROOT
 
 PROJECT = ROOT / "example_project"
 
@@ -38,21 +39,12 @@ class Example(Server):
             log,
             # A development server that is stopped leaves its listener to the system; other leaks the live tests see.
             arguments=("-W", "ignore::ResourceWarning", *arguments),
+            ready="/",
             environment={
                 "DJANGO_SETTINGS_MODULE": "example_project.settings",
                 "PYTHONPATH": os.pathsep.join(filter(None, paths)),
             },
         )
-
-    def is_ready(self) -> bool:
-        return self.process.poll() is not None or self.serves()
-
-    def serves(self) -> bool:
-        """Whether it answers."""
-        try:
-            return self.get("/")[0] == http.client.OK
-        except OSError:
-            return False
 
     def begin(self) -> None:
         super().begin()

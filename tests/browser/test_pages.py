@@ -9,9 +9,10 @@ import signal
 import pytest
 from websockets.sync.client import connect
 
+from lab.servers import PATIENCE, eventually
+
 from ..live.needs import perl_with
 from ..live.old_client import OldClient
-from ..live.servers import PATIENCE, eventually
 from .chromium import Browser
 from .servers import PROJECT, RELOADING, STOPPED
 
@@ -392,7 +393,7 @@ def test_server_restarts(chromium, launch, tmp_path):
         views.write("# changed\n")
     browser.until_state("closed")
     assert browser.text("#close-code") == "1012"
-    eventually(server.serves)
+    eventually(server.is_ready)
     browser.click("#connect")
     browser.until_state("open")
     browser.say("Hello again")

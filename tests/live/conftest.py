@@ -1,4 +1,4 @@
-"""Fixtures: servers that live as long as the session, and servers that a test has for itself."""
+"""Fixtures: servers that run as long as the session, and servers for one test."""
 
 import os
 import resource
@@ -6,12 +6,14 @@ import signal
 
 import pytest
 
-from .clients import Raw
-from .servers import Server
+from lab.project.server import Server
 
-#: How many idle connections a worker on greenlets is to hold.
+from . import needs
+from .clients import Raw
+
+#: The number of idle connections that a worker on greenlets has to hold.
 IDLE = int(os.environ.get("IDLE_CONNECTIONS", "500"))
-#: What a test with more than 1024 connections needs, on both sides.
+#: The open descriptors that a test with more than 1024 connections needs, on both sides.
 DESCRIPTORS = 4096 + IDLE
 
 
@@ -27,19 +29,19 @@ def descriptors():
 
 
 def warm_up(server):
-    """Have everything imported that the first WebSocket imports."""
+    """Make a server import all that a WebSocket needs."""
     with Raw(server) as client:
         client.open("/echo/")
         client.send_frame("warm")
         assert client.message() == "warm"
         client.end()
-    # Its view may still be on its way out.
+    # The view may not have returned yet.
     server.settle()
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _terminable():
-    """Let SIGTERM end the tests as Ctrl-C does, so that no server outlives them."""
+    """End the tests on SIGTERM as on Ctrl-C, so that no server outlives them."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, before)
@@ -47,12 +49,13 @@ def _terminable():
 
 @pytest.fixture(scope="session")
 def servers(descriptors, tmp_path_factory):
-    """Give the servers of the session, started when a test first asks for them."""
+    """Return a function that returns a server of the session, and starts it the first time."""
     running = {}
 
     def get(kind, middleware, settings):
         key = kind.name, middleware, repr(sorted(settings.items()))
         if key not in running or running[key].process.poll() is not None:
+            needs.of_kind(kind)
             log = tmp_path_factory.mktemp(kind.name) / "log"
             server = running[key] = Server(kind, log, middleware=middleware, settings=settings)
             warm_up(server)
@@ -65,7 +68,7 @@ def servers(descriptors, tmp_path_factory):
 
 @pytest.fixture
 def server(request, servers):
-    """Give a server that other tests use as well; see that this one leaves it as it was."""
+    """Return a server that other tests use as well, and check that this test leaves it unchanged."""
     server = servers(*request.param)
     server.begin()
     yield server
@@ -78,6 +81,7 @@ def launch(tmp_path):
     running = []
 
     def start(kind, *, warm=True, **options):
+        needs.of_kind(kind)
         server = Server(kind, tmp_path / f"log{len(running)}", **options)
         running.append(server)
         if warm:

@@ -7,8 +7,10 @@ import subprocess
 import threading
 from pathlib import Path
 
+from lab.project.server import Server
+from lab.servers import PATIENCE
+
 from .needs import perl_with
-from .servers import PATIENCE, Server
 
 SCRIPT = Path(__file__).with_name("old_client.pl")
 

@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lab.servers import PATIENCE, eventually
+
 from . import needs
-from .servers import PATIENCE, eventually
 
 #: Where Debian has the programs that are for the database's own user, by version.
 DIRECTORIES = "/usr/lib/postgresql"

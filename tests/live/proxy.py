@@ -8,8 +8,9 @@ import ssl
 import subprocess
 from pathlib import Path
 
+from lab.servers import HOST, PATIENCE, ROOT, eventually, free_port, insecure, make_certificate
+
 from . import needs
-from .servers import HOST, PATIENCE, ROOT, eventually, free_port, insecure, make_certificate
 
 DEPLOY = ROOT / "example_project" / "deploy"
 #: What has to stand around a site: all files in a directory of its own, and one process, in the foreground.
@@ -56,6 +57,7 @@ class Nginx:
 
     def _write_site(self, backend: str, changes: dict[str, str]) -> None:
         site = (DEPLOY / "nginx.conf").read_text()
+        needs.program("openssl", "openssl")
         certificate = str(make_certificate())
         replacements = {
             "listen 80;": f"listen {HOST}:{self.plain_port};",

@@ -1,21 +1,21 @@
-"""The benchmarks measure: every part of a run, too short to mean anything."""
+"""Every part of a benchmark runs, too short for its figures to mean anything."""
 
 from dataclasses import replace
 
 import pytest
 
-from benchmarks.runner import Client, Plan, check, run
-from benchmarks.scenarios import Scenario
-from benchmarks.servers import SERVERS
-from benchmarks.table import lines
+from lab.benchmarks.runner import Client, Plan, check, run
+from lab.benchmarks.scenarios import Scenario
+from lab.benchmarks.servers import SERVERS
+from lab.benchmarks.table import lines
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("benchmarks")]
 
 
 @pytest.fixture(autouse=True)
 def _where_it_was(monkeypatch):
-    """Let the clients of the live tests' other servers have the processors, and the limits stay."""
-    monkeypatch.setattr("benchmarks.runner.raise_limits", lambda: None)
+    """Leave the limit of open files unchanged for the tests that follow."""
+    monkeypatch.setattr("lab.benchmarks.runner.raise_limits", lambda: None)
 
 
 def test_a_run(tmp_path):
@@ -32,7 +32,7 @@ def test_a_run(tmp_path):
         assert record["server"] in {"gthread", "raw-threads", "raw-threads-split"}
         if record["scenario"] == "idle-10":
             assert record["fds_per_conn"] == 1
-            # Of so few it may be anything.
+            # With so few connections the figure may be anything.
             assert "pss_kb_per_conn" in record
         else:
             assert record["count"] > 0
@@ -53,7 +53,7 @@ def test_a_client_that_fails():
     said = []
     assert not check([SERVERS["raw-threads"]], Client("/bin/false"), said.append)
     assert said == ["raw-threads: the client said nothing: "]
-    # It echoes, but not at /echo.
+    # This server echoes at another path.
     elsewhere = replace(SERVERS["gthread"], path="/elsewhere")
     assert not check([elsewhere], Client(), said.append)
     assert "refused" in said[-1]

@@ -11,10 +11,11 @@ import pytest
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455 import RFC6455
+from lab.kinds import KINDS
+from lab.servers import PATIENCE
 from tests.vanishing import vanish
 
 from .clients import Old, Raw, handshake
-from .servers import KINDS, PATIENCE
 
 pytestmark = pytest.mark.live
 

@@ -1,14 +1,13 @@
-"""The Autobahn test suite: see ``compliance/README.rst``. Skipped where there is no Python 2.7 to run it."""
+"""The Autobahn test suite: see ``lab/compliance/README.rst``. Skipped where there is no Python 2.7 to run it."""
 
 import os
 
 import pytest
 
-from compliance import autobahn
-from compliance.run import run
-from compliance.verdicts import select, summary
-
-from .servers import BY_NAME
+from lab.compliance import autobahn
+from lab.compliance.run import run
+from lab.compliance.verdicts import select, summary
+from lab.kinds import BY_NAME
 
 #: Seconds for each run; one takes half a minute.
 TIMEOUT = 300
@@ -21,7 +20,7 @@ def wstest():
     try:
         return autobahn.find()
     except autobahn.NoPython as error:
-        # Distributions have it no more, so nobody is made to have it: REQUIRE_LIVE=1 neither.
+        # Distributions have dropped Python 2.7, so REQUIRE_LIVE=1 does not demand it either.
         pytest.skip(str(error))
     except autobahn.Unavailable as error:
         if os.environ.get("REQUIRE_LIVE") == "1":
@@ -34,13 +33,13 @@ def wstest():
     [
         ("multithreaded", 13, ["quick"]),
         ("eventlet", 13, ["quick"]),
-        # Its frames are those of version 13.
+        # Version 8 has the frames of version 13.
         ("multithreaded", 8, ["[1-5].*", "7.*"]),
     ],
     ids=["multithreaded", "eventlet", "version 8"],
 )
 def test_autobahn(wstest, tmp_path, name, version, patterns):
-    """Guards RFC 6455 and RFC 7692, as somebody else has read them."""
+    """Guards RFC 6455 and RFC 7692, as other people have read them."""
     outcome = run(wstest, BY_NAME[name], select(patterns), tmp_path / "run", version=version, timeout=TIMEOUT)
     print(*summary(outcome.results), sep="\n")
     assert not outcome.deviations, "\n".join(outcome.deviations)

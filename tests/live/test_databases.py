@@ -8,9 +8,11 @@ from itertools import count
 
 import pytest
 
+from lab.kinds import BY_NAME
+from lab.servers import eventually
+
 from .clients import Raw
 from .postgresql import PostgreSQL
-from .servers import BY_NAME, eventually
 from .test_processes import open_many
 
 #: How many idle WebSockets there are; DATABASE_SOCKETS makes it more.

@@ -16,7 +16,7 @@ from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455 import RFC6455
 
 from .clients import PROMPT, Old, Raw
-from .servers import on
+from .parameters import on
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 

@@ -9,9 +9,11 @@ from websockets.frames import Frame, Opcode
 
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
+from lab.kinds import KINDS, TLS_KINDS
+from lab.servers import PATIENCE, eventually
 
 from .clients import Old, Raw, close_frame, frame, handshake
-from .servers import KINDS, PATIENCE, TLS_KINDS, eventually, on
+from .parameters import on
 
 pytestmark = pytest.mark.live
 

@@ -10,9 +10,11 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from lab.kinds import BY_NAME
+from lab.servers import PATIENCE, eventually
+
 from .clients import Raw, get, handshake
 from .conftest import IDLE
-from .servers import BY_NAME, PATIENCE, eventually
 from .test_processes import on_kinds, open_many, see_restart
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
@@ -205,7 +207,7 @@ def test_warning_of_too_little_room(launch, kind):
     """Guards the start-up warning: by the middleware, or before the application is even asked for by the hook."""
     for options, settings in (
         ((), {}),
-        (("--preload", "--config", "python:tests.live.project.gunicorn_conf"), {"WEBSOCKET_MAX_CONNECTIONS": 9999}),
+        (("--preload", "--config", "python:lab.project.gunicorn_conf"), {"WEBSOCKET_MAX_CONNECTIONS": 9999}),
     ):
         server = launch(having(kind, *options), warm=False, settings=settings)
         warnings = [line for line in server.log.read_text().splitlines() if "django-websocket:" in line]

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from lab.kinds import KINDS, TLS_KINDS
+
 from .clients import PROMPT, Raw, close_frame, frame, get, handshake
-from .servers import KINDS, TLS_KINDS, on, param
+from .parameters import on, param
 
 pytestmark = pytest.mark.live
 

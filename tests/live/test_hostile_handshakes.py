@@ -4,8 +4,10 @@ import re
 
 import pytest
 
+from lab.servers import HOST
+
 from .clients import PROMPT, Raw, get, handshake
-from .servers import HOST, on
+from .parameters import on
 
 pytestmark = pytest.mark.live
 

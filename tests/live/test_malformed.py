@@ -12,7 +12,7 @@ import pytest
 from websockets.frames import Opcode
 
 from .clients import Raw, close_frame, frame, handshake
-from .servers import on
+from .parameters import on
 
 NUMBER = int(os.environ.get("MALFORMED_CONNECTIONS", "500"))
 #: Bytes that a server may grow by after it has seen a part of the same: allocators keep some.

@@ -3,7 +3,7 @@
 import pytest
 
 from .old_client import VERSIONS, OldClient
-from .servers import on
+from .parameters import on
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
 

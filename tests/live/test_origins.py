@@ -6,8 +6,10 @@ one of each other kind.
 
 import pytest
 
+from lab.servers import HOST
+
 from .clients import PROMPT, Raw, handshake
-from .servers import HOST, on
+from .parameters import on
 
 pytestmark = pytest.mark.live
 

@@ -11,8 +11,10 @@ from contextlib import ExitStack
 import pytest
 from websockets.frames import Opcode
 
+from lab.kinds import BY_NAME, KINDS
+from lab.servers import HOST, PATIENCE, ROOT, eventually
+
 from .clients import Raw, close_frame, handshake
-from .servers import BY_NAME, HOST, KINDS, PATIENCE, ROOT, eventually
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -243,7 +245,7 @@ def test_static_files(launch):
     """Guards the ``runserver`` behind ours: static files are still served, WebSockets beside them."""
     server = launch(BY_NAME["multithreaded"], settings={"DEBUG": True})
     status, body = server.get("/static/live.txt")
-    assert (status, body) == (200, (ROOT / "tests/live/project/static/live.txt").read_bytes())
+    assert (status, body) == (200, (ROOT / "lab/project/static/live.txt").read_bytes())
 
 
 def test_multithreaded_without_threading():
@@ -251,7 +253,7 @@ def test_multithreaded_without_threading():
     done = subprocess.run(
         [sys.executable, "-m", "django", "runserver", "--multithreaded", "--nothreading", "--noreload", f"{HOST}:0"],
         cwd=ROOT,
-        env={"DJANGO_SETTINGS_MODULE": "tests.live.project.settings"},
+        env={"DJANGO_SETTINGS_MODULE": "lab.project.settings"},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

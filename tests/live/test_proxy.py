@@ -16,10 +16,12 @@ from websockets.frames import Opcode
 from websockets.sync.client import connect
 
 from django_websocket.protocols.hixie76 import Hixie76
+from lab.kinds import Kind
+from lab.servers import EVENTLET_WORKER, HOST, PATIENCE, ROOT, eventually, insecure
 
 from .clients import Old, Raw, close_frame, frame, get, handshake
+from .parameters import param
 from .proxy import DEPLOY, Nginx
-from .servers import EVENTLET_WORKER, HOST, PATIENCE, ROOT, Kind, eventually, insecure, param
 from .test_handshakes import KEY3, KEYS, OLD, RESPONSE
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]

@@ -8,9 +8,12 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, Event, ResponseReceived, StreamEnded
 
+from lab.kinds import ASGI_KIND, HTTP2_KINDS, SCOPE_KIND, SOCKETLESS_KINDS, UWSGI_KIND
+from lab.project.server import Server
+from lab.servers import PATIENCE
+
 from . import needs
 from .clients import KEY, PROMPT, Raw, get, handshake
-from .servers import ASGI_KIND, HTTP2_KINDS, PATIENCE, SCOPE_KIND, SOCKETLESS_KINDS, UWSGI_KIND, Server
 
 pytestmark = pytest.mark.live
 
@@ -60,6 +63,7 @@ def serve(tmp_path):
     def start(kind, server=Server, **options):
         if kind.name in COMPILED:
             needs.module(*COMPILED[kind.name])
+        needs.of_kind(kind)
         running.append(server(kind, tmp_path / "log", strict=False, **options))
         return running[-1]
 

@@ -1,12 +1,11 @@
-"""A few seconds of ``python -m soak``: that it works, and that nothing is grossly wrong."""
+"""A few seconds of ``python -m lab.soak``: it works, and there is no gross mistake."""
 
 import pytest
 
-from soak import clients
-from soak.limits import check_flood
-from soak.run import SETTINGS, cycles, mix, run
-
-from .servers import BY_NAME
+from lab.kinds import BY_NAME
+from lab.soak import clients
+from lab.soak.limits import check_flood
+from lab.soak.run import SETTINGS, cycles, mix, run
 
 pytestmark = pytest.mark.live
 
@@ -15,8 +14,8 @@ KINDS = [pytest.param(BY_NAME[name], marks=pytest.mark.xdist_group(name)) for na
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_mixed(kind, monkeypatch):
-    """Guards clients of all kinds at once: the good ones do not notice, and nothing is left of any."""
-    # A second each, so that those who keep a server waiting are soon done.
+    """Guards clients of all kinds at once: good ones are served, and the server holds nothing of any afterwards."""
+    # With a second each, the clients that keep a server waiting are soon done.
     for name, settings in (("PING", ("PING_INTERVAL", "PING_TIMEOUT")), ("SEND", ("SEND_TIMEOUT",))):
         monkeypatch.setattr(clients, name, 1)
         for setting in settings:
@@ -28,13 +27,13 @@ def test_mixed(kind, monkeypatch):
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_cycles(kind):
-    """Guards what opening and closing a connection leaves behind: nothing."""
+    """Guards that opening and closing a connection leaves nothing behind."""
     outcome = run(kind, "test-cycles", 10, lambda *to: cycles(*to, 10, 500))
     assert not outcome.deviations
     assert outcome.connections == {"cycle": 500}
 
 
 def test_flood():
-    """Guards the measurement of what one client's pings do to the others."""
+    """Guards the measurement of the effect of one client's pings on the others."""
     lines, _ = check_flood(BY_NAME["eventlet"], 2000, 0.5)
     assert lines

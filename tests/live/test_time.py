@@ -7,7 +7,7 @@ import pytest
 from websockets.frames import Opcode
 
 from .clients import Raw, frame
-from .servers import on
+from .parameters import on
 
 pytestmark = pytest.mark.live
 

@@ -1,1 +1,0 @@
-"""Inputs that nobody has thought of, for what reads bytes of strangers: see ``README.rst``."""

@@ -1,0 +1,1 @@
+"""The servers that are measured, each as its own documentation shows it, without anything that makes it slow."""

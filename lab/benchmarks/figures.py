@@ -1,0 +1,108 @@
+"""The figures of a run: ratios within each round, and their medians."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from .scenarios import Scenario
+from .servers import SERVERS, baseline
+
+#: The answer of the load client for one window, with the names of scenario and server and the number of the round.
+Record: TypeAlias = Mapping[str, Any]
+
+#: The key of the main figure of each mode. More is better, but for ``idle``.
+AMOUNTS: Final = {
+    "pingpong": "msgs_per_s",
+    "pipeline": "msgs_per_s",
+    "connect": "cycles_per_s",
+    "idle": "pss_kb_per_conn",
+}
+UNITS: Final = {"msgs_per_s": "messages/s", "cycles_per_s": "cycles/s", "pss_kb_per_conn": "KiB each"}
+#: Share of a processor from which on the client counts as the limit.
+SATURATED: Final = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The medians of the rounds of one server in one scenario."""
+
+    server: str
+    #: Messages or cycles a second, or KiB of memory for an idle connection; ``None``: it failed in every round.
+    amount: float | None
+    #: The amount divided by that of the raw server: median, lowest and highest round; ``None``: it was not measured.
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    #: Microseconds of processor time for each message, and those of the raw server divided by them.
+    cpu_us: float | None = None
+    cpu_ratio: float | None = None
+    p50_us: float | None = None
+    p99_us: float | None = None
+    #: The highest share of a processor that the client used in a round.
+    client: float | None = None
+    #: The number of rounds that failed, and the error of the last of them.
+    failed: int = 0
+    error: str = ""
+
+    @property
+    def saturated(self) -> bool:
+        """Whether the client may have been the limit, so that the server can do more."""
+        return self.client is not None and self.client >= SATURATED
+
+
+def ratios(
+    ours: Mapping[int, float | None], theirs: Mapping[int, float | None], *, inverse: bool = False
+) -> list[float]:
+    """Return a quotient for each round that has both figures. Both are of the same minute, so noise affects both."""
+    pairs = [(ours[number], theirs.get(number)) for number in ours]
+    return [b / a if inverse else a / b for a, b in pairs if a and b]
+
+
+def median(values: Iterable[float | None]) -> float | None:
+    """Return the median of the values that are not ``None``; ``None``: there are none."""
+    there = [value for value in values if value is not None]
+    return statistics.median(there) if there else None
+
+
+def summarize(records: Sequence[Record], scenario: Scenario) -> list[Summary]:
+    """Return a summary of every server that took part in a scenario, in their order."""
+    rounds: dict[str, dict[int, Record]] = {}
+    for record in records:
+        # A server that was removed from the table cannot be compared.
+        if record["scenario"] == scenario.name and record["server"] in SERVERS:
+            rounds.setdefault(record["server"], {})[record["round"]] = record
+    return [_summary(server, rounds, scenario) for server in rounds]
+
+
+def _summary(server: str, rounds: Mapping[str, Mapping[int, Record]], scenario: Scenario) -> Summary:
+    own = rounds[server]
+    good = {number: record for number, record in own.items() if "error" not in record}
+    errors = [str(record["error"]) for record in own.values() if "error" in record]
+    if not good:
+        return Summary(server, None, failed=len(errors), error=errors[-1])
+    raw = rounds.get(baseline(SERVERS[server], scenario), {})
+    amount = AMOUNTS[scenario.mode]
+
+    def each(of: Mapping[int, Record], key: str) -> dict[int, float | None]:
+        return {number: record.get(key) for number, record in of.items()}
+
+    found = ratios(each(good, amount), each(raw, amount))
+    cpu = ratios(each(good, "server_cpu_us"), each(raw, "server_cpu_us"), inverse=True)
+    client = [record["client_cpu_share"] for record in good.values() if "client_cpu_share" in record]
+    return Summary(
+        server,
+        median(each(good, amount).values()),
+        ratio=median(found),
+        low=min(found, default=None),
+        high=max(found, default=None),
+        cpu_us=median(each(good, "server_cpu_us").values()),
+        cpu_ratio=median(cpu),
+        p50_us=median(each(good, "p50_us").values()),
+        p99_us=median(each(good, "p99_us").values()),
+        client=max(client, default=None),
+        failed=len(errors),
+        error=errors[-1] if errors else "",
+    )

@@ -1,0 +1,66 @@
+"""The scenarios. A name describes each: ``pp-50x125``, ``pipe-1x125``, ``connect-16``, ``idle-1000``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+#: Messages sent at a time in pipelining.
+BURST: Final = 64
+
+_NAME: Final = re.compile(r"(?:(pp|pipe)-(\d+)x(\d+)([km]?)|(connect|idle)-(\d+))")
+_UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20}
+_MODES: Final = {"pp": "pingpong", "pipe": "pipeline", "connect": "connect", "idle": "idle"}
+
+DEFAULT: Final = ("pp-1x125", "pp-50x125", "pp-50x1024", "pp-50x64k", "pp-500x125", "pipe-50x125", "connect-16")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One kind of load."""
+
+    name: str
+    #: The load client's mode.
+    mode: str
+    connections: int
+    #: Bytes of a message.
+    size: int = 125
+
+    @classmethod
+    def parse(cls, name: str) -> Scenario:
+        """Return the scenario of a name.
+
+        :raises ValueError: there is no such scenario.
+        """
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise ValueError(
+                f"not a scenario: {name!r}; they are pp-50x125, pp-50x64k, pipe-1x125, connect-16, idle-1000"
+            )
+        kind, connections, size, unit, other, count = match.groups()
+        if other:
+            found = cls(name, _MODES[other], int(count))
+        else:
+            found = cls(name, _MODES[kind], int(connections), int(size) * _UNITS[unit])
+        if not found.connections or found.size > _UNITS["m"]:
+            raise ValueError(f"{name!r} has no connections, or more than 1 MiB in a message")
+        return found
+
+    @property
+    def arguments(self) -> list[str]:
+        """The load client's arguments."""
+        arguments = [self.mode, "--conns", str(self.connections), "--size", str(self.size)]
+        return [*arguments, "--burst", str(BURST)] if self.mode == "pipeline" else arguments
+
+    @property
+    def title(self) -> str:
+        """The scenario in words."""
+        connections = f"{self.connections} connection{'s' * (self.connections > 1)}"
+        size = f"{self.size // 1024} KiB" if self.size % 1024 == 0 and self.size else f"{self.size} bytes"
+        return {
+            "pingpong": f"{connections}, {size}",
+            "pipeline": f"{connections}, {BURST} x {size}",
+            "connect": f"connect and close, {self.connections} at a time",
+            "idle": f"{self.connections} idle connections",
+        }[self.mode]

@@ -1,7 +1,17 @@
-"""What several modules of tests need; and Hypothesis' profiles, one for a long try: ``CONTRIBUTING.rst`` says how."""
+"""Fixtures of several test modules, and the profiles of Hypothesis (``CONTRIBUTING.rst``)."""
+
+import shutil
 
 import pytest
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from hypothesis import HealthCheck, settings
+
+from django_websocket.testing.client import WebSocketClient
+
+from .transports.pairs import make_certificate
+from .views import OURS
+from .wire import Wire
 
 # How long an example takes says more of what else the machine does.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -11,7 +21,36 @@ settings.load_profile("unhurried")
 
 @pytest.fixture
 def _session_files(settings, tmp_path, monkeypatch):
-    """Let sessions in files be the test's own."""
-    # Which remembers the directory.
+    """Keep the files of sessions in a directory of the test."""
+    # The session store remembers the directory of an earlier test.
     monkeypatch.delattr("django.contrib.sessions.backends.file.SessionStore._storage_path", raising=False)
     settings.SESSION_FILE_PATH = str(tmp_path)
+
+
+@pytest.fixture(params=["with the middleware", "without the middleware"])
+def client(request, settings):
+    """Return a client of the project with our middleware, and of the same project without it."""
+    if request.param == "without the middleware":
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != OURS]
+    return WebSocketClient()
+
+
+@pytest.fixture
+def wire():
+    """Return what serves requests over pairs of sockets: a :class:`Wire`."""
+    # As Django's test client does: the connections to the database are those of the test.
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    wire = Wire()
+    yield wire
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+    wire.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """Return the path of a certificate for ``localhost`` and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl program")
+    return make_certificate(tmp_path_factory.mktemp("certificate"))

@@ -1,22 +1,12 @@
-"""Fixtures of the tests of transports: a certificate, and connections of each kind that threads use."""
+"""Fixtures of the tests of transports: connections of each kind that threads use."""
 
 from __future__ import annotations
-
-import shutil
 
 import pytest
 
 from django_websocket.transports.sockets import BlockingTransport, NonBlockingTransport
 
-from .pairs import DEFAULT_TIMEOUT, make_certificate, tcp_pair, tls_pair
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl program")
-    return make_certificate(tmp_path_factory.mktemp("certificate"))
-
+from .pairs import DEFAULT_TIMEOUT, tcp_pair, tls_pair
 
 KINDS = ["blocking", "nonblocking", "tls"]
 

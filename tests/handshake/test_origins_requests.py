@@ -1,0 +1,107 @@
+"""The Origin of whole requests, beside the settings of the project and the headers of a proxy."""
+
+import pytest
+
+from ..observing import records
+from ..requests import attempt
+
+
+class TestOrigins:
+    @pytest.mark.parametrize(
+        ("origin", "changes"),
+        [
+            (None, {}),
+            ("http://testserver", {}),
+            ("HTTP://TESTSERVER:80", {}),
+            ("http://testserver:8000", {"HTTP_HOST": "testserver:8000"}),
+            ("https://testserver", {"wsgi.url_scheme": "https"}),
+        ],
+    )
+    def test_good(self, client, origin, changes):
+        assert attempt("/status/204/", HTTP_ORIGIN=origin, **changes).status_code == 204
+
+    @pytest.mark.parametrize(
+        ("origin", "text"),
+        [
+            ("https://testserver", "the Origin is not allowed"),
+            ("http://testserver:8000", "the Origin is not allowed"),
+            ("null", "the Origin is not allowed"),
+            ("http://testserver.evil.example", "the Origin is not allowed"),
+            ("http://testserver@evil.example", "the Origin header is malformed"),
+            ("http://testserver/", "the Origin header is malformed"),
+            ("http://testserver,http://testserver", "the Origin header is malformed"),
+            ("", "the Origin header is malformed"),
+        ],
+    )
+    def test_bad(self, client, origin, text):
+        response = attempt("/unreachable/", HTTP_ORIGIN=origin)
+        assert (response.status_code, response.content.decode()) == (403, f"{text}\n")
+
+    def test_required(self, client, settings):
+        assert attempt("/strict/").content == b"the Origin header is missing\n"
+        settings.WEBSOCKET_REQUIRE_ORIGIN = True
+        assert attempt("/unreachable/").status_code == 403
+
+    def test_trusted(self, client, settings):
+        settings.CSRF_TRUSTED_ORIGINS = ["https://*.example.com"]
+        assert attempt("/status/204/", HTTP_ORIGIN="https://www.example.com").status_code == 204
+        settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
+        assert attempt("/unreachable/", HTTP_ORIGIN="https://www.example.com").status_code == 403
+        assert attempt("/unreachable/", HTTP_ORIGIN="http://testserver").status_code == 403
+        assert attempt("/status/204/", HTTP_ORIGIN="https://example.org").status_code == 204
+
+    @pytest.mark.parametrize("version", ["8", "7"])
+    def test_of_the_drafts(self, client, version):
+        """They name it in another header, which must not be a way around."""
+        changes = {"HTTP_SEC_WEBSOCKET_VERSION": version, "HTTP_SEC_WEBSOCKET_ORIGIN": "https://evil.example"}
+        assert attempt("/unreachable/", **changes).status_code == 403
+        assert attempt("/unreachable/", **changes, HTTP_ORIGIN="http://testserver").status_code == 400
+
+    def test_forwarded_protocol(self, client, settings):
+        """Behind a proxy that ends TLS the page's scheme is another than the request's."""
+        changes = {"HTTP_ORIGIN": "https://testserver", "HTTP_X_FORWARDED_PROTO": "https"}
+        assert attempt("/unreachable/", **changes).status_code == 403
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        assert attempt("/status/204/", **changes).status_code == 204
+        assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
+        assert attempt("/unreachable/", **{**changes, "HTTP_X_FORWARDED_PROTO": "http"}).status_code == 403
+
+    def test_forwarded_host(self, client, settings):
+        """Only where the project says that its proxy may be believed."""
+        settings.ALLOWED_HOSTS = ["testserver", "public.example"]
+        changes = {"HTTP_ORIGIN": "http://public.example", "HTTP_X_FORWARDED_HOST": "public.example"}
+        assert attempt("/unreachable/", **changes).status_code == 403
+        assert attempt("/status/204/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 204
+        settings.USE_X_FORWARDED_HOST = True
+        assert attempt("/status/204/", **changes).status_code == 204
+        assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
+
+    @pytest.mark.parametrize("host", ["evil.example", "public.example, evil.example", "public.example@evil", ""])
+    def test_forwarded_host_that_is_bad(self, client, settings, host):
+        settings.ALLOWED_HOSTS = ["testserver", "public.example"]
+        settings.USE_X_FORWARDED_HOST = True
+        changes = {"HTTP_ORIGIN": "http://public.example", "HTTP_X_FORWARDED_HOST": host}
+        assert attempt("/unreachable/", **changes).status_code == 400
+
+    def test_the_log_names_both(self, client, caplog):
+        """A proxy that does not say it ends TLS is found by this line."""
+        attempt("/unreachable/", HTTP_ORIGIN="https://testserver")
+        (record,) = records(caplog)
+        assert record.getMessage() == (
+            "WebSocket refused with 403 at /unreachable/: the Origin is not allowed "
+            "(this site is http://testserver, the page is of https://testserver)"
+        )
+
+    def test_the_log_names_the_page_where_origins_are_listed(self, client, settings, caplog):
+        settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
+        attempt("/unreachable/", HTTP_ORIGIN="http://testserver")
+        (record,) = records(caplog)
+        assert record.getMessage().endswith("the Origin is not allowed (the page is of http://testserver)")
+
+    @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
+    def test_the_log_shortens_it(self, client, caplog, letter):
+        attempt("/unreachable/", HTTP_ORIGIN=letter * 10_240)
+        (record,) = records(caplog)
+        assert "the Origin header is malformed (it says " in record.getMessage()
+        assert record.getMessage().endswith("...)")
+        assert len(record.getMessage()) < 300

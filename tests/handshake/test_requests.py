@@ -1,0 +1,172 @@
+"""From the environ of a WSGI server to the request that the protocols check."""
+
+import pytest
+from django.test import Client
+
+from django_websocket import middleware
+
+from ..connections import RefusedConnection
+from ..refusals import FAULTS, HTTP11, NO_BODY, NO_CONNECTION, NO_GET, NO_KEY, NO_VERSION
+from ..requests import HANDSHAKE, HIXIE76, KEY3, RESPONSE76, attempt
+from ..views import OURS
+from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
+
+
+@pytest.mark.usefixtures("client")
+class TestMalformed:
+    """What can be said of a request before its view is known."""
+
+    @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS", "CONNECT"])
+    def test_method(self, method):
+        response = attempt("/unreachable/", method=method)
+        assert response.status_code == 400
+        assert response.content == (b"" if method == "HEAD" else NO_GET.encode() + b"\n")
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({"HTTP_CONNECTION": None}, NO_CONNECTION),
+            ({"HTTP_CONNECTION": "notupgrade, keep-alive"}, NO_CONNECTION),
+            ({"HTTP_SEC_WEBSOCKET_KEY": None}, NO_KEY),
+            ({"HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZQ=="}, NO_KEY),
+            ({"HTTP_SEC_WEBSOCKET_VERSION": None}, NO_VERSION),
+            ({"HTTP_SEC_WEBSOCKET_VERSION": "14"}, NO_VERSION),
+            ({"HTTP_SEC_WEBSOCKET_VERSION": "13,13"}, NO_VERSION),
+            ({"CONTENT_LENGTH": "5"}, NO_BODY),
+            ({"CONTENT_LENGTH": "8"}, NO_BODY),
+            ({"CONTENT_LENGTH": "-1"}, NO_BODY),
+            ({"HTTP_TRANSFER_ENCODING": "chunked"}, NO_BODY),
+            ({"HTTP_TRANSFER_ENCODING": "identity", "CONTENT_LENGTH": "0"}, NO_BODY),
+            ({"SERVER_PROTOCOL": "HTTP/1.0"}, HTTP11),
+            ({"SERVER_PROTOCOL": "HTTP/0.9"}, HTTP11),
+            ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "chat,chat"}, "the Sec-WebSocket-Protocol header is malformed"),
+            ({"HTTP_SEC_WEBSOCKET_EXTENSIONS": 'a; b="\\'}, "the Sec-WebSocket-Extensions header is malformed"),
+        ],
+    )
+    def test_rfc6455(self, changes, text):
+        response = attempt("/unreachable/", **changes)
+        assert (response.status_code, response.content) == (400, f"{text}\n".encode())
+
+    @pytest.mark.parametrize("content_length", ["", "0", None])
+    def test_no_body(self, content_length):
+        assert attempt("/status/204/", CONTENT_LENGTH=content_length).status_code == 204
+
+    @pytest.mark.parametrize(
+        ("changes", "text"),
+        [
+            ({"HTTP_SEC_WEBSOCKET_KEY1": None}, "the Sec-WebSocket-Key1 is missing or malformed"),
+            ({"HTTP_SEC_WEBSOCKET_KEY2": "no spaces, no digits"}, "the Sec-WebSocket-Key2 is missing or malformed"),
+            ({"HTTP_ORIGIN": None}, "the Origin header is missing or malformed"),
+            ({"HTTP_ORIGIN": "http://testserver\r\n X-Injected: 1"}, "the Origin header is missing or malformed"),
+            ({"HTTP_HOST": None}, "the Host is missing or malformed"),
+            ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "a\nb"}, "the Sec-WebSocket-Protocol header is missing or malformed"),
+            ({"CONTENT_LENGTH": "7"}, NO_BODY),
+            ({"HTTP_TRANSFER_ENCODING": "chunked"}, NO_BODY),
+            ({"SERVER_PROTOCOL": "HTTP/1.0"}, HTTP11),
+        ],
+    )
+    def test_hixie76(self, changes, text):
+        response = attempt("/unreachable/", HIXIE76, **changes)
+        assert (response.status_code, response.content) == (400, f"{text}\n".encode())
+
+    def test_hixie75(self):
+        environ = {"HTTP_HOST": "testserver", "HTTP_UPGRADE": "WebSocket", "HTTP_CONNECTION": "Upgrade"}
+        assert attempt("/status/204/", environ, HTTP_ORIGIN="http://testserver").status_code == 204
+        response = attempt("/unreachable/", environ)
+        assert response.content == b"the Origin header is missing or malformed\n"
+
+    @pytest.mark.parametrize("length", ["8", "", "0"])
+    def test_the_eight_bytes_of_hixie76_may_be_announced(self, wire, length):
+        data = wire("/echo/", KEY3 + b"\x00hello\xff", b"\xff\x00", HIXIE76, CONTENT_LENGTH=length)
+        assert data.endswith(RESPONSE76 + b"\x00hello\xff\xff\x00")
+
+
+class TestHosts:
+    BAD = ["evil.example", "testserver,testserver", "testserver:port", "", "test server", "testserver\x00"]
+
+    @pytest.mark.parametrize("host", BAD)
+    @pytest.mark.parametrize("middleware", [[OURS], []])
+    def test_bad(self, settings, host, middleware):
+        settings.MIDDLEWARE = middleware
+        response = attempt("/unreachable/", HTTP_HOST=host)
+        assert (response.status_code, response.content.decode()) == (400, FAULTS["host"].text + "\n")
+
+    @pytest.mark.parametrize("host", BAD)
+    def test_bad_where_another_middleware_asks_first(self, host):
+        connection = RefusedConnection()
+        assert attempt("/unreachable/", HTTP_HOST=host, connection=connection).status_code == 400
+        assert connection.refused == 1
+
+    def test_bad_while_debugging(self, settings):
+        """Django's page would repeat it, and show the settings."""
+        settings.DEBUG = True
+        response = attempt("/unreachable/", HTTP_HOST="evil.example")
+        assert (response.status_code, response.content.decode()) == (400, f"{middleware.BAD_HOST}\n")
+
+    @pytest.mark.parametrize("host", ["TestServer", "testserver.", "testserver:8000", "localhost", "[::1]:8000"])
+    def test_good(self, client, host):
+        assert attempt("/status/204/", HTTP_HOST=host).status_code == 204
+
+    def test_the_server_name_is_no_host(self, client):
+        """Django would take it where the header is missing; no client sends a handshake without."""
+        assert Client().get("/look/" if client is None else "/echo/").status_code == 200
+        assert attempt("/unreachable/", HTTP_HOST=None, SERVER_NAME="testserver").status_code == 400
+
+
+class TestHTTPVersion:
+    @pytest.mark.parametrize("environ", [HANDSHAKE, HIXIE76])
+    @pytest.mark.parametrize("protocol", ["HTTP/1.1", "HTTP/2", "HTTP/2.0", "INCLUDED", ""])
+    def test_http_versions(self, client, wire, environ, protocol):
+        assert wire("/echo/", KEY3, GOODBYE, environ, SERVER_PROTOCOL=protocol).startswith(b"HTTP/1.1 101 ")
+
+    def test_eventlet_hides_the_http_version(self, client, wire):
+        """It says 1.0 of every request."""
+        data = wire("/echo/", frames("hello"), GOODBYE, SERVER_PROTOCOL="HTTP/1.0", **{"eventlet.input": None})
+        assert data == SWITCHING + texts(b"hello") + CLOSE[1000]
+
+
+class TestLocation:
+    """The old drafts have the server repeat the address that the client used, and clients compare it."""
+
+    @pytest.fixture(autouse=True)
+    def _any_origin(self, settings):
+        settings.WEBSOCKET_ALLOWED_ORIGINS = ["*"]
+
+    @pytest.mark.parametrize(
+        ("address", "changes", "location"),
+        [
+            ("/echo/", {}, "ws://testserver/echo/"),
+            ("/echo/?a=1&b=%20c&a", {}, "ws://testserver/echo/?a=1&b=%20c&a"),
+            ("/listen/caf%C3%A9/a%20b", {}, "ws://testserver/listen/caf%C3%A9/a%20b"),
+            ("/echo/", {"HTTP_HOST": "TestServer:8000"}, "ws://testserver:8000/echo/"),
+            ("/echo/", {"HTTP_HOST": "testserver:80"}, "ws://testserver/echo/"),
+            ("/echo/", {"HTTP_HOST": "[::1]:8000"}, "ws://[::1]:8000/echo/"),
+            ("/echo/", {"wsgi.url_scheme": "https"}, "wss://testserver/echo/"),
+            ("/echo/", {"wsgi.url_scheme": "https", "HTTP_HOST": "testserver:443"}, "wss://testserver/echo/"),
+            ("/echo/", {"wsgi.url_scheme": "https", "HTTP_HOST": "testserver:80"}, "wss://testserver:80/echo/"),
+            ("/echo/", {"HTTP_X_FORWARDED_PROTO": "https"}, "ws://testserver/echo/"),
+            ("/echo/", {"HTTP_X_FORWARDED_HOST": "localhost"}, "ws://testserver/echo/"),
+            # As it was written, where the server tells.
+            ("/echo/", {"REQUEST_URI": "/%65cho/?%7e"}, "ws://testserver/%65cho/?%7e"),
+            ("/echo/", {"RAW_URI": "/%65cho/?%7e"}, "ws://testserver/%65cho/?%7e"),
+            ("/echo/", {"RAW_PATH_INFO": "/%65cho/"}, "ws://testserver/%65cho/"),
+            ("/echo/?%7e", {"RAW_PATH_INFO": "/%65cho/"}, "ws://testserver/%65cho/?%7e"),
+            ("/echo/", {"RAW_URI": "http://testserver/echo/"}, "ws://testserver/echo/"),
+            ("/echo/", {"RAW_URI": "*", "REQUEST_URI": "/other/"}, "ws://testserver/echo/"),
+        ],
+    )
+    def test_location(self, client, wire, address, changes, location):
+        data = wire(address, KEY3, b"", HIXIE76, **changes)
+        assert f"\r\nSec-WebSocket-Location: {location}\r\n".encode() in data
+        assert data.endswith(RESPONSE76)
+
+    def test_forwarded(self, client, wire, settings):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        settings.USE_X_FORWARDED_HOST = True
+        data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_X_FORWARDED_PROTO="https", HTTP_X_FORWARDED_HOST="localhost")
+        assert b"\r\nSec-WebSocket-Location: wss://localhost/echo/\r\n" in data
+
+    @pytest.mark.parametrize("target", ["/echo/\r\nX-Injected: 1", "/echo/ HTTP", "/echo/\x00", "/\xe9cho/"])
+    def test_target_that_is_not_clean(self, client, target):
+        response = attempt("/unreachable/", HIXIE76, RAW_URI=target)
+        assert (response.status_code, response.content) == (400, b"the request target is missing or malformed\n")

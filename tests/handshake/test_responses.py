@@ -1,0 +1,107 @@
+"""Refusals, and the response of a WebSocket that has ended."""
+
+import pytest
+
+from django_websocket.handshake.responses import response_of_ended_websocket
+from django_websocket.process.registry import registry
+
+from ..observing import records
+from ..refusals import FAULTS, NO_KEY
+from ..requests import HIXIE76, attempt
+from ..views import OURS
+
+PROTOCOLS = "django_websocket.protocols"
+
+
+class TestVersionProblems:
+    """The answer to a problem of versions tells which ones there are (RFC 6455 section 4.4)."""
+
+    @pytest.mark.parametrize("version", ["14", "12", "6", "0", "", "thirteen", None])
+    def test_unknown(self, client, version):
+        response = attempt("/unreachable/", HTTP_SEC_WEBSOCKET_VERSION=version)
+        assert response.status_code == 400
+        assert response.headers["Sec-WebSocket-Version"] == "13, 8, 7"
+
+    def test_unspoken(self, client, settings):
+        settings.WEBSOCKET_PROTOCOLS = [f"{PROTOCOLS}.rfc6455.RFC6455"]
+        response = attempt("/unreachable/", HIXIE76)
+        assert response.content == b"the handshake is of no version that is spoken here\n"
+        assert response.headers["Sec-WebSocket-Version"] == "13, 8, 7"
+
+    def test_only_old_ones_are_spoken(self, client, settings):
+        settings.WEBSOCKET_PROTOCOLS = [f"{PROTOCOLS}.hixie76.Hixie76"]
+        response = attempt("/unreachable/")
+        assert response.status_code == 400
+        assert "Sec-WebSocket-Version" not in response.headers
+
+    @pytest.mark.parametrize("changes", [{"HTTP_SEC_WEBSOCKET_KEY": "x"}, {"HTTP_ORIGIN": "http://evil.example"}])
+    def test_other_problems(self, client, changes):
+        assert "Sec-WebSocket-Version" not in attempt("/unreachable/", **changes).headers
+
+
+class TestNothingIsReflected:
+    EVIL = "<script>\x1b[m\r\nX-Injected: evil\x00\x85\u2028"
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "HTTP_CONNECTION",
+            "HTTP_ORIGIN",
+            "HTTP_HOST",
+            "HTTP_SEC_WEBSOCKET_KEY",
+            "HTTP_SEC_WEBSOCKET_VERSION",
+            "HTTP_SEC_WEBSOCKET_PROTOCOL",
+            "HTTP_SEC_WEBSOCKET_EXTENSIONS",
+        ],
+    )
+    @pytest.mark.parametrize("middleware", [[OURS], []])
+    def test_headers(self, settings, caplog, name, middleware):
+        settings.MIDDLEWARE = middleware
+        response = attempt("/unreachable/", **{name: self.EVIL})
+        assert response.status_code in {400, 403}
+        assert "evil" not in response.serialize().decode() + response.headers.get("Location", "")
+        assert response.content.count(b"\n") == 1
+        (record,) = records(caplog)
+        assert record.getMessage().isascii()
+        assert record.getMessage().isprintable()
+
+    @pytest.mark.parametrize("name", ["HTTP_ORIGIN", "HTTP_SEC_WEBSOCKET_KEY1", "HTTP_SEC_WEBSOCKET_PROTOCOL"])
+    def test_headers_of_hixie76(self, client, caplog, name):
+        response = attempt("/unreachable/", HIXIE76, **{name: self.EVIL})
+        assert response.status_code == 400
+        assert b"evil" not in response.serialize()
+
+    def test_the_path_is_escaped_in_the_log(self, client, caplog):
+        response = attempt("/any/%0A%1B[31m%0D%0Aforged%20line%E2%80%A8é/", HTTP_SEC_WEBSOCKET_KEY="x")
+        assert b"forged" not in response.serialize()
+        (record,) = records(caplog)
+        assert record.getMessage() == (
+            r"WebSocket refused with 400 at /any/\n\x1b[31m\r\nforged line\u2028\xe9/: " + NO_KEY
+        )
+
+    def test_the_path_is_shortened_in_the_log(self, client, caplog):
+        attempt(f"/any/{'a' * 10_000}/", HTTP_SEC_WEBSOCKET_KEY="x")
+        (record,) = records(caplog)
+        assert len(record.getMessage()) < 300
+
+    def test_the_path_is_escaped_in_the_log_of_a_connection(self, client, caplog, wire):
+        wire("/listen/%0Aforged/", b"", b"\xff\xff")
+        (record,) = records(caplog, "django_websocket.connection")
+        assert r"/listen/\nforged/" in record.getMessage()
+        assert "\n" not in record.getMessage()
+
+
+@pytest.mark.parametrize("fault", ["malformed", "origin", "draining"])
+def test_a_refusal_is_logged_once(client, monkeypatch, caplog, fault):
+    """Django's word on any response of 400 and more would double it, and mail 503s to the site's admins."""
+    monkeypatch.setattr(registry, "draining", FAULTS[fault].draining)
+    assert attempt("/unreachable/", **FAULTS[fault].changes).status_code == FAULTS[fault].status
+    assert [record.name for record in caplog.records] == ["django_websocket.handshake"]
+
+
+def test_server_is_told_nothing_that_other_middleware_adds():
+    end = response_of_ended_websocket()
+    end["X-Header"], end.status_code = "value", 500
+    end.set_cookie("name", "value")
+    assert response_of_ended_websocket(end) is end
+    assert (end.status_code, list(end.items()), dict(end.cookies)) == (101, [], {})

@@ -43,7 +43,7 @@ class TestPlainRequests:
             {"HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_VERSION": "13"},
         ],
     )
-    def test_every_request_knows(self, environ):
+    def test_a_request_for_no_websocket(self, environ):
         connection = RefusedConnection()
         response = attempt("/look/", environ, connection=connection)
         assert response.content == b"False None"
@@ -55,13 +55,13 @@ class TestPlainRequests:
     def test_marked_view(self):
         assert Client().get("/echo/").content == b"HTTP"
 
-    def test_exceptions_are_djangos(self):
+    def test_exceptions_reach_django(self):
         assert Client().get("/nowhere/").status_code == 404
         with pytest.raises(ZeroDivisionError):
             Client().get("/fail/")
 
     def test_status_101_of_a_view(self):
-        """Nobody has asked for a WebSocket: it means whatever it means."""
+        """The status is the business of the view, as the client asked for no WebSocket."""
         assert Client().get("/status/101/").status_code == 101
 
 
@@ -85,8 +85,8 @@ def test_signals_are_watched_when_the_middleware_is_made(settings, monkeypatch, 
 # Views that take no WebSockets
 
 
-class TestViewsThatTakeNone:
-    def test_unmarked(self):
+class TestViewsWithoutWebSockets:
+    def test_an_unmarked_view_refuses(self):
         assert attempt("/plain/").content == b"this address takes no WebSockets\n"
 
     def test_no_such_address(self):
@@ -95,7 +95,7 @@ class TestViewsThatTakeNone:
         assert connection.refused == 1
 
     @pytest.mark.parametrize("environ", [{}, {"HTTP_UPGRADE": "h2c"}])
-    def test_http_where_websockets_are_required(self, client, caplog, environ):
+    def test_plain_http_to_a_view_that_requires_a_websocket(self, client, caplog, environ):
         connection = RefusedConnection()
         response = attempt("/unreachable/", environ, connection=connection)
         assert (response.status_code, response.content) == (400, b"this address takes WebSockets only\n")
@@ -104,7 +104,7 @@ class TestViewsThatTakeNone:
         assert connection.refused == 0, "the client speaks HTTP, and may go on"
 
     def test_unmarked_without_the_middleware(self, settings):
-        """Nothing of ours runs; the client is told by the missing 101."""
+        """Nothing of this package runs; the client learns from the missing 101 that there is no WebSocket."""
         settings.MIDDLEWARE = []
         assert attempt("/plain/").content == b"plain"
 
@@ -159,15 +159,15 @@ class TestAcceptAll:
             assert not websocket.accepted
         assert (websocket.response.status_code, websocket.response.content) == (200, b"plain")
 
-    def test_http(self):
+    def test_plain_http(self):
         assert Client().get("/unmarked-echo/").content == b"HTTP"
         assert Client().get("/unreachable/").status_code == 400
 
-    def test_checks_are_the_same(self):
+    def test_handshakes_are_checked_all_the_same(self):
         assert attempt("/plain/", HTTP_ORIGIN="https://evil.example").status_code == 403
         assert attempt("/plain/", HTTP_SEC_WEBSOCKET_KEY="x").status_code == 400
 
-    def test_what_the_response_holds_is_closed(self, tmp_path):
+    def test_the_resources_of_the_response_are_closed(self, tmp_path):
         (tmp_path / "file").write_text("hello")
         file = (tmp_path / "file").open("rb")
         with WebSocketClient().websocket("/unmarked-file/", **{"tests.file": file}) as websocket:
@@ -177,7 +177,7 @@ class TestAcceptAll:
         assert file.closed
 
     def test_a_template_that_fails(self, caplog):
-        """It is rendered after the handshake: an error as any other."""
+        """The template is rendered after the handshake, and fails as a view would."""
         client = WebSocketClient(raise_request_exception=False)
         with client.websocket("/unmarked-template/") as websocket:
             assert list(websocket) == ["hello"]

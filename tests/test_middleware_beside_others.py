@@ -44,7 +44,7 @@ FULL = [
 @route("busy/")
 @accept_websocket
 def busy(request):
-    """A view that uses what the middleware has to offer."""
+    """Use what other middleware adds to a request."""
     request.session["visits"] = request.session.get("visits", 0) + 1
     messages.info(request, "seen")
     text = f"{get_language()} {request.user} {request.session['visits']}"
@@ -81,7 +81,7 @@ def reading(get_response):
 
 
 class Hooks:
-    """A middleware that has every hook, and notes them."""
+    """A middleware that has every hook, and records their calls."""
 
     calls = []
 
@@ -112,7 +112,7 @@ def hooks(settings):
 class TestOtherMiddleware:
     @pytest.mark.django_db
     @pytest.mark.parametrize("ours", [True, False])
-    def test_all_of_djangos(self, settings, ours):
+    def test_the_middleware_of_django(self, settings, ours):
         settings.MIDDLEWARE = FULL[not ours :]
         settings.MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
         client = WebSocketClient(headers={"accept-language": "de", "accept-encoding": "gzip"})
@@ -127,8 +127,7 @@ class TestOtherMiddleware:
 
     @pytest.mark.django_db
     @pytest.mark.parametrize("ours", [True, False])
-    def test_bytes(self, settings, wire, ours):
-        """Whatever they do to a response, a client sees its cookies, and nothing else of it."""
+    def test_only_cookies_of_the_response_reach_the_client(self, settings, wire, ours):
         settings.MIDDLEWARE = FULL[not ours :]
         data = wire("/busy/", frames("x"), GOODBYE, HTTP_ACCEPT_ENCODING="gzip", HTTP_IF_NONE_MATCH="*")
         cookies = re.findall(rb"Set-Cookie: ([a-z]+)=[^\r\n]+\r\n", data)
@@ -158,7 +157,7 @@ class TestOtherMiddleware:
         with WebSocketClient().websocket("/echo/", secure=True) as websocket:
             assert websocket.accepted
 
-    def test_redirect_to_the_slash(self, caplog):
+    def test_redirect_to_the_address_with_a_slash(self, caplog):
         with WebSocketClient().websocket("/echo") as websocket:
             assert websocket.response.url == "/echo/"
         (record,) = records(caplog)
@@ -175,7 +174,7 @@ class TestOtherMiddleware:
         assert hooks == ["in", "view True", "out 401"]
 
     def test_hooks_of_a_refusal(self, hooks):
-        """A malformed attempt is none of the others' business."""
+        """Other middleware does not see a malformed handshake."""
         assert attempt(HTTP_SEC_WEBSOCKET_KEY="x").status_code == 400
         assert hooks == []
         assert attempt(HTTP_ORIGIN="https://evil.example").status_code == 403
@@ -188,12 +187,12 @@ class TestOtherMiddleware:
         assert hooks == ["in", "view True", f"exception {ERRORS['zero']!r}", "out 500"]
 
     def test_hooks_of_a_client_that_is_gone(self, hooks):
-        """No error to other middleware either."""
+        """Other middleware sees no error either."""
         with WebSocketClient().websocket("/raise-after/closed/"):
             pass
         assert hooks == ["in", "view True", "out 101"]
 
-    def test_one_that_fails_when_the_view_has_ended(self, settings, caplog, wire):
+    def test_a_middleware_that_fails_when_the_view_has_ended(self, settings, caplog, wire):
         settings.MIDDLEWARE = [OURS, f"{__name__}.failing_on_the_way_out"]
         with received(got_request_exception) as signals:
             data = wire("/echo/", frames("hello"), GOODBYE)
@@ -203,7 +202,7 @@ class TestOtherMiddleware:
         (record,) = records(caplog, "django.request")
         assert record.levelno == logging.ERROR
 
-    def test_one_that_fails_before_the_client_has_closed(self, settings):
+    def test_a_middleware_that_fails_before_the_client_has_closed(self, settings):
         settings.MIDDLEWARE = [OURS, f"{__name__}.failing_on_the_way_out"]
         client = WebSocketClient(raise_request_exception=False)
         with client.websocket("/look-closer/") as websocket:
@@ -211,13 +210,13 @@ class TestOtherMiddleware:
         assert websocket.close_code == 1011
         assert websocket.response.status_code == 101
 
-    def test_one_that_ends_the_process(self, settings, wire):
+    def test_a_middleware_that_ends_the_process(self, settings, wire):
         settings.MIDDLEWARE = [OURS, f"{__name__}.exiting"]
         with pytest.raises(SystemExit):
             wire()
 
     @pytest.mark.parametrize("ours", [True, False])
-    def test_one_that_reads_the_response(self, settings, wire, ours):
+    def test_a_middleware_that_reads_the_response(self, settings, wire, ours):
         """The request is finished once all the same."""
         settings.MIDDLEWARE = [OURS] * ours + [f"{__name__}.reading"]
         with received(request_finished) as signals:
@@ -225,8 +224,8 @@ class TestOtherMiddleware:
         assert len(signals) == 1
         assert wire.connection.answered >= 1
 
-    def test_one_that_answers_before_us(self, settings):
-        """Where ours is not the first, against all advice."""
+    def test_a_middleware_before_ours(self, settings):
+        """Ours works though it is not the first, as the documentation asks."""
         settings.MIDDLEWARE = [f"{__name__}.Hooks", OURS]
         with WebSocketClient().websocket("/echo/") as websocket:
             websocket.send("hello")

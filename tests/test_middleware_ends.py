@@ -25,7 +25,7 @@ STATUSES = {"zero": 500, "404": 404, "403": 403, "400": 400, "bad": 400, "closed
 
 @pytest.fixture
 def quiet(client):
-    """A client that gets what a browser would get, instead of the view's exceptions."""
+    """Return a client that gets what a browser would get, instead of the exceptions of the view."""
     client.raise_request_exception = False
     return client
 
@@ -34,7 +34,7 @@ def quiet(client):
 
 
 class TestExceptionsBeforeTheHandshake:
-    """Django's, as in any view."""
+    """Django answers them, as those of any view."""
 
     @pytest.mark.parametrize("name", STATUSES)
     def test_the_response(self, quiet, name):
@@ -64,7 +64,7 @@ class TestExceptionsBeforeTheHandshake:
             pytest.fail("there is no connection")
 
     @pytest.mark.parametrize("name", ["exit", "interrupt"])
-    def test_the_process_is_to_end(self, client, wire, name):
+    def test_an_exception_that_ends_the_process(self, client, wire, name):
         with pytest.raises(type(ERRORS[name])):
             wire(f"/raise-before/{name}/")
         with pytest.raises(type(ERRORS[name])), client.websocket(f"/raise-before/{name}/"):
@@ -73,8 +73,8 @@ class TestExceptionsBeforeTheHandshake:
 
 class TestExceptionsAfterTheHandshake:
     @pytest.mark.parametrize("name", ["zero", "404", "403", "400", "bad"])
-    def test_the_client(self, quiet, wire, name):
-        """It gets Close 1011, and never a byte of HTTP."""
+    def test_what_the_client_receives(self, quiet, wire, name):
+        """The client receives Close 1011, and never a byte of HTTP."""
         assert wire(f"/raise-after/{name}/", b"", GOODBYE) == SWITCHING + texts(b"hello") + CLOSE[1011]
         assert wire.body == b""
         with quiet.websocket(f"/raise-after/{name}/") as websocket:
@@ -83,8 +83,8 @@ class TestExceptionsAfterTheHandshake:
         assert websocket.response.status_code == 101
 
     @pytest.mark.parametrize("name", ["zero", "404", "400"])
-    def test_the_page_of_debug(self, quiet, wire, settings, name):
-        """It shows settings and local variables, and has no place in a WebSocket."""
+    def test_no_debug_page_is_sent(self, quiet, wire, settings, name):
+        """The page would show settings and local variables."""
         settings.DEBUG = True
         assert wire(f"/raise-after/{name}/", b"", GOODBYE) == SWITCHING + texts(b"hello") + CLOSE[1011]
         assert wire.body == b""
@@ -119,7 +119,7 @@ class TestExceptionsAfterTheHandshake:
         assert signals == []
 
     def test_the_client_is_gone(self, quiet, caplog):
-        """No error: the view just ends."""
+        """The view ends without an error."""
         with received(got_request_exception) as signals, quiet.websocket("/raise-after/closed/") as websocket:
             assert list(websocket) == ["hello"]
         assert (signals, caplog.records) == ([], [])
@@ -136,14 +136,14 @@ class TestExceptionsAfterTheHandshake:
         assert websocket.response.status_code == 101
 
     @pytest.mark.parametrize("name", ["exit", "interrupt"])
-    def test_the_process_is_to_end(self, client, name):
+    def test_an_exception_that_ends_the_process(self, client, name):
         with pytest.raises(type(ERRORS[name])), client.websocket(f"/raise-after/{name}/") as websocket:
             assert list(websocket) == ["hello"]
         assert websocket.close_code == 1011
         assert websocket.response is None
 
-    def test_a_file_that_the_error_left_open(self, quiet):
-        """What Django made of the exception is closed, as it would be by the server."""
+    def test_the_response_to_the_exception_is_closed(self, quiet):
+        """The server closes the response that it sends; this one is not sent."""
         with quiet.websocket("/raise-after/zero/") as websocket:
             pass
         assert websocket.response.closed
@@ -171,18 +171,18 @@ class TestSignals:
             yield lambda: (len(started), len(finished))
 
     @pytest.mark.parametrize("address", ["/echo/", "/status/204/", "/raise-after/zero/", "/raise-before/zero/"])
-    def test_once(self, quiet, counts, address):
+    def test_signals_are_sent_once(self, quiet, counts, address):
         with quiet.websocket(address):
             pass
         assert counts() == (1, 1)
 
     @pytest.mark.parametrize("server", [{}, {"close": False}, {"iterate": False}])
-    def test_once_whatever_the_server_does(self, client, counts, wire, server):
-        """Some find the client's socket shut down and never close the response, others do nothing else with it."""
+    def test_signals_are_sent_once_whatever_the_server_does(self, client, counts, wire, server):
+        """Some servers find the socket shut down and never close the response, others only close it."""
         assert wire("/echo/", frames("hello"), GOODBYE, **server) == SWITCHING + texts(b"hello") + CLOSE[1000]
         assert counts() == (1, 1)
 
-    def test_finished_when_the_view_has_ended(self, client, counts):
+    def test_request_finished_comes_when_the_view_has_ended(self, client, counts):
         with client.websocket("/echo/") as websocket:
             websocket.send("hello")
             assert websocket.wait() == "hello"
@@ -190,8 +190,8 @@ class TestSignals:
         assert counts() == (1, 1)
 
     @pytest.mark.parametrize("names", [[OURS], [OURS, SESSIONS], [], [SESSIONS]])
-    def test_leaves_nothing_to_the_garbage_collector(self, settings, wire, names):
-        """It comes late, and looks through all that is open then. MessageMiddleware leaves its requests to it."""
+    def test_nothing_is_left_to_the_garbage_collector(self, settings, wire, names):
+        """The collector runs late, and looks through everything then. MessageMiddleware leaves its requests to it."""
 
         def count():
             return sum(issubclass(type(each), (WebSocket, HttpRequest)) for each in gc.get_objects())

@@ -76,7 +76,7 @@ class TestOrder:
 
     @pytest.mark.parametrize(("first", "second"), PAIRS)
     def test_two_faults(self, settings, refused, first, second):
-        """The first of the table is told."""
+        """The answer is the one to the first fault."""
         settings.MIDDLEWARE = [OURS]
         refused(FAULTS[first].and_also(FAULTS[second]))
 
@@ -99,7 +99,7 @@ class TestOrder:
 
 
 class TestNoSocket:
-    """Servers, and kinds of servers, that give no socket away."""
+    """Servers that give no access to their sockets, under WSGI and ASGI."""
 
     HEADERS = {
         "Upgrade": "websocket",
@@ -111,7 +111,7 @@ class TestNoSocket:
     def check(self, response, caplog, server="this server"):
         assert response.status_code == 400
         assert response.content.decode() == FAULTS["no socket"].text.replace("this server", server) + "\n"
-        # The server is told to close the connection where it is known to listen.
+        # Some servers close the connection if the response says so.
         assert response.headers.get("Connection") == ("close" if server == "an ASGI server" else None)
         (record,) = records(caplog)
         assert record.levelno == logging.ERROR
@@ -132,7 +132,7 @@ class TestNoSocket:
         assert response.content == b"HTTP"
         assert "Connection" not in response.headers
 
-    def test_not_counted(self, client, settings):
+    def test_a_refused_request_takes_no_room(self, client, settings):
         settings.WEBSOCKET_MAX_CONNECTIONS = 1
         assert attempt("/unreachable/", {}).status_code == 400
         Client().get("/unreachable/", headers={"Host": "testserver", **self.HEADERS})
@@ -148,7 +148,7 @@ class TestRoom:
     def _limit(self, settings):
         settings.WEBSOCKET_MAX_CONNECTIONS = 1
 
-    def test_one_too_many(self, client, caplog):
+    def test_a_websocket_too_many(self, client, caplog):
         with client.websocket("/echo/") as first:
             for _ in range(2):
                 with client.websocket("/echo/") as second:
@@ -171,7 +171,7 @@ class TestRoom:
 
     @pytest.mark.parametrize("address", ["/status/204/", "/fail-before/", "/fail-after/", "/exit-after/", "/login/"])
     @pytest.mark.django_db
-    def test_every_end_counts(self, client, address):
+    def test_every_end_makes_room(self, client, address):
         client.raise_request_exception = False
         for _ in range(3):
             try:
@@ -181,7 +181,7 @@ class TestRoom:
                 continue
             assert websocket.response.status_code != 503
 
-    def test_the_process_ends(self, client, monkeypatch):
+    def test_a_process_that_is_ending(self, client, monkeypatch):
         monkeypatch.setattr(registry, "draining", True)
         response = attempt("/unreachable/")
         assert response.status_code == 503
@@ -237,7 +237,7 @@ class TestRejecting:
         assert records(caplog) == [], "the project knows what it does"
 
     @pytest.mark.parametrize("status", [100, 101, 103])
-    def test_no_view_switches_protocols_by_itself(self, client, caplog, status):
+    def test_a_view_must_not_return_an_informational_status(self, client, caplog, status):
         connection = RefusedConnection()
         response = attempt(f"/status/{status}/", connection=connection)
         assert (response.status_code, response.content) == (500, b"")
@@ -256,7 +256,7 @@ class TestRejecting:
         assert record.levelno == logging.WARNING
         assert f"/status/{status}/ by a redirect" in record.getMessage()
 
-    def test_a_redirect_of_http(self, client, caplog):
+    def test_a_redirect_of_a_plain_request(self, client, caplog):
         assert client.get("/status/302/").status_code == 302
         assert records(caplog) == []
 
@@ -267,12 +267,12 @@ class TestRejecting:
         assert connection.refused == 1
 
     def test_bytes(self, client, wire):
-        """The connection ends behind the answer, which the server writes; nothing of ours comes before it."""
+        """The server writes the answer, and nothing comes before it; the connection ends behind it."""
         assert wire("/status/401/", b"GET /next/ HTTP/1.1\r\n\r\n") == b""
         assert wire.body == b"the view's own"
         assert wire.connection.answered == 0
 
-    def test_nothing_can_be_used_afterwards(self, client):
+    def test_a_rejected_websocket_cannot_be_used_later(self, client):
         with client.websocket("/leak/") as websocket:
             assert websocket.response.status_code == 200
         with pytest.raises(ConnectionClosed):
@@ -300,12 +300,12 @@ def stream(request):
 
 class TestServing:
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_the_request(self, client, version):
+    def test_the_view_sees_its_websocket(self, client, version):
         with client.websocket("/look-closer/", version=version) as websocket:
             assert list(websocket) == [f"(True, {version}, False, False)", "(True, True, True)"]
 
     def test_bytes(self, client, wire):
-        """From the first to the last, with messages sent in the handshake's own segment."""
+        """All bytes of a connection, of which the first messages come in one segment with the handshake."""
         data = wire("/echo/", frames("one", "two", b"\x00\xff"), GOODBYE)
         assert data == SWITCHING + texts(b"one", b"two") + b"\x82\x02\x00\xff" + CLOSE[1000]
         assert wire.body == b""

@@ -1,4 +1,4 @@
-"""The Origin of whole requests, beside the settings of the project and the headers of a proxy."""
+"""The ``Origin`` of whole requests, with the settings of the project and the headers of a proxy."""
 
 import pytest
 
@@ -17,7 +17,7 @@ class TestOrigins:
             ("https://testserver", {"wsgi.url_scheme": "https"}),
         ],
     )
-    def test_good(self, client, origin, changes):
+    def test_an_origin_that_is_allowed(self, client, origin, changes):
         assert attempt("/status/204/", HTTP_ORIGIN=origin, **changes).status_code == 204
 
     @pytest.mark.parametrize(
@@ -33,16 +33,16 @@ class TestOrigins:
             ("", "the Origin header is malformed"),
         ],
     )
-    def test_bad(self, client, origin, text):
+    def test_an_origin_that_is_refused(self, client, origin, text):
         response = attempt("/unreachable/", HTTP_ORIGIN=origin)
         assert (response.status_code, response.content.decode()) == (403, f"{text}\n")
 
-    def test_required(self, client, settings):
+    def test_a_missing_origin(self, client, settings):
         assert attempt("/strict/").content == b"the Origin header is missing\n"
         settings.WEBSOCKET_REQUIRE_ORIGIN = True
         assert attempt("/unreachable/").status_code == 403
 
-    def test_trusted(self, client, settings):
+    def test_origins_of_the_settings(self, client, settings):
         settings.CSRF_TRUSTED_ORIGINS = ["https://*.example.com"]
         assert attempt("/status/204/", HTTP_ORIGIN="https://www.example.com").status_code == 204
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
@@ -51,14 +51,14 @@ class TestOrigins:
         assert attempt("/status/204/", HTTP_ORIGIN="https://example.org").status_code == 204
 
     @pytest.mark.parametrize("version", ["8", "7"])
-    def test_of_the_drafts(self, client, version):
-        """They name it in another header, which must not be a way around."""
+    def test_the_origin_of_the_drafts(self, client, version):
+        """Versions 7 and 8 have it in another header, which is checked as well."""
         changes = {"HTTP_SEC_WEBSOCKET_VERSION": version, "HTTP_SEC_WEBSOCKET_ORIGIN": "https://evil.example"}
         assert attempt("/unreachable/", **changes).status_code == 403
         assert attempt("/unreachable/", **changes, HTTP_ORIGIN="http://testserver").status_code == 400
 
     def test_forwarded_protocol(self, client, settings):
-        """Behind a proxy that ends TLS the page's scheme is another than the request's."""
+        """Behind a proxy that ends TLS the scheme of the page is another than that of the request."""
         changes = {"HTTP_ORIGIN": "https://testserver", "HTTP_X_FORWARDED_PROTO": "https"}
         assert attempt("/unreachable/", **changes).status_code == 403
         settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -67,7 +67,7 @@ class TestOrigins:
         assert attempt("/unreachable/", **{**changes, "HTTP_X_FORWARDED_PROTO": "http"}).status_code == 403
 
     def test_forwarded_host(self, client, settings):
-        """Only where the project says that its proxy may be believed."""
+        """The header counts only if the project trusts its proxy."""
         settings.ALLOWED_HOSTS = ["testserver", "public.example"]
         changes = {"HTTP_ORIGIN": "http://public.example", "HTTP_X_FORWARDED_HOST": "public.example"}
         assert attempt("/unreachable/", **changes).status_code == 403
@@ -77,14 +77,14 @@ class TestOrigins:
         assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
 
     @pytest.mark.parametrize("host", ["evil.example", "public.example, evil.example", "public.example@evil", ""])
-    def test_forwarded_host_that_is_bad(self, client, settings, host):
+    def test_a_malformed_forwarded_host(self, client, settings, host):
         settings.ALLOWED_HOSTS = ["testserver", "public.example"]
         settings.USE_X_FORWARDED_HOST = True
         changes = {"HTTP_ORIGIN": "http://public.example", "HTTP_X_FORWARDED_HOST": host}
         assert attempt("/unreachable/", **changes).status_code == 400
 
-    def test_the_log_names_both(self, client, caplog):
-        """A proxy that does not say it ends TLS is found by this line."""
+    def test_the_log_names_both_origins(self, client, caplog):
+        """This record shows that a proxy does not report that it ends TLS."""
         attempt("/unreachable/", HTTP_ORIGIN="https://testserver")
         (record,) = records(caplog)
         assert record.getMessage() == (
@@ -99,7 +99,7 @@ class TestOrigins:
         assert record.getMessage().endswith("the Origin is not allowed (the page is of http://testserver)")
 
     @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
-    def test_the_log_shortens_it(self, client, caplog, letter):
+    def test_the_log_shortens_an_origin(self, client, caplog, letter):
         attempt("/unreachable/", HTTP_ORIGIN=letter * 10_240)
         (record,) = records(caplog)
         assert "the Origin header is malformed (it says " in record.getMessage()

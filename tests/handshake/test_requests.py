@@ -1,9 +1,10 @@
 """From the environ of a WSGI server to the request that the protocols check."""
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
 
 from django_websocket import middleware
+from django_websocket.handshake.requests import parse
 
 from ..connections import RefusedConnection
 from ..refusals import FAULTS, HTTP11, NO_BODY, NO_CONNECTION, NO_GET, NO_KEY, NO_VERSION
@@ -12,9 +13,60 @@ from ..views import OURS
 from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 
 
+def parsed(path="/", environ=HANDSHAKE, **changes):
+    """Return the request that the protocols check."""
+    return parse(RequestFactory().get(path, **{**environ, **changes}))
+
+
+class TestParse:
+    @pytest.mark.parametrize("environ", [{}, {"HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_VERSION": "13"}])
+    def test_a_request_without_upgrade(self, environ):
+        """All of them share one empty request: nothing else of them is looked at."""
+        request = parsed(environ=environ)
+        assert not request.is_upgrade
+        assert request.headers == {}
+        assert parsed(environ=environ) is request
+
+    def test_header_fields(self):
+        request = parsed(CONTENT_LENGTH="8", HTTP_X_ONE="1")
+        assert request.is_upgrade
+        assert request.headers["sec-websocket-key"] == HANDSHAKE["HTTP_SEC_WEBSOCKET_KEY"]
+        assert (request.headers["content-length"], request.headers["x-one"]) == ("8", "1")
+
+    def test_names_of_header_fields_are_shared(self):
+        """Each connection keeps its header fields, but not a copy of their names."""
+        first, second = ({id(name) for name in parsed().headers if name != "content-length"} for _ in range(2))
+        assert first == second
+
+    def test_a_missing_content_length_is_empty(self):
+        assert parsed(CONTENT_LENGTH=None).headers["content-length"] == ""
+
+    @pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+    def test_scheme_and_method(self, scheme, secure):
+        request = parsed(**{"wsgi.url_scheme": scheme})
+        assert (request.method, request.secure) == ("GET", secure)
+
+    @pytest.mark.parametrize(("host", "expected"), [("TestServer:80", "TestServer:80"), ("evil.example", None)])
+    def test_host(self, host, expected):
+        assert parsed(HTTP_HOST=host).host == expected
+
+    @pytest.mark.parametrize(
+        ("changes", "version"),
+        [
+            ({"SERVER_PROTOCOL": "HTTP/1.0"}, (1, 0)),
+            ({"SERVER_PROTOCOL": "HTTP/1.1"}, (1, 1)),
+            ({"SERVER_PROTOCOL": "HTTP/2"}, (2, 0)),
+            ({"SERVER_PROTOCOL": "INCLUDED"}, None),
+            ({"SERVER_PROTOCOL": "HTTP/1.0", "eventlet.input": None}, None),
+        ],
+    )
+    def test_http_version(self, changes, version):
+        assert parsed(**changes).http_version == version
+
+
 @pytest.mark.usefixtures("client")
 class TestMalformed:
-    """What can be said of a request before its view is known."""
+    """What a request is refused for before its view is known."""
 
     @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS", "CONNECT"])
     def test_method(self, method):
@@ -48,7 +100,7 @@ class TestMalformed:
         assert (response.status_code, response.content) == (400, f"{text}\n".encode())
 
     @pytest.mark.parametrize("content_length", ["", "0", None])
-    def test_no_body(self, content_length):
+    def test_an_empty_body_is_none(self, content_length):
         assert attempt("/status/204/", CONTENT_LENGTH=content_length).status_code == 204
 
     @pytest.mark.parametrize(
@@ -86,30 +138,31 @@ class TestHosts:
 
     @pytest.mark.parametrize("host", BAD)
     @pytest.mark.parametrize("middleware", [[OURS], []])
-    def test_bad(self, settings, host, middleware):
+    def test_a_host_that_is_refused(self, settings, host, middleware):
         settings.MIDDLEWARE = middleware
         response = attempt("/unreachable/", HTTP_HOST=host)
         assert (response.status_code, response.content.decode()) == (400, FAULTS["host"].text + "\n")
 
     @pytest.mark.parametrize("host", BAD)
-    def test_bad_where_another_middleware_asks_first(self, host):
+    def test_another_middleware_asks_for_the_host_first(self, host):
         connection = RefusedConnection()
         assert attempt("/unreachable/", HTTP_HOST=host, connection=connection).status_code == 400
         assert connection.refused == 1
 
-    def test_bad_while_debugging(self, settings):
-        """Django's page would repeat it, and show the settings."""
+    def test_no_debug_page_is_sent(self, settings):
+        """Django's debug page would repeat the host, and show the settings."""
         settings.DEBUG = True
         response = attempt("/unreachable/", HTTP_HOST="evil.example")
         assert (response.status_code, response.content.decode()) == (400, f"{middleware.BAD_HOST}\n")
 
     @pytest.mark.parametrize("host", ["TestServer", "testserver.", "testserver:8000", "localhost", "[::1]:8000"])
-    def test_good(self, client, host):
+    def test_a_host_that_is_allowed(self, client, host):
         assert attempt("/status/204/", HTTP_HOST=host).status_code == 204
 
-    def test_the_server_name_is_no_host(self, client):
-        """Django would take it where the header is missing; no client sends a handshake without."""
-        assert Client().get("/look/" if client is None else "/echo/").status_code == 200
+    @pytest.mark.usefixtures("client")
+    def test_the_name_of_the_server_is_no_host(self):
+        """Django would use it if the header is missing; every client sends the header in a handshake."""
+        assert Client().get("/echo/").status_code == 200
         assert attempt("/unreachable/", HTTP_HOST=None, SERVER_NAME="testserver").status_code == 400
 
 
@@ -120,13 +173,13 @@ class TestHTTPVersion:
         assert wire("/echo/", KEY3, GOODBYE, environ, SERVER_PROTOCOL=protocol).startswith(b"HTTP/1.1 101 ")
 
     def test_eventlet_hides_the_http_version(self, client, wire):
-        """It says 1.0 of every request."""
+        """Its environ has HTTP/1.0 for every request."""
         data = wire("/echo/", frames("hello"), GOODBYE, SERVER_PROTOCOL="HTTP/1.0", **{"eventlet.input": None})
         assert data == SWITCHING + texts(b"hello") + CLOSE[1000]
 
 
 class TestLocation:
-    """The old drafts have the server repeat the address that the client used, and clients compare it."""
+    """In the old drafts the server repeats the address that the client used, and the client compares it."""
 
     @pytest.fixture(autouse=True)
     def _any_origin(self, settings):
@@ -146,7 +199,7 @@ class TestLocation:
             ("/echo/", {"wsgi.url_scheme": "https", "HTTP_HOST": "testserver:80"}, "wss://testserver:80/echo/"),
             ("/echo/", {"HTTP_X_FORWARDED_PROTO": "https"}, "ws://testserver/echo/"),
             ("/echo/", {"HTTP_X_FORWARDED_HOST": "localhost"}, "ws://testserver/echo/"),
-            # As it was written, where the server tells.
+            # Some servers keep the target as the client wrote it.
             ("/echo/", {"REQUEST_URI": "/%65cho/?%7e"}, "ws://testserver/%65cho/?%7e"),
             ("/echo/", {"RAW_URI": "/%65cho/?%7e"}, "ws://testserver/%65cho/?%7e"),
             ("/echo/", {"RAW_PATH_INFO": "/%65cho/"}, "ws://testserver/%65cho/"),
@@ -167,6 +220,6 @@ class TestLocation:
         assert b"\r\nSec-WebSocket-Location: wss://localhost/echo/\r\n" in data
 
     @pytest.mark.parametrize("target", ["/echo/\r\nX-Injected: 1", "/echo/ HTTP", "/echo/\x00", "/\xe9cho/"])
-    def test_target_that_is_not_clean(self, client, target):
+    def test_a_malformed_target(self, client, target):
         response = attempt("/unreachable/", HIXIE76, RAW_URI=target)
         assert (response.status_code, response.content) == (400, b"the request target is missing or malformed\n")

@@ -13,29 +13,29 @@ from ..views import OURS
 PROTOCOLS = "django_websocket.protocols"
 
 
-class TestVersionProblems:
-    """The answer to a problem of versions tells which ones there are (RFC 6455 section 4.4)."""
+class TestVersions:
+    """A refusal because of the version names the versions that are spoken here (RFC 6455 section 4.4)."""
 
     @pytest.mark.parametrize("version", ["14", "12", "6", "0", "", "thirteen", None])
-    def test_unknown(self, client, version):
+    def test_an_unknown_version(self, client, version):
         response = attempt("/unreachable/", HTTP_SEC_WEBSOCKET_VERSION=version)
         assert response.status_code == 400
         assert response.headers["Sec-WebSocket-Version"] == "13, 8, 7"
 
-    def test_unspoken(self, client, settings):
+    def test_a_version_that_is_not_spoken_here(self, client, settings):
         settings.WEBSOCKET_PROTOCOLS = [f"{PROTOCOLS}.rfc6455.RFC6455"]
         response = attempt("/unreachable/", HIXIE76)
         assert response.content == b"the handshake is of no version that is spoken here\n"
         assert response.headers["Sec-WebSocket-Version"] == "13, 8, 7"
 
-    def test_only_old_ones_are_spoken(self, client, settings):
+    def test_only_old_versions_are_spoken_here(self, client, settings):
         settings.WEBSOCKET_PROTOCOLS = [f"{PROTOCOLS}.hixie76.Hixie76"]
         response = attempt("/unreachable/")
         assert response.status_code == 400
         assert "Sec-WebSocket-Version" not in response.headers
 
     @pytest.mark.parametrize("changes", [{"HTTP_SEC_WEBSOCKET_KEY": "x"}, {"HTTP_ORIGIN": "http://evil.example"}])
-    def test_other_problems(self, client, changes):
+    def test_other_refusals_name_no_versions(self, client, changes):
         assert "Sec-WebSocket-Version" not in attempt("/unreachable/", **changes).headers
 
 
@@ -93,13 +93,13 @@ class TestNothingIsReflected:
 
 @pytest.mark.parametrize("fault", ["malformed", "origin", "draining"])
 def test_a_refusal_is_logged_once(client, monkeypatch, caplog, fault):
-    """Django's word on any response of 400 and more would double it, and mail 503s to the site's admins."""
+    """Django logs any response from 400 on, and mails a 503 to the admins of the site."""
     monkeypatch.setattr(registry, "draining", FAULTS[fault].draining)
     assert attempt("/unreachable/", **FAULTS[fault].changes).status_code == FAULTS[fault].status
     assert [record.name for record in caplog.records] == ["django_websocket.handshake"]
 
 
-def test_server_is_told_nothing_that_other_middleware_adds():
+def test_a_server_sees_nothing_that_middleware_adds_to_an_ended_response():
     end = response_of_ended_websocket()
     end["X-Header"], end.status_code = "value", 500
     end.set_cookie("name", "value")

@@ -5,6 +5,8 @@ from django.urls import path
 OURS = "django_websocket.middleware.WebSocketMiddleware"
 
 VERSIONS = [13, 8, 7, 76, 75]
+#: The versions without close codes, pings and binary messages.
+OLD = [75, 76]
 
 
 def make_route(urlpatterns):

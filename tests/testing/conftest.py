@@ -1,0 +1,27 @@
+"""Fixtures of the tests of the test client."""
+
+import pytest
+
+from django_websocket.process.registry import registry
+from django_websocket.testing.client import WebSocketClient
+from django_websocket.testing.transport import scheduler
+
+from .views import seen
+
+
+@pytest.fixture
+def client():
+    return WebSocketClient()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left():
+    """Every view has ended when its session has."""
+    yield
+    assert scheduler().transports == []
+    assert len(registry) == 0
+
+
+@pytest.fixture(autouse=True)
+def _nothing_seen():
+    seen.clear()

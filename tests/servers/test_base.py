@@ -1,0 +1,195 @@
+"""The connection below a request: what the server has read of it already, its end, and a refusal."""
+
+from __future__ import annotations
+
+import _socket
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from django_websocket.servers.base import BufferedConnection, plain_socket, receive_at_once
+
+from ..connections import FakeConnection
+from ..running import Running
+from ..transports.pairs import tls_pair
+from .reading import PATIENCE, arrived, receive
+
+
+def test_the_end_of_a_websocket_over_tls(certificate):
+    """The server's own write fails as it does on a socket whose client has hung up."""
+    ours, theirs = tls_pair(certificate)
+    with ours, theirs:
+        link = FakeConnection(ours)
+        _socket.socket.shutdown(ours, socket.SHUT_RDWR)
+        link.finish()
+        with pytest.raises(BrokenPipeError):
+            ours.sendall(b"HTTP")
+    link.finish()
+
+
+# What the server has read already
+
+
+def test_nothing_is_lost_of_what_is_buffered(pair):
+    ours, theirs = pair
+    theirs.sendall(b"head\r\nbehind it")
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        sock, received = BufferedConnection(ours, reader).take_over()
+        assert sock is ours
+        assert received == b"behind it"
+        theirs.sendall(b"later")
+        assert receive(ours, 5) == b"later"
+
+
+def test_what_is_more_than_the_buffer_stays_in_the_socket(pair):
+    ours, theirs = pair
+    data = bytes(range(256)) * 200
+    theirs.sendall(b"head\r\n" + data)
+    with ours.makefile("rb", 1024) as reader:
+        assert reader.readline() == b"head\r\n"
+        received = BufferedConnection(ours, reader).read_ahead()
+        assert 0 < len(received) <= 1024
+        assert received + receive(ours, len(data) - len(received)) == data
+
+
+def test_nothing_is_buffered(pair):
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        began = Running(BufferedConnection(ours, reader).read_ahead)
+        assert began.result() == b""
+        theirs.sendall(b"x")
+        assert receive(ours, 1) == b"x"
+
+
+def test_what_has_come_since_is_taken_too(pair):
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        theirs.sendall(b"x" * 10)
+        arrived(ours)
+        received = BufferedConnection(ours, reader).read_ahead()
+        # A first look at TLS may find nothing but what that says to itself.
+        assert received + receive(ours, 10 - len(received)) == b"x" * 10
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 7.5])
+def test_the_servers_timeout_is_kept(pair, timeout):
+    ours, theirs = pair
+    ours.settimeout(timeout)
+    theirs.sendall(b"head\r\n")
+    arrived(ours)
+    with ours.makefile("rb") as reader:
+        for _ in range(2):
+            BufferedConnection(ours, reader).read_ahead()
+            assert ours.gettimeout() == timeout
+
+
+def test_a_client_that_is_gone(pair):
+    ours, theirs = pair
+    with ours.makefile("rb") as reader:
+        theirs.close()
+        arrived(ours)
+        assert BufferedConnection(ours, reader).read_ahead() == b""
+        assert BufferedConnection(ours, reader).read_ahead() == b""
+
+
+def test_a_socket_that_the_server_has_closed(pair):
+    ours, _ = pair
+    reader = ours.makefile("rb")
+    reader.close()
+    ours.close()
+    assert BufferedConnection(ours, reader).read_ahead() == b""
+
+
+def test_a_reader_that_is_closed(pair):
+    ours, _ = pair
+    reader = ours.makefile("rb")
+    reader.close()
+    assert BufferedConnection(ours, reader).read_ahead() == b""
+
+
+# A refusal
+
+
+def test_a_refused_connection_is_ended_and_emptied(pair):
+    """The answer arrives; what was pipelined behind the handshake is nobody's next request."""
+    ours, theirs = pair
+    pipelined = b"GET / HTTP/1.1\r\n\r\n" * 5000
+    theirs.sendall(b"head\r\n" + pipelined)
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        ours.sendall(b"no")
+        link = BufferedConnection(ours, reader)
+        link.refuse()
+        assert receive(theirs, 2) == b"no"
+        ours.settimeout(PATIENCE)
+        assert reader.readline() == b""
+        link.refuse()
+        assert reader.readline() == b""
+
+
+def test_a_refusal_to_a_client_that_is_gone(pair):
+    ours, theirs = pair
+    theirs.close()
+    with ours.makefile("rb") as reader:
+        link = BufferedConnection(ours, reader)
+        link.refuse()
+        link.refuse()
+
+
+def test_a_refusal_after_the_server_has_closed(pair):
+    ours, _ = pair
+    reader = ours.makefile("rb")
+    link = BufferedConnection(ours, reader)
+    reader.close()
+    ours.close()
+    link.refuse()
+
+
+@pytest.mark.parametrize("name", ["fd", "_sock"])
+def test_a_refusal_reaches_the_socket_below_a_wrapper(name):
+    """A green library's own shutdown may wait, or end TLS first."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(b"c")
+        wrapper = type("Wrapper", (), {name: ours, "__getattr__": lambda _, method: getattr(ours, method)})
+        connection = FakeConnection(wrapper(), b"ab")
+        connection.refuse()
+        assert theirs.recv(1) == b""
+        assert connection.received == b""
+        assert ours.recv(1) == b""
+
+
+# Sockets
+
+
+@pytest.mark.parametrize("names", [(), ("fd",), ("_sock",), ("fd", "_sock"), ("_sock", "_sock")])
+def test_the_socket_below_wrappers(names):
+    with socket.socket() as sock:
+        wrapped = sock
+        for name in names:
+            wrapped = SimpleNamespace(**{name: wrapped})
+        assert plain_socket(wrapped) is sock
+
+
+@pytest.mark.parametrize("timeout", [None, 0, 7.5])
+def test_one_read_does_not_wait_and_keeps_the_timeout(pair, timeout):
+    ours, theirs = pair
+    ours.settimeout(timeout)
+    assert receive_at_once(ours) == b""
+    assert ours.gettimeout() == timeout
+    theirs.sendall(b"x")
+    arrived(ours)
+    data = receive_at_once(ours)
+    # The first read of TLS may return nothing, as it has taken a record of TLS itself.
+    assert data + receive(ours, 1 - len(data)) == b"x"
+    assert ours.gettimeout() == timeout
+
+
+def test_one_read_of_a_socket_that_is_closed(pair):
+    ours, _ = pair
+    ours.close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        ours.recv(1)
+    assert receive_at_once(ours) == b""

@@ -1,4 +1,4 @@
-"""Where servers keep their sockets, and that not a byte is lost on the way."""
+"""Where servers keep their sockets, and what each of them has read already."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .reading import PATIENCE, arrived, receive
 
 
 def serve(server_class, handler_class, request):
-    """Let a server of the standard library's kind serve ``request``, to an application that finds the socket."""
+    """Make a server like that of the standard library serve ``request`` to an application that finds the socket."""
     seen = []
 
     def application(environ, start_response):
@@ -48,7 +48,7 @@ def serve(server_class, handler_class, request):
         serving.start()
         with socket.create_connection(server.server_address, timeout=PATIENCE) as client:
             client.sendall(request)
-            # What comes after the application has taken over, or before: nobody knows.
+            # These bytes arrive before or after the application takes over.
             client.sendall(b"late")
             answer = client.recv(100)
         serving.join(PATIENCE)
@@ -69,7 +69,7 @@ def test_the_development_servers(server_class, handler_class, headers):
     seen, answer = serve(server_class, handler_class, request)
     (sock, received), everything = seen
     assert isinstance(sock, socket.socket)
-    # What the server has read of it depends on how it came.
+    # How many bytes the server has read depends on how they arrived.
     assert len(received) <= 12
     assert everything == b"12345678late"
     assert answer == b"raw"
@@ -85,21 +85,21 @@ from eventlet.green import socket
 from django_websocket.servers import find
 
 def application(environ, start_response):
-    link = find(environ)
+    connection = find(environ)
     if environ["PATH_INFO"] == "/refused":
         start_response("400 Bad Request", [("Content-Length", "2")])
         class Refusal(list):
             def close(self):
-                link.refuse()
-                link.refuse()
+                connection.refuse()
+                connection.refuse()
         return Refusal([b"no"])
-    sock, received = link.take_over()
+    sock, received = connection.take_over()
     assert environ["eventlet.input"].rfile.closed
     while len(received) < 12:
         received += sock.recv(12 - len(received))
     sock.sendall(b"raw " + received)
     sock.shutdown(socket.SHUT_RDWR)
-    link.mark_answered()
+    connection.mark_answered()
     return []
 
 listener = eventlet.listen(("127.0.0.1", 0))
@@ -149,11 +149,11 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
     monkeypatch.setitem(sys.modules, "eventlet.wsgi", SimpleNamespace(WSGI_LOCAL=local))
     ours, theirs = socket.socketpair()
     with ours, theirs, ours.makefile("rb") as reader:
-        link = find({"eventlet.input": SimpleNamespace(get_socket=lambda: ours, rfile=reader)})
-        assert link.sock is ours
-        assert link.read_ahead() == b""
+        connection = find({"eventlet.input": SimpleNamespace(get_socket=lambda: ours, rfile=reader)})
+        assert connection.sock is ours
+        assert connection.read_ahead() == b""
         assert not local.already_handled
-        link.mark_answered()
+        connection.mark_answered()
         assert local.already_handled
 
 
@@ -161,7 +161,7 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
 
 
 def gunicorn_environ(sock, **settings):
-    """Give the environ of the request that has come for ``sock``, by gunicorn's own code."""
+    """Return the environ that gunicorn makes of the request at ``sock``."""
     http = pytest.importorskip("gunicorn.http")
     from gunicorn.config import Config
     from gunicorn.http import wsgi
@@ -181,20 +181,20 @@ HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
 def test_gunicorn(pair, headers):
     ours, theirs = pair
     theirs.sendall(HEAD % headers + b"behind it")
-    link = find(gunicorn_environ(ours))
-    sock, received = link.take_over()
+    connection = find(gunicorn_environ(ours))
+    sock, received = connection.take_over()
     assert sock is ours
     received += receive(ours, 9 - len(received))
     assert received == b"behind it"
     theirs.sendall(b"later")
     arrived(ours)
-    # A first look at TLS may find nothing but what that says to itself.
-    received = link.read_ahead()
+    # The first read of TLS may return nothing, as it has taken a record of TLS itself.
+    received = connection.read_ahead()
     assert received + receive(ours, 5 - len(received)) == b"later"
-    assert link.read_ahead() == b""
+    assert connection.read_ahead() == b""
 
 
-def test_gunicorn_with_a_stream_that_nobody_knows(pair):
+def test_gunicorn_with_an_unknown_stream(pair):
     ours, theirs = pair
     theirs.sendall(b"here")
     arrived(ours)
@@ -223,7 +223,7 @@ def test_gunicorn_and_the_uwsgi_protocol(monkeypatch, protocol):
 
 
 def buffered_environ(server, reader, sock):
-    """Give what a server makes of a request that it reads through ``reader``."""
+    """Return the environ of a server that reads requests through ``reader``."""
     return {
         "werkzeug": {"werkzeug.socket": sock, "wsgi.input": reader},
         "werkzeug chunked": {"werkzeug.socket": sock, "wsgi.input": SimpleNamespace(_rfile=reader)},
@@ -246,8 +246,8 @@ def test_servers_with_a_buffered_reader(pair, server):
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
         environ = buffered_environ(server, reader, ours)
-        link = find(environ)
-        sock, received = link.take_over()
+        connection = find(environ)
+        sock, received = connection.take_over()
         assert (sock, received) == (ours, b"behind it")
         theirs.sendall(b"later")
         assert receive(ours, 5) == b"later"
@@ -255,13 +255,13 @@ def test_servers_with_a_buffered_reader(pair, server):
             assert environ["wsgi.input"].remaining == 0
 
 
-def test_cheroot_keeps_nothing_that_it_could_not_write(pair):
-    """It would try again when the connection has been closed, and log that."""
+def test_cheroot_keeps_no_bytes_that_it_could_not_write(pair):
+    """Otherwise it would try again when the connection has been closed, and log an error."""
     ours, theirs = pair
     with ours.makefile("rb") as reader:
-        link = find({"SERVER_SOFTWARE": "Cheroot/11.1.2 Server", "wsgi.input": SimpleNamespace(rfile=reader)})
+        connection = find({"SERVER_SOFTWARE": "Cheroot/11.1.2 Server", "wsgi.input": SimpleNamespace(rfile=reader)})
         _socket.socket.shutdown(ours, socket.SHUT_RDWR)
-        link.finish()
+        connection.finish()
         assert ours.send(b"HTTP/1.1 101 ") == 13
         assert receive_to_end(theirs) == b""
         assert isinstance(ours, socket.socket)
@@ -275,23 +275,23 @@ def receive_to_end(sock):
 
 
 def test_werkzeug_reads_no_more_when_it_has_refused(pair):
-    """It would read to the end of the stream, for as long as a client keeps that open."""
+    """Otherwise it would read to the end of the stream, as long as the client keeps the connection open."""
     ours, theirs = pair
     theirs.sendall(b"head\r\nbehind it")
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
-        link = find({"werkzeug.socket": ours, "wsgi.input": reader})
-        link.prepare_refusal()
+        connection = find({"werkzeug.socket": ours, "wsgi.input": reader})
+        connection.prepare_refusal()
         theirs.sendall(b"GET / HTTP/1.1")
         arrived(ours)
         assert reader.read(10_000) == b""
         ours.sendall(b"no")
-        link.refuse()
+        connection.refuse()
         assert receive(theirs, 2) == b"no"
 
 
 class Channel:
-    """waitress's, as far as it is known."""
+    """The parts of a waitress channel that are used."""
 
     def __init__(self, sock, header_plus=b"", requests=1):
         self.socket = sock
@@ -315,24 +315,26 @@ class Channel:
 def test_waitress(pair, body, behind):
     ours, theirs = pair
     channel = Channel(ours, behind)
-    link = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO(body)})
-    sock, received = link.take_over()
+    connection = find(
+        {"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO(body)}
+    )
+    sock, received = connection.take_over()
     assert (sock, received) == (ours, body + behind)
     assert not channel.readable()
     theirs.sendall(b"later")
     assert receive(ours, 5) == b"later"
     assert not channel.close_when_flushed
-    link.finish()
+    connection.finish()
     assert channel.write_soon(b"12345") == 5
     assert channel.close_when_flushed
 
 
 def test_waitress_refuses(pair):
-    """The answer is sent from a buffer, by another thread; the requests behind are known already."""
+    """Another thread sends the answer from a buffer, and the requests behind it are parsed already."""
     ours, theirs = pair
     channel = Channel(ours, b"GET ", requests=3)
-    link = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO()})
-    link.refuse()
+    connection = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO()})
+    connection.refuse()
     assert channel.requests == [0]
     assert channel.close_when_flushed
     assert not channel.readable()

@@ -17,21 +17,21 @@ from .reading import PATIENCE, arrived, receive
 
 
 def test_the_end_of_a_websocket_over_tls(certificate):
-    """The server's own write fails as it does on a socket whose client has hung up."""
+    """A write of the server fails as on a socket whose client has hung up."""
     ours, theirs = tls_pair(certificate)
     with ours, theirs:
-        link = FakeConnection(ours)
+        connection = FakeConnection(ours)
         _socket.socket.shutdown(ours, socket.SHUT_RDWR)
-        link.finish()
+        connection.finish()
         with pytest.raises(BrokenPipeError):
             ours.sendall(b"HTTP")
-    link.finish()
+    connection.finish()
 
 
 # What the server has read already
 
 
-def test_nothing_is_lost_of_what_is_buffered(pair):
+def test_buffered_bytes_are_not_lost(pair):
     ours, theirs = pair
     theirs.sendall(b"head\r\nbehind it")
     with ours.makefile("rb") as reader:
@@ -43,7 +43,7 @@ def test_nothing_is_lost_of_what_is_buffered(pair):
         assert receive(ours, 5) == b"later"
 
 
-def test_what_is_more_than_the_buffer_stays_in_the_socket(pair):
+def test_bytes_beyond_the_buffer_stay_in_the_socket(pair):
     ours, theirs = pair
     data = bytes(range(256)) * 200
     theirs.sendall(b"head\r\n" + data)
@@ -54,7 +54,7 @@ def test_what_is_more_than_the_buffer_stays_in_the_socket(pair):
         assert received + receive(ours, len(data) - len(received)) == data
 
 
-def test_nothing_is_buffered(pair):
+def test_an_empty_buffer(pair):
     ours, theirs = pair
     with ours.makefile("rb") as reader:
         began = Running(BufferedConnection(ours, reader).read_ahead)
@@ -63,18 +63,18 @@ def test_nothing_is_buffered(pair):
         assert receive(ours, 1) == b"x"
 
 
-def test_what_has_come_since_is_taken_too(pair):
+def test_bytes_that_have_come_since(pair):
     ours, theirs = pair
     with ours.makefile("rb") as reader:
         theirs.sendall(b"x" * 10)
         arrived(ours)
         received = BufferedConnection(ours, reader).read_ahead()
-        # A first look at TLS may find nothing but what that says to itself.
+        # The first read of TLS may return nothing, as it has taken a record of TLS itself.
         assert received + receive(ours, 10 - len(received)) == b"x" * 10
 
 
 @pytest.mark.parametrize("timeout", [None, 0, 7.5])
-def test_the_servers_timeout_is_kept(pair, timeout):
+def test_the_timeout_of_the_server_is_kept(pair, timeout):
     ours, theirs = pair
     ours.settimeout(timeout)
     theirs.sendall(b"head\r\n")
@@ -113,19 +113,19 @@ def test_a_reader_that_is_closed(pair):
 
 
 def test_a_refused_connection_is_ended_and_emptied(pair):
-    """The answer arrives; what was pipelined behind the handshake is nobody's next request."""
+    """The answer arrives, and bytes behind the handshake do not become a next request."""
     ours, theirs = pair
     pipelined = b"GET / HTTP/1.1\r\n\r\n" * 5000
     theirs.sendall(b"head\r\n" + pipelined)
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
         ours.sendall(b"no")
-        link = BufferedConnection(ours, reader)
-        link.refuse()
+        connection = BufferedConnection(ours, reader)
+        connection.refuse()
         assert receive(theirs, 2) == b"no"
         ours.settimeout(PATIENCE)
         assert reader.readline() == b""
-        link.refuse()
+        connection.refuse()
         assert reader.readline() == b""
 
 
@@ -133,18 +133,18 @@ def test_a_refusal_to_a_client_that_is_gone(pair):
     ours, theirs = pair
     theirs.close()
     with ours.makefile("rb") as reader:
-        link = BufferedConnection(ours, reader)
-        link.refuse()
-        link.refuse()
+        connection = BufferedConnection(ours, reader)
+        connection.refuse()
+        connection.refuse()
 
 
 def test_a_refusal_after_the_server_has_closed(pair):
     ours, _ = pair
     reader = ours.makefile("rb")
-    link = BufferedConnection(ours, reader)
+    connection = BufferedConnection(ours, reader)
     reader.close()
     ours.close()
-    link.refuse()
+    connection.refuse()
 
 
 @pytest.mark.parametrize("name", ["fd", "_sock"])

@@ -1,4 +1,4 @@
-"""Which server has made an environ, and what those without sockets can be told."""
+"""Finding the connection of a request, and servers that give no access to it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ..connections import FakeConnection
         {"eventlet.input": None},
     ],
 )
-def test_a_server_that_nobody_knows(environ):
+def test_an_unknown_server(environ):
     with pytest.raises(SocketNotFound, match=r"^this server gives no access") as caught:
         find({"wsgi.version": (1, 0), **environ})
     for name in ("runserver", "eventlet.wsgi", "gunicorn", "gthread"):
@@ -57,13 +57,13 @@ def test_servers_without_sockets(environ, name):
         ({"wsgi.version": (1, 0), "SERVER_SOFTWARE": "WSGIServer/0.2", "SERVER_PROTOCOL": "HTTP/1.1"}, False),
     ],
 )
-def test_who_is_told_to_close(environ, told):
-    """wsgiref fails on the header, and HTTP/2 has none."""
+def test_servers_that_close_when_told(environ, told):
+    """wsgiref fails on the header ``Connection``, and HTTP/2 has none."""
     assert servers.closes_when_told(environ) is told
 
 
-def test_an_applications_own_connection():
-    link = FakeConnection(object(), b"read")
-    assert find({ENVIRON_KEY: link, "SERVER_SOFTWARE": "any"}) is link
-    assert link.take_over() == (link.sock, b"read")
-    link.mark_answered()
+def test_a_connection_that_the_application_has_put_there():
+    connection = FakeConnection(object(), b"read")
+    assert find({ENVIRON_KEY: connection, "SERVER_SOFTWARE": "any"}) is connection
+    assert connection.take_over() == (connection.sock, b"read")
+    connection.mark_answered()

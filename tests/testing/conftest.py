@@ -16,7 +16,7 @@ def client():
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
-    """Every view has ended when its session has."""
+    """Check that every view has ended when its session has."""
     yield
     assert scheduler().transports == []
     assert len(registry) == 0

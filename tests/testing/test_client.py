@@ -72,7 +72,7 @@ class TestRequest:
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_host_by_the_names_of_the_environ(self, client, version):
-        """As Django's client takes it."""
+        """The client of Django takes these names, too."""
         assert described(client, version=version, HTTP_HOST="localhost:8000")["host"] == "localhost:8000"
         assert described(client, version=version, SERVER_NAME="localhost")["host"] == "localhost"
 
@@ -104,24 +104,24 @@ class TestRequest:
         [
             "/target/?a=1&b=%20c",
             "/target/caf%C3%A9/a%20b",
-            # Not as Django would write them.
+            # Django would write these in another way.
             "/target/%7euser/",
             "/target/a%2fb",
             "/target/;x=1",
             "/target/?",
-            # As people write them.
+            # A path as people write it, without percent-encoding.
             "/target/世界/?q=é",
         ],
     )
     def test_targets(self, client, version, target):
-        """The old drafts have the server repeat it, to the letter."""
+        """In the old drafts the server repeats the target to the letter, and the client checks that."""
         with client.websocket(target, version=version) as websocket:
             websocket.send("hello")
             assert websocket.wait() == "hello"
 
     @pytest.mark.parametrize("version", OLD)
-    def test_an_answer_that_is_wrong(self, client, version):
-        """What a browser of that time would not take does not pass for a connection that was closed."""
+    def test_a_wrong_answer_fails_the_test(self, client, version):
+        """A handshake that no browser would take must not look like a connection that was closed."""
         with (
             pytest.raises(AssertionError, match="Location is not what it has to be"),
             client.websocket("/echo/", version=version, REQUEST_URI="/other/"),
@@ -177,7 +177,7 @@ class TestSubprotocols:
             assert websocket.subprotocol == "chat.v1"
 
     @pytest.mark.parametrize("version", OLD)
-    def test_versions_that_offer_one(self, client, version):
+    def test_versions_that_offer_one_subprotocol(self, client, version):
         session = client.websocket("/events/", version=version, subprotocols=["chat.v1", "chat.v2"])
         with pytest.raises(UnsupportedFeature), session:
             pytest.fail("this cannot be sent")
@@ -238,7 +238,7 @@ class TestSessions:
 urlpatterns += [path("lower-case/", lower_case)]
 
 
-def test_as_the_documentation_has_it(client):
+def test_the_example_of_the_documentation(client):
     with client.websocket("/lower-case/") as websocket:
         websocket.send("ONE")
         assert websocket.wait() == "one"

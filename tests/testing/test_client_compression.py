@@ -1,4 +1,4 @@
-"""Compression, which the client offers and the view decides on."""
+"""Compression, which a client offers and a view accepts."""
 
 import pytest
 
@@ -14,7 +14,7 @@ route = views.make_route(urlpatterns)
 
 @route("compressing/", compression={"threshold": 10})
 def compressing(request):
-    """Echo, and do what is said about compression."""
+    """Echo, with the compression that the message asks for."""
     websocket = request.websocket
     for message in websocket:
         if message.startswith("as it is"):
@@ -32,7 +32,7 @@ def never_compressing(request):
 
 
 def frames_of(websocket):
-    """Give the first byte of each frame that the view sends from now on."""
+    """Return a list, to which the first byte of each frame of the view is added."""
     firsts = []
     receive = websocket._protocol.receive
 
@@ -94,13 +94,13 @@ class TestCompression:
             websocket.send("json")
             assert websocket.wait_json() == websocket.wait_json() == ["json"]
 
-    def test_a_bomb(self, client, settings):
+    def test_a_decompression_bomb(self, client, settings):
         settings.WEBSOCKET_COMPRESSION = True
         with client.websocket("/echo/", compression=True) as websocket:
             websocket.send("\0" * 1048577)
             assert websocket.wait() is None
         assert websocket.close_code == 1009
 
-    def test_a_bad_offer(self, client):
+    def test_an_invalid_offer(self, client):
         with pytest.raises(ValueError, match="'window_bits' is at least 9"):
             client.websocket("/echo/", compression={"window_bits": 8})

@@ -82,7 +82,7 @@ class TestMessages:
         assert list(websocket) == ["hello", "goodbye"]
 
     def test_ping(self, client):
-        """The view's side answers, and sees no message."""
+        """The server answers the ping, and the view sees no message."""
         with client.websocket("/events/") as websocket:
             websocket.ping(b"payload")
             websocket.ping()
@@ -129,7 +129,7 @@ def ping(request):
 
 @require_websocket(subprotocols=["chat"])
 def late(request):
-    """Decide in the view, late, and with a header."""
+    """Choose no subprotocol, and send a header field."""
     websocket = request.websocket
     websocket.accept(subprotocol=None, headers={"X-Header": "1"})
     websocket.send(
@@ -142,7 +142,7 @@ def late(request):
 urlpatterns += [path("late/", late)]
 
 
-def test_looking_without_waiting(client):
+def test_the_view_looks_for_messages_without_waiting(client):
     with client.websocket("/late/", subprotocols=["chat"]) as websocket:
         assert websocket.subprotocol is None
         assert websocket.wait() == "None False 0 None"

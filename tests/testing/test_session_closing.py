@@ -45,7 +45,7 @@ class TestClosing:
         assert seen == [(4000, "")]
 
     @pytest.mark.parametrize(("code", "reason"), [(1005, ""), (999, ""), (1000, "x" * 124)])
-    def test_codes_that_nobody_sends(self, client, code, reason):
+    def test_codes_that_cannot_be_sent(self, client, code, reason):
         with client.websocket("/events/") as websocket:
             with pytest.raises(ValueError, match="close"):
                 websocket.close(code, reason)
@@ -53,7 +53,7 @@ class TestClosing:
 
     @pytest.mark.parametrize("version", VERSIONS)
     def test_all_versions(self, client, version):
-        """The view ends at once, and without its deadlines."""
+        """The view ends at once, before any of its deadlines."""
         before = scheduler().now
         with client.websocket("/events/", version=version) as websocket:
             websocket.send("one")
@@ -91,12 +91,12 @@ class TestClosing:
             assert websocket.wait() is None
         assert websocket.response.status_code == 101
 
-    def test_send_to_one_that_has_vanished(self, client):
+    def test_the_view_sends_to_a_client_that_has_vanished(self, client):
         with client.websocket("/stubborn/") as websocket:
             websocket.vanish()
         assert seen == ["ConnectionClosed(1006)"] * 2
 
-    def test_close_one_that_has_vanished(self, client):
+    def test_the_view_closes_when_the_client_has_vanished(self, client):
         with client.websocket("/close-later/") as websocket:
             websocket.vanish()
         assert seen == [1006]
@@ -107,7 +107,7 @@ class TestClosing:
         assert websocket.close_code == 4001
 
     def test_the_process_ends(self, client, monkeypatch):
-        """Shutdown sends Close without waiting, from a signal handler."""
+        """The signal handler of a shutdown sends Close without waiting."""
         monkeypatch.setattr(registry, "draining", False)
         with client.websocket("/events/") as websocket:
             registry.close_all()
@@ -141,7 +141,7 @@ def stubborn(request):
 
 @route("shutdown/")
 def shutdown(request):
-    """Be asked to close at the very moment the client goes."""
+    """Be asked to close at the moment in which the client vanishes."""
     try:
         request.websocket.wait()
     finally:
@@ -215,20 +215,20 @@ class TestStopping:
             assert Group.objects.exists()
         assert not Group.objects.exists()
 
-    def test_its_last_words(self, client):
+    def test_a_message_of_a_view_that_is_stopped(self, client):
         with pytest.raises(AssertionError), client.websocket("/last-words/") as websocket:
             pass
         assert list(websocket) == ["last words"]
         assert websocket.close_code == 1011
         assert seen == []
 
-    def test_its_last_words_to_a_client_that_has_vanished(self, client):
+    def test_a_message_of_a_view_that_is_stopped_to_a_client_that_has_vanished(self, client):
         with pytest.raises(AssertionError), client.websocket("/last-words/") as websocket:
             websocket.vanish()
         assert list(websocket) == []
         assert seen == [1006]
 
-    def test_a_client_that_has_vanished(self, client):
+    def test_a_view_that_does_not_end_when_the_client_has_vanished(self, client):
         with pytest.raises(AssertionError), client.websocket("/elsewhere/") as websocket:
             websocket.vanish()
         assert websocket.close_code == 1006
@@ -243,7 +243,7 @@ class TestStopping:
         client.websocket("/events/").__exit__(None, None, None)
         assert seen == []
 
-    def test_it_leaves_its_place(self, client, settings):
+    def test_a_view_that_is_stopped_makes_room(self, client, settings):
         settings.WEBSOCKET_MAX_CONNECTIONS = 1
         with pytest.raises(AssertionError), client.websocket("/elsewhere/"):
             pass

@@ -95,7 +95,7 @@ class TestErrors:
                 websocket.wait()
 
     def test_from_a_send_that_comes_too_late(self, client):
-        """The reason, and not that there is one."""
+        """The view's exception is raised, and not the ConnectionClosed that it leads to."""
         with client.websocket("/raise/") as websocket:
             websocket.send("one")
             with pytest.raises(ViewError):
@@ -112,12 +112,12 @@ class TestErrors:
         with pytest.raises(ViewError), client.websocket(address) as websocket:
             websocket.send("one")
 
-    def test_from_its_beginning(self, client):
+    def test_from_the_beginning_of_the_with_statement(self, client):
         with pytest.raises(ViewError), client.websocket("/raise-early/"):
             pytest.fail("there is no connection")
 
-    def test_the_test_fails_first(self, client):
-        """Its own failure is the one that is told."""
+    def test_the_failure_of_the_test_comes_first(self, client):
+        """The test raises its own exception, and not that of the view."""
         with pytest.raises(ZeroDivisionError), client.websocket("/raise-at-the-end/"):
             raise ZeroDivisionError
 

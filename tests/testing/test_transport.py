@@ -1,4 +1,4 @@
-"""Views of one thread beside each other: several sessions, threads of a view, and its context."""
+"""Several views in one thread, the threads of a view, and its context."""
 
 import contextvars
 import threading
@@ -25,7 +25,7 @@ members = []
 
 @route("member/")
 def member(request):
-    """What comes from one goes to all others."""
+    """Send each message to all other members."""
     websocket = request.websocket
     members.append(websocket)
     websocket.accept()
@@ -52,13 +52,13 @@ class TestSeveral:
             relay.send("to all")
             assert ann.wait() == "to all"
 
-    def test_many(self, client):
+    def test_many_sessions(self, client):
         with ExitStack() as stack:
             sessions = [stack.enter_context(client.websocket("/member/")) for _ in range(50)]
             sessions[0].send("hello")
             assert [session.wait() for session in sessions[1:]] == ["hello"] * 49
 
-    def test_in_any_order(self, client):
+    def test_sessions_end_in_any_order(self, client):
         first, second = client.websocket("/member/"), client.websocket("/member/")
         first.__enter__()
         second.__enter__()
@@ -68,7 +68,7 @@ class TestSeveral:
         second.__exit__(None, None, None)
         assert members == []
 
-    def test_clients_of_their_own(self):
+    def test_each_session_has_a_client_of_its_own(self):
         with WebSocketClient().websocket("/member/") as ann, WebSocketClient().websocket("/member/") as bob:
             ann.send("hello")
             assert bob.wait() == "hello"
@@ -80,8 +80,8 @@ class TestSeveral:
             bob.send("anybody?")
         assert members == []
 
-    def test_the_views_of_a_thread_are_its_own(self, client):
-        """A test may run in any thread."""
+    def test_each_thread_has_its_own_views(self, client):
+        """Tests may run in any thread."""
         results = []
 
         def test():
@@ -149,7 +149,7 @@ def thread_wait(request):
 
 @route("busy-thread/", ping_interval=None)
 def busy_thread(request):
-    """Let a thread send that has ended when the test begins to wait."""
+    """Send in a thread that has ended when the test begins to wait."""
     websocket = request.websocket
     websocket.accept()
     thread = threading.Thread(target=websocket.send, args=["from a thread"])
@@ -182,7 +182,7 @@ colour = contextvars.ContextVar("colour", default="white")
 
 @route("context/")
 def context(request):
-    """Say what is active, activate something else, say it again."""
+    """Send what is active at each message, and activate what the message names."""
     websocket = request.websocket
     for message in websocket:
         language, zone, hue = message.split()
@@ -229,8 +229,8 @@ class TestContext:
             assert [first.wait(), first.wait()][1] == "de Europe/Berlin blue Ja"
             assert [second.wait(), second.wait()][1] == "fr Europe/Paris red Oui"
 
-    def test_in_a_coroutines_thread(self):
-        """The thread in which Django runs the synchronous parts of asynchronous tests is as good as any."""
+    def test_in_the_thread_of_a_coroutine(self):
+        """The thread in which Django runs the synchronous parts of asynchronous tests can have sessions, too."""
 
         async def test():
             with WebSocketClient().websocket("/echo/") as websocket:

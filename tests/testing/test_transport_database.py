@@ -18,7 +18,7 @@ route = views.make_route(urlpatterns)
 
 @route("groups/")
 def groups(request):
-    """Create a group for each message, and say how many there are."""
+    """Create a group for each message, and send how many there are."""
     for name in request.websocket:
         Group.objects.create(name=name)
         request.websocket.send(Group.objects.count())
@@ -26,7 +26,7 @@ def groups(request):
 
 @route("atomic/")
 def atomic(request):
-    """Create groups, and take them back."""
+    """Create groups in a transaction, and roll it back."""
     try:
         with transaction.atomic():
             for name in request.websocket:
@@ -46,7 +46,7 @@ def on_commit(request):
 
 @override_settings(ROOT_URLCONF=__name__)
 class TestDatabase(TestCase):
-    """As most projects test: in a transaction that is rolled back behind each test."""
+    """Most projects test like this, in a transaction that is rolled back after each test."""
 
     client_class = WebSocketClient
 
@@ -71,8 +71,8 @@ class TestDatabase(TestCase):
     def test_rows_of_both_sides(self):
         self.check()
 
-    def test_rolled_back_behind_the_other_test(self):
-        """Whichever is run first."""
+    def test_rolled_back_after_the_other_test(self):
+        """The tests may run in any order."""
         self.check()
 
     def test_num_queries(self):
@@ -130,7 +130,7 @@ class TestDatabase(TestCase):
         assert Group.objects.count() == 2
 
     def test_transaction_of_the_test_around_a_step(self):
-        """Where the view has none open, the test may have one."""
+        """The test may open a transaction while the view has none open."""
         with self.client.websocket("/groups/") as websocket:
             with transaction.atomic():
                 websocket.send("one")
@@ -140,7 +140,7 @@ class TestDatabase(TestCase):
             websocket.send("two")
             assert websocket.wait() == "3"
 
-    def test_the_view_begins_within_the_tests(self):
+    def test_the_transaction_of_the_view_begins_within_that_of_the_test(self):
         before = len(connection.savepoint_ids), len(connection.atomic_blocks)
         blocks = transaction.atomic()
         blocks.__enter__()
@@ -153,14 +153,14 @@ class TestDatabase(TestCase):
         assert (len(connection.savepoint_ids), len(connection.atomic_blocks)) == before
         assert seen == [], "the view was stopped"
 
-    def test_the_tests_own_failure_comes_first(self):
+    def test_the_failure_of_the_test_comes_first(self):
         blocks = transaction.atomic()
         blocks.__enter__()
         with pytest.raises(ZeroDivisionError), self.client.websocket("/atomic/"):
             raise blocks.__exit__(None, None, None) or ZeroDivisionError
         assert seen == [], "the view was stopped"
 
-    def test_the_test_begins_within_the_views(self):
+    def test_the_transaction_of_the_test_begins_within_that_of_the_view(self):
         with (
             self.assertRaisesMessage(AssertionError, "atomic() of the view and of the test overlap"),
             self.client.websocket("/atomic/") as websocket,
@@ -172,7 +172,7 @@ class TestDatabase(TestCase):
 
 @pytest.mark.django_db(transaction=True)
 class TestTransactions:
-    """Without a transaction around the test."""
+    """There is no transaction around the test."""
 
     def test_committed(self, client):
         with client.websocket("/groups/") as websocket:

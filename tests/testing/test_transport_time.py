@@ -1,4 +1,4 @@
-"""The time of views, which nothing sleeps for."""
+"""The clock of the views: deadlines are reached at once, and nothing sleeps."""
 
 import threading
 import time
@@ -32,7 +32,7 @@ class TestTime:
         yield
         assert time.monotonic() - start < 20
 
-    def test_a_deadline_of_the_view_is_there_at_once(self, client):
+    def test_a_deadline_of_the_view_is_reached_at_once(self, client):
         with client.websocket("/patient/") as websocket:
             start = scheduler().now
             assert websocket.wait() == "anybody?"
@@ -43,7 +43,7 @@ class TestTime:
             assert [websocket.wait(), websocket.wait()] == ["anybody?", "anybody?"]
             assert scheduler().now == start + 180
 
-    def test_the_tests_own_deadline(self, client):
+    def test_a_deadline_of_the_test(self, client):
         with client.websocket("/patient/") as websocket:
             start = scheduler().now
             with pytest.raises(TimeoutError, match=r"^no message came in time$"):
@@ -54,14 +54,14 @@ class TestTime:
             with pytest.raises(TimeoutError):
                 websocket.wait_json(timeout=30)
 
-    def test_a_deadline_that_nothing_is_before(self, client):
+    def test_a_deadline_of_the_test_alone(self, client):
         with client.websocket("/silent/") as websocket:
             start = scheduler().now
             with pytest.raises(TimeoutError):
                 websocket.wait(timeout=7200)
             assert scheduler().now == start + 7200
 
-    def test_two_sessions_have_one_time(self, client):
+    def test_two_sessions_have_one_clock(self, client):
         with client.websocket("/patient/") as first, client.websocket("/patient/") as second:
             start = scheduler().now
             assert first.wait() == "anybody?"
@@ -76,7 +76,7 @@ class TestTime:
             assert [quick.wait() for _ in range(2)] == ["25", "50"]
 
     def test_keepalive(self, client):
-        """The client answers pings by itself, for as long as it takes."""
+        """The client answers pings by itself, however long the test waits."""
         with client.websocket("/alive/") as websocket:
             with pytest.raises(TimeoutError):
                 websocket.wait(timeout=3000)
@@ -112,27 +112,26 @@ def alive(request):
         request.websocket.send(f"{message} latency {request.websocket.latency}")
 
 
-# Nothing comes any more
+# Both sides wait
 
 
 class TestDeadlocks:
-    def test_both_wait(self, client):
+    def test_both_sides_wait(self, client):
         with client.websocket("/silent/") as websocket:
             with pytest.raises(AssertionError, match=r"^both sides wait: the view for the test, and the test for the"):
                 websocket.wait()
             websocket.send("go on")
 
-    def test_both_wait_though_pings_go_to_and_fro(self, client):
+    def test_both_sides_wait_beside_pings(self, client):
         with client.websocket("/echo/") as websocket, pytest.raises(AssertionError, match=r"^both sides wait"):
             websocket.wait()
 
-    def test_two_sessions_and_nobody_speaks(self, client):
+    def test_two_sessions_wait(self, client):
         sessions = client.websocket("/silent/"), client.websocket("/silent/")
         with sessions[0] as first, sessions[1], pytest.raises(AssertionError, match=r"^both sides wait"):
             first.wait()
 
-    def test_another_thread_is_waited_for(self, client, monkeypatch):
-        """But not for ever."""
+    def test_the_wait_for_another_thread_has_a_limit(self, client, monkeypatch):
         monkeypatch.setattr("django_websocket.testing.transport.THREADS_TIME", 0.001)
         done = threading.Event()
         thread = threading.Thread(target=done.wait)

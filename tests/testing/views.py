@@ -39,7 +39,7 @@ def echo(request):
 
 @route("events/", subprotocols=["chat.v2", "chat.v1"])
 def events(request):
-    """Note what happens to the view."""
+    """Record what the view sees."""
     websocket = request.websocket
     try:
         for message in websocket:
@@ -56,7 +56,7 @@ def close(request):
 
 @route("patient/")
 def patient(request):
-    """Wait for a minute at a time."""
+    """Wait for a minute at a time, and answer."""
     websocket = request.websocket
     while not websocket.closed:
         try:

@@ -50,7 +50,7 @@ class TestMarks:
         assert vars(view) == {}
 
     @pytest.mark.parametrize("decorator", DECORATORS)
-    def test_bare(self, decorator):
+    def test_no_options(self, decorator):
         assert decorator(view).websocket_options == {}
         assert decorator()(view).websocket_options == {}
 
@@ -90,7 +90,7 @@ class TestWrongUse:
             decorator(subprotocol="chat")
 
     @pytest.mark.parametrize("decorator", DECORATORS)
-    def test_setting_that_is_no_option(self, decorator):
+    def test_a_setting_that_is_no_option(self, decorator):
         with pytest.raises(TypeError, match="no option 'max_connections'"):
             decorator(max_connections=5)
 
@@ -111,7 +111,7 @@ class TestWrongUse:
         ],
     )
     def test_wrong_value(self, decorator, options, error, text):
-        """Found where the mistake is, before there is a view, let alone a request."""
+        """The decorator itself finds the mistake, before there is a view or a request."""
         with pytest.raises(error, match=text):
             decorator(**options)
 
@@ -138,7 +138,7 @@ class TestWrongUse:
             decorator(AsyncView.as_view())
 
     def test_async_class_by_its_dispatch(self, client):
-        """``dispatch`` itself is no coroutine function: that its class is async shows when it is called."""
+        """``dispatch`` is no coroutine function, so that only a call shows that its class is async."""
         with pytest.raises(TypeError, match="takes synchronous views"), client.websocket("/async/"):
             pytest.fail("there is no connection")
         with pytest.raises(TypeError, match="takes synchronous views"):
@@ -182,7 +182,7 @@ class TestOptions:
             assert websocket.wait() is None
         assert websocket.close_code == 1009
 
-    def test_the_settings_hold_for_the_rest(self, client, settings):
+    def test_settings_apply_to_options_that_are_not_given(self, client, settings):
         settings.WEBSOCKET_MAX_FRAGMENTS = settings.WEBSOCKET_MAX_MESSAGE_SIZE = 5
         with client.websocket("/echo/") as websocket:
             websocket.send("x" * 6)
@@ -194,7 +194,7 @@ class TestOptions:
 
 
 class HandMarked:
-    """A callable of a project that sets the attributes itself, as in 2010."""
+    """A callable that sets the attributes itself, as projects of 2010 do."""
 
     accept_websocket = True
     websocket_options = {"subprotocols": ["chat"]}
@@ -217,7 +217,7 @@ urlpatterns += [path("by-hand/", HandMarked()), path("required-by-hand/", hand_r
 
 
 class TestAttributes:
-    """What the project has marked itself is the middleware's."""
+    """A view that the project has marked itself needs the middleware."""
 
     def test_accept(self):
         client = WebSocketClient()

@@ -28,7 +28,7 @@ def _atomic_requests(monkeypatch):
 
 
 def save(request):
-    """Save a row, say whether that was in a transaction, and fail."""
+    """Save a row, send whether that was in a transaction, and fail if the query asks for it."""
     Group.objects.create(name="saved")
     words = "in a transaction" if connection.in_atomic_block else "no transaction"
     if request.websocket is None:
@@ -41,7 +41,7 @@ def save(request):
 
 
 def saver():
-    """Give a view of its own: ``non_atomic_requests`` marks the very function it is given."""
+    """Return a new view, as ``non_atomic_requests`` marks the very function that it gets."""
 
     def view(request):
         return save(request)
@@ -80,15 +80,15 @@ class TestAtomicRequests:
         return response.status_code, words, Group.objects.count()
 
     @pytest.mark.parametrize("kind", ["function", "as-view", "dispatch", "guarded", "twice"])
-    def test_websocket(self, kind):
-        """Outside: what is saved stays, whatever comes after it."""
+    def test_a_websocket_is_in_no_transaction(self, kind):
+        """Saved rows stay, though the view fails later."""
         with self.client.websocket(f"/save/{kind}/?fail") as websocket:
             assert list(websocket) == ["no transaction"]
         assert websocket.close_code == 1011
         assert Group.objects.count() == 1
 
     @pytest.mark.parametrize("kind", ["function", "as-view", "dispatch", "guarded"])
-    def test_http(self, kind):
+    def test_http_is_in_a_transaction(self, kind):
         assert self.get(f"/save/{kind}/") == (200, ["in a transaction"], 1)
 
     @pytest.mark.parametrize("kind", ["function", "as-view", "dispatch", "guarded"])
@@ -97,13 +97,13 @@ class TestAtomicRequests:
 
     @pytest.mark.parametrize("side", SIDES)
     def test_non_atomic_requests(self, side):
-        """As Django has it, whether the view or what became of it was decorated."""
+        """The decorator of Django works on either side of ours."""
         assert self.get(f"/save/non-atomic-{side}/?fail") == (500, ["no transaction"], 1)
 
     def test_non_atomic_requests_for_another_database(self):
         assert self.get("/save/non-atomic-elsewhere/?fail") == (500, ["in a transaction"], 0)
 
-    def test_each_call_has_its_own(self):
+    def test_each_call_has_its_own_transaction(self):
         assert self.get("/save/function/?fail")[2] == 0
         with self.client.websocket("/save/function/") as websocket:
             assert websocket.wait() == "no transaction"
@@ -112,7 +112,7 @@ class TestAtomicRequests:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_no_transaction_where_the_project_has_none(client):
+def test_no_transaction_without_atomic_requests(client):
     words = []
     client.get("/save/function/", **{"tests.words": words})
     assert words == ["no transaction"]

@@ -64,8 +64,8 @@ class TestGuards:
         assert client.get(f"/login/{side}/").content == b"HTTP"
 
     @pytest.mark.django_db
-    def test_the_redirect_of_either_kind_is_the_same(self, client, side):
-        """A guard does not have to know what kind of request it keeps out."""
+    def test_http_gets_the_same_redirect(self, client, side):
+        """A guard need not know which kind of request it rejects."""
         with client.websocket(f"/login/{side}/") as websocket:
             pass
         response = client.get(f"/login/{side}/")
@@ -92,7 +92,7 @@ class TestGuards:
 
     @pytest.mark.django_db
     @pytest.mark.parametrize("name", ["csrf-exempt", "non-atomic"])
-    def test_markers(self, side, client, name):
+    def test_decorators_that_only_mark_a_view(self, side, client, name):
         with client.websocket(f"/{name}/{side}/") as websocket:
             assert list(websocket) == [f"hello {AnonymousUser()}"]
         assert client.get(f"/{name}/{side}/").content == b"HTTP"
@@ -139,7 +139,7 @@ class TestNeverCache:
 
 
 def test_never_cache_around_a_view_that_returns_nothing(client):
-    """Outside, the decorators of others find a response even where the view has none."""
+    """A decorator outside of ours gets a response even if the view returns none."""
     with client.websocket("/never-cache/nothing/") as websocket:
         assert list(websocket) == []
     assert websocket.close_code == 1000

@@ -90,7 +90,7 @@ class ClassView(View):
 
 
 def talk(request, *words):
-    """Answer in whichever way the request is made."""
+    """Answer over a WebSocket or over HTTP, as the client asks."""
     words = " ".join(["heard", *words])
     if not request.is_websocket():
         return HttpResponse(words)
@@ -155,8 +155,8 @@ class TestKinds:
             assert websocket.wait() == "hello {'number': 7, 'name': 'seven'}"
         assert client.get("/echo/7/seven/").content == b"HTTP {'number': 7, 'name': 'seven'}"
 
-    def test_request_that_went_through_no_handler(self):
-        """As in a project's own unit tests of a view."""
+    def test_a_request_that_went_through_no_handler(self):
+        """The unit tests of a project may call a view like this."""
         assert echo(RequestFactory().get("/")).content == b"HTTP"
         assert echo(HttpRequest()).content == b"HTTP"
         assert documented.echo_once(RequestFactory().get("/")).status_code == 400

@@ -29,7 +29,7 @@ def rejecting(request):
 
 
 class File:
-    """A file of a FileResponse; knows whether it is closed."""
+    """The file of a FileResponse, which records whether it is closed."""
 
     read = None
 
@@ -54,7 +54,7 @@ def after_the_handshake(request):
 @route("template/")
 @accept_websocket
 def template(request):
-    """A response that would fail if anybody rendered it."""
+    """Return a response that fails when it is rendered."""
     request.websocket.send("hello")
     return TemplateView.as_view(template_name="there/is/no.such")(request)
 
@@ -76,7 +76,7 @@ def closing(request):
 
 class TestReturning:
     @pytest.mark.parametrize("version", VERSIONS)
-    def test_nothing_without_using_the_socket(self, client, version):
+    def test_nothing_before_the_handshake(self, client, version):
         with client.websocket("/unused/", version=version, subprotocols=["chat"]) as websocket:
             assert websocket.accepted
             assert websocket.subprotocol == "chat"
@@ -116,7 +116,7 @@ class TestReturning:
         with pytest.raises(AttributeError, match="'str' object has no attribute"):
             client.get("/nonsense/")
 
-    def test_after_closing(self, client):
+    def test_a_response_after_closing(self, client):
         with client.websocket("/closing/") as websocket:
             assert websocket.wait() is None
         assert (websocket.close_code, websocket.close_reason) == (4001, "enough")

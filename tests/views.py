@@ -20,3 +20,13 @@ def make_route(urlpatterns):
         return add
 
     return route
+
+
+def make_route_by_name(urlpatterns):
+    """Return a decorator that adds a view to ``urlpatterns`` at the address ``<name of the view>/``."""
+
+    def route(view):
+        urlpatterns.append(path(f"{view.__name__}/", view))
+        return view
+
+    return route

@@ -8,9 +8,9 @@ from django.core.checks import WARNING, Tags
 
 from django_websocket import checks
 
+from ..views import OURS
 from .reports import DEFAULTS, ids, with_defaults
 
-OURS = "django_websocket.middleware.WebSocketMiddleware"
 SECURITY = "django.middleware.security.SecurityMiddleware"
 MIB = 1024 * 1024
 

@@ -8,9 +8,9 @@ from django.core.checks import WARNING
 from django_websocket import checks
 from django_websocket.conf import SETTINGS
 
+from ..views import OURS
 from .reports import ids, with_defaults
 
-OURS = "django_websocket.middleware.WebSocketMiddleware"
 COMMON = "django.middleware.common.CommonMiddleware"
 
 

@@ -19,6 +19,8 @@ from django_websocket.housekeeping.hooks import RETRY_INTERVAL
 from django_websocket.testing.client import WebSocketClient
 from django_websocket.testing.transport import scheduler
 
+from ..views import make_route_by_name
+
 pytestmark = pytest.mark.django_db
 
 STORED = ["db", "cached_db", "cache", "file"]
@@ -27,11 +29,7 @@ INTERVAL = 60
 #: Seconds in which one check happens, and no second one.
 ONE_CHECK = INTERVAL * 1.5
 urlpatterns = []
-
-
-def route(view):
-    urlpatterns.append(path(f"{view.__name__}/", view))
-    return view
+route = make_route_by_name(urlpatterns)
 
 
 @pytest.fixture(autouse=True)

@@ -8,14 +8,14 @@ import pytest
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.db import connections
 from django.http import Http404, HttpResponse
-from django.urls import path
 
 from django_websocket import require_websocket
 from django_websocket.testing.client import WebSocketClient
 
-from ..views import OURS
+from ..views import OURS, make_route_by_name
 
 urlpatterns = []
+route = make_route_by_name(urlpatterns)
 OTHERS = [
     "django.middleware.security.SecurityMiddleware",
     *(["django.middleware.csp.ContentSecurityPolicyMiddleware"] if django.VERSION >= (6, 0) else []),
@@ -31,11 +31,6 @@ OTHERS = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django.middleware.cache.FetchFromCacheMiddleware",
 ]
-
-
-def route(view):
-    urlpatterns.append(path(f"{view.__name__}/", view))
-    return view
 
 
 @route

@@ -15,7 +15,7 @@ from django.utils.crypto import get_random_string
 from django_websocket import accept_websocket, require_websocket
 from django_websocket.testing.client import WebSocketClient
 
-from ..views import OURS
+from ..views import OURS, make_route_by_name
 
 pytestmark = pytest.mark.django_db
 
@@ -23,11 +23,7 @@ STORED = ["db", "cached_db", "cache", "file"]
 ENGINES = [*STORED, "signed_cookies"]
 WAYS = ["decorator", "behind", "unmarked"]
 urlpatterns = []
-
-
-def route(view):
-    urlpatterns.append(path(f"{view.__name__}/", view))
-    return view
+route = make_route_by_name(urlpatterns)
 
 
 @pytest.fixture(autouse=True)

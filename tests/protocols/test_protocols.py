@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from django_websocket.exceptions import (
-    HandshakeError,
-)
+from django_websocket.exceptions import HandshakeError
 from django_websocket.protocols import choose
 from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import Hixie75

@@ -1,8 +1,8 @@
-"""The comparison of ``test_differential.py`` for a client, and for both sides with permessage-deflate.
+"""The comparison of ``test_protocol_differential.py`` for a client, and for both sides with permessage-deflate.
 
 This package, ``wsproto`` and ``websockets`` read the same bytes: they have to see the same messages, answer the same
 pings, and end with the same code. Where one is of another mind it stands in ``DIFFERENCES``, beside those of
-``test_differential.py``, and is left out of what is generated for it.
+``test_protocol_differential.py``, and is left out of what is generated for it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from .streams import (
     INVALID_UTF_8,
     VALID_CODES,
 )
-from .test_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
+from .test_protocol_differential import Verdict, complete_header, failure, ours, walk, websockets, wsproto
 
 #: Whether the client is the reader, and whether compression was agreed on: all but the plain server.
 SIDES = [(True, False), (False, True), (True, True)]

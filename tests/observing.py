@@ -1,4 +1,4 @@
-"""What a request leads to beside its response: log records and Django's signals."""
+"""Log records and signals of Django, collected while a request is served."""
 
 from contextlib import contextmanager
 

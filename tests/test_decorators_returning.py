@@ -1,4 +1,4 @@
-"""What a view returns, before the handshake and after it."""
+"""The return values of a view, before the handshake and after it."""
 
 import pytest
 from django.http import FileResponse, HttpResponse

@@ -1,4 +1,4 @@
-"""What an upgrade does: checks in their order, room in the process, the view's answer, and its WebSocket."""
+"""The steps of an upgrade: checks in their order, room in the process, the answer of the view, and its WebSocket."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""What the tests of views have in common."""
+"""Names and decorators for tests of views."""
 
 from django.urls import path
 

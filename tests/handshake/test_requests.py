@@ -66,7 +66,7 @@ class TestParse:
 
 @pytest.mark.usefixtures("client")
 class TestMalformed:
-    """What a request is refused for before its view is known."""
+    """Requests that are refused before their view is known."""
 
     @pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS", "CONNECT"])
     def test_method(self, method):

@@ -63,7 +63,7 @@ BLOCKS = [
 
 
 def run(block: Block) -> dict[str, Any]:
-    """Give the names that a block defines."""
+    """Return the names that a block defines."""
     names = {"__name__": "documented"}
     code = compile(block.source, str(ROOT / block.page), "exec")
     if not block.fragment:
@@ -87,7 +87,7 @@ def test_the_code_runs(block):
 
 
 def documented_urls() -> types.ModuleType:
-    """Give a URLconf with the documented views, each under its name."""
+    """Return a URLconf with the documented views, each under its name."""
     views = {}
     for parameter in BLOCKS:
         (block,) = parameter.values
@@ -132,7 +132,7 @@ def test_code_blocks():
 
 
 def commands(marker: str) -> list[str]:
-    """Give the lines of the bash block behind the comment ``marker`` of README.rst."""
+    """Return the lines of the bash block behind the comment ``marker`` of README.rst."""
     text = (ROOT / "README.rst").read_text(encoding="utf-8")
     _, found, rest = text.partition(f"\n.. {marker}\n")
     assert found
@@ -177,7 +177,7 @@ def test_every_check_is_documented():
 
 
 def documented_limits() -> list[tuple[str, str, str, str]]:
-    """Give default, name, and where the proof is: file and function."""
+    """Return default, name, and where the proof is: file and function."""
     text = (ROOT / "docs" / "security.rst").read_text(encoding="utf-8")
     table = text.partition("\n.. limits\n")[2].partition("\n\nWith hixie-75")[0]
     rows = [re.split(r"\n      - ", row) for row in table.split("\n    * - ")[2:]]
@@ -207,7 +207,7 @@ def test_every_limit_of_the_settings_is_documented():
 
 
 def is_limit(setting: Setting[Any]) -> bool:
-    """Tell whether a number may be set."""
+    """Return whether a number may be set."""
     try:
         return setting.validate(1) == 1
     except (TypeError, ValueError):
@@ -215,7 +215,7 @@ def is_limit(setting: Setting[Any]) -> bool:
 
 
 def name_of(kind: Any) -> str:
-    """Give what the documentation has to call a kind of server."""
+    """Return what the documentation has to call a kind of server."""
     arguments = kind.arguments
     if "--worker-class" in arguments:
         return f"gunicorn -k {arguments[arguments.index('--worker-class') + 1]}"

@@ -81,14 +81,14 @@ def sources():
 
 
 def contents(wheel):
-    """Give the names of the sources in a wheel, and those of the extensions."""
+    """Return the names of the sources in a wheel, and those of the extensions."""
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     extensions = {name for name in names if name.endswith(tuple(EXTENSION_SUFFIXES))}
     return names - extensions, extensions
 
 
 def masking_of(wheel, directory):
-    """Tell what a wheel masks with, and mask something."""
+    """Return the name of the masking that a wheel has, and what it makes of some bytes."""
     wheel.extractall(directory)
     code = (
         "from django_websocket.protocols import MASKING; from django_websocket.protocols.rfc6455 import masking;"

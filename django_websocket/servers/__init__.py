@@ -10,7 +10,7 @@ from .adapters import ADAPTERS, software
 from .base import ClientConnection
 
 #: The key under which an application may put a connection of its own, as the test client does.
-ENVIRON_KEY: Final = "django_websocket.link"
+ENVIRON_KEY: Final = "django_websocket.connection"
 
 _WORKING: Final = (
     "gunicorn (gthread, gevent, django_websocket.gunicorn.EventletWorker), eventlet.wsgi, gevent.pywsgi, cheroot, "

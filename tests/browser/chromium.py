@@ -77,7 +77,7 @@ class Browser:
         return self.driver.execute_script(script)
 
     def log(self) -> list[tuple[str, str, str]]:
-        """Give the rows of the echo page's log: direction, type and text."""
+        """Return the rows of the echo page's log: direction, type and text."""
         return [
             tuple(row)
             for row in self.run(
@@ -87,11 +87,11 @@ class Browser:
         ]
 
     def messages(self) -> list[tuple[str, str, str]]:
-        """Give those rows that are messages."""
+        """Return those rows that are messages."""
         return [row for row in self.log() if row[0] in {"sent", "received"}]
 
     def talk(self) -> list[tuple[str, str, str]]:
-        """Give the rows of the chat page: event, name and text."""
+        """Return the rows of the chat page: event, name and text."""
         return [
             tuple(row)
             for row in self.run(
@@ -155,7 +155,7 @@ class Browser:
         self._expected += texts
 
     def console(self) -> list[dict[str, Any]]:
-        """Give what stands in the console of the present tab since somebody looked."""
+        """Return what stands in the console of the present tab since somebody looked."""
         return self.driver.get_log("browser")
 
     def check_console(self, entries: list[dict[str, Any]]) -> None:

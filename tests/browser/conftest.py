@@ -9,7 +9,7 @@ from .servers import KINDS, Example
 
 @pytest.fixture(scope="session")
 def driver(tmp_path_factory):
-    """Give a Chromium."""
+    """Return a Chromium."""
     chromium = program("chromium", "chromium")
     chromedriver = program("chromedriver", "chromium-driver")
     with pytest.MonkeyPatch.context() as patch:
@@ -22,7 +22,7 @@ def driver(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory):
-    """Give the servers of the session, started when a test first asks for them."""
+    """Return the servers of the session, started when a test first asks for them."""
     running = {}
 
     def get(kind):
@@ -52,7 +52,7 @@ def launch(tmp_path):
 
 @pytest.fixture
 def chromium(driver):
-    """Give a function that makes a :class:`Browser` of a server; see what the test leaves in consoles and logs."""
+    """Return a function that makes a :class:`Browser` of a server; see what the test leaves in consoles and logs."""
     first = driver.current_window_handle
     driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browsers = []
@@ -78,5 +78,5 @@ def chromium(driver):
 
 @pytest.fixture(params=KINDS, ids=str)
 def browser(request, chromium, examples):
-    """Give the browser, at a server of each kind."""
+    """Return the browser, at a server of each kind."""
     return chromium(examples(request.param))

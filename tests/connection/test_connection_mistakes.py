@@ -62,7 +62,7 @@ FAULTS = {
 
 
 def faulty(kind=RFC6455, messages=("a", "b"), **options):
-    """Give a WebSocket to which messages and a mistake come at once, and its line."""
+    """Return a WebSocket to which messages and a mistake come at once, and its line."""
     ws, line = connect(kind, **options)
     line.answering = False
     for message in messages:

@@ -22,7 +22,7 @@ ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 def handshake(server, path: str, headers: dict[str, str | None] | None = None, method: str = "GET") -> bytes:
-    """Give the bytes of an opening handshake; a header that is ``None`` is left out."""
+    """Return the bytes of an opening handshake; a header that is ``None`` is left out."""
     fields = {
         "Host": server.host,
         "Upgrade": "websocket",
@@ -37,12 +37,12 @@ def handshake(server, path: str, headers: dict[str, str | None] | None = None, m
 
 
 def get(server, path: str) -> bytes:
-    """Give the bytes of a plain request."""
+    """Return the bytes of a plain request."""
     return f"GET {path} HTTP/1.1\r\nHost: {server.host}\r\n\r\n".encode()
 
 
 def frame(payload: str | bytes, opcode: Opcode | None = None) -> bytes:
-    """Give the bytes of a client's frame."""
+    """Return the bytes of a client's frame."""
     if opcode is None:
         opcode = Opcode.TEXT if isinstance(payload, str) else Opcode.BINARY
     data = payload.encode() if isinstance(payload, str) else payload
@@ -107,7 +107,7 @@ class Raw:
         return b"".join(pieces)
 
     def unread(self) -> int:
-        """Give the number of bytes that have arrived and were not read."""
+        """Return the number of bytes that have arrived and were not read."""
         return struct.unpack("i", fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)))[0]
 
     def half_close(self) -> None:

@@ -63,7 +63,7 @@ class OldClient:
         self._process.stdout.close()
 
     def event(self) -> str:
-        """Give the next line that the client writes."""
+        """Return the next line that the client writes."""
         return self._lines.get(timeout=PATIENCE)
 
     def send(self, message: str) -> None:
@@ -73,7 +73,7 @@ class OldClient:
         self._process.stdin.flush()
 
     def next(self) -> str:
-        """Give the next message."""
+        """Return the next message."""
         kind, _, message = self.event().partition(" ")
         assert kind == "message", (kind, message)
         return message

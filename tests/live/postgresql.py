@@ -21,7 +21,7 @@ UNPRIVILEGED = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.
 
 
 def program(name: str) -> str:
-    """Give the path of one of PostgreSQL's programs, the newest there is."""
+    """Return the path of one of PostgreSQL's programs, the newest there is."""
     versions = sorted(Path(DIRECTORIES).glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     return str(versions[-1]) if versions else needs.program(name, "postgresql")
 
@@ -67,7 +67,7 @@ class PostgreSQL:
         return True
 
     def ask(self, sql: str, *parameters: Any) -> list[Any]:
-        """Give the first column of a query's rows."""
+        """Return the first column of a query's rows."""
         import psycopg
 
         with psycopg.connect(f"host={self.directory} user=tests dbname=postgres", autocommit=True) as connection:
@@ -75,11 +75,11 @@ class PostgreSQL:
             return [row[0] for row in cursor] if cursor.description else []
 
     def backends(self, name: str) -> list[int]:
-        """Give the processes that serve the connections of the application of that name."""
+        """Return the processes that serve the connections of the application of that name."""
         return self.ask("SELECT pid FROM pg_stat_activity WHERE application_name = %s", name)
 
     def settings(self, name: str, **more: Any) -> dict[str, Any]:
-        """Give Django's settings for a database of it; ``name`` is that of the application."""
+        """Return Django's settings for a database of it; ``name`` is that of the application."""
         options = {"application_name": name, **more.pop("OPTIONS", {})}
         engine = {"ENGINE": "django.db.backends.postgresql", "NAME": "postgres", "USER": "tests"}
         return {"DATABASES": {"default": {**engine, "HOST": str(self.directory), "OPTIONS": options, **more}}}

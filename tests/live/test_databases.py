@@ -57,7 +57,7 @@ def start(launch, postgresql, name):
 
 
 def says(client, message):
-    """Have a message saved; gives the process of the database that did it."""
+    """Send a message to be saved, and return the process of the database that saved it."""
     client.send_frame(message)
     return int(client.message())
 

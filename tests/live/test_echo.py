@@ -27,7 +27,7 @@ VERSIONS = [(RFC6455, 13), (RFC6455, 8), (RFC6455, 7), (Hixie76, 76), (Hixie75, 
 
 
 def message(number):
-    """Give one of the messages: each size, as text and as binary, no two alike."""
+    """Return one of the messages: each size, as text and as binary, no two alike."""
     number, binary = divmod(number, 2)
     size = SIZES[number % len(SIZES)]
     stem = f"{number}é☃𝄞 "

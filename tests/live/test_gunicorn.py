@@ -24,7 +24,7 @@ GTHREAD = BY_NAME["gunicorn_gthread"]
 
 
 def having(kind, *options):
-    """Give a kind of gunicorn with more options."""
+    """Return a kind of gunicorn with more options."""
     *arguments, application = kind.arguments
     return replace(kind, arguments=(*arguments, *options, application))
 

@@ -18,7 +18,7 @@ OLD = {"Sec-WebSocket-Key": None, "Sec-WebSocket-Version": None}
 
 
 def hostile(server):
-    """Give handshakes by name, each with its body."""
+    """Return handshakes by name, each with its body."""
 
     def ask(headers=None, body=b"", method="GET", path="/echo/hostile/"):
         return handshake(server, path, headers, method) + body

@@ -18,12 +18,12 @@ EVIL = "evil-page.example"
 
 
 def line(value):
-    """Give an Origin header; ``value`` is bytes, or text of ASCII."""
+    """Return an Origin header; ``value`` is bytes, or text of ASCII."""
     return b"Origin: " + (value if isinstance(value, bytes) else value.encode()) + b"\r\n"
 
 
 def bad_origins(server):
-    """Give header lines by name; what the server's own pages would send is ``own``."""
+    """Return header lines by name; what the server's own pages would send is ``own``."""
     scheme, port, own = ("https" if server.kind.tls else "http"), server.port, server.origin
     other = "http" if server.kind.tls else "https"
     values = {

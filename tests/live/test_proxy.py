@@ -34,7 +34,7 @@ ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
 
 def gunicorn(name, *options, **more):
-    """Give gunicorn with the settings file, and what a test has to have otherwise."""
+    """Return gunicorn with the settings file, and with the options that a test needs besides."""
     arguments = ("-m", "gunicorn", "-c", str(DEPLOY / "gunicorn.conf.py"), "--chdir", str(PROJECT))
     return Kind(
         name,
@@ -386,7 +386,7 @@ def read(sock, path):
 
 
 def unit(name):
-    """Give a value of the unit, of the clone in which the tests run."""
+    """Return a value of the unit, of the clone in which the tests run."""
     (value,) = re.findall(rf"^{name}=(.*)$", (DEPLOY / "example.service").read_text(), re.MULTILINE)
     return value.replace("/srv/example/.venv/bin/gunicorn", f"{sys.executable} -m gunicorn").replace(
         "/srv/example", str(ROOT)

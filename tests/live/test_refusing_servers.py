@@ -204,7 +204,7 @@ class Http2:
 
 
 def response(events):
-    """Give status and body."""
+    """Return status and body."""
     (headers,) = (dict(event.headers) for event in events if isinstance(event, ResponseReceived))
     return int(headers[b":status"]), b"".join(event.data for event in events if isinstance(event, DataReceived))
 

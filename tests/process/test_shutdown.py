@@ -62,7 +62,7 @@ def test_exit_of_a_process_without_connections(monkeypatch):
 
 @pytest.fixture
 def handlers(monkeypatch):
-    """Let a test have the process's signals, and our handlers a registry of its own."""
+    """Restore the process's signals after the test, and put a registry of its own under our handlers."""
     monkeypatch.setattr(module, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
     monkeypatch.setattr(module, "registry", Registry())
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)}

@@ -1,4 +1,4 @@
-"""A peer that vanishes without a word, as one does whose cable was pulled."""
+"""A peer that vanishes without closing its connection, as if its cable had been pulled."""
 
 import ctypes
 import socket
@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
-#: <asm-generic/socket.h>
+#: The socket option, from <asm-generic/socket.h>.
 SO_ATTACH_FILTER = 26
-#: <linux/bpf_common.h>: BPF_RET | BPF_K, with 0: not a byte of the packet passes.
+#: A filter of one instruction, from <linux/bpf_common.h>: BPF_RET | BPF_K with 0 accepts no byte of a packet.
 DROP = struct.pack("=HBBI", 0x06, 0, 0, 0)
 
 
 def vanish(sock):
-    """Let no packet reach a TCP socket any more: it reads nothing, and acknowledges nothing.
+    """Drop all packets that arrive at a TCP socket from now on: it reads nothing, and acknowledges nothing.
 
-    It has to stay open until the other side has noticed: closing it says goodbye.
+    The socket has to stay open until the other side has noticed, because closing it sends a FIN.
     """
     if sys.platform != "linux":
         pytest.skip("needs Linux's socket filters")

@@ -1,5 +1,5 @@
-# ruff: noqa: RET503 - the views of the documentation stay as they stand there
-"""What the test modules of the Django side share: views, and a browser's handshake as a server would hand it on."""
+# ruff: noqa: RET503 - the views are kept as they are in the documentation
+"""Views and handshakes for the tests of the Django side. The handshakes are in the form of a WSGI environ."""
 
 from django.http import HttpResponse
 
@@ -9,7 +9,7 @@ OURS = "django_websocket.middleware.WebSocketMiddleware"
 
 VERSIONS = [13, 8, 7, 76, 75]
 
-#: RFC 6455's own example, as a WSGI server puts it into its environ.
+#: The example of RFC 6455, as a WSGI server puts it into its environ.
 HANDSHAKE = {
     "HTTP_HOST": "testserver",
     "HTTP_UPGRADE": "websocket",
@@ -18,7 +18,7 @@ HANDSHAKE = {
     "HTTP_SEC_WEBSOCKET_KEY": "dGhlIHNhbXBsZSBub25jZQ==",
 }
 
-#: The example of draft 76; its other eight bytes follow the request.
+#: The example of draft 76. Its last eight bytes, KEY3, follow the headers.
 HIXIE76 = {
     "HTTP_HOST": "testserver",
     "HTTP_UPGRADE": "WebSocket",
@@ -31,7 +31,7 @@ KEY3 = b"Tm[K T2u"
 RESPONSE76 = b"fQJ,fN/4F4!~K~MH"
 
 
-# The three views of the documentation of 2010, letter by letter.
+# The three views of the documentation of 2010, unchanged.
 
 
 @require_websocket
@@ -58,5 +58,5 @@ def add_one(request):
 
 
 def plain(request):
-    """A view that is not marked."""
+    """Return a page; this view is not marked as one that takes WebSockets."""
     return HttpResponse("plain")

@@ -1,7 +1,7 @@
-"""A conversation over a socket that fails, at each byte of it and in each way, in every world that sockets belong to.
+"""Conversations over a socket that fails at any byte, in any way, with each kind of transport.
 
-The socket is a real one, with a peer that has said everything beforehand, so that nothing waits for anything but a
-fault. What fails is the call that passes the byte.
+The socket is a real one. The peer has sent everything beforehand, so that a conversation waits for nothing but its
+fault. The system call that would pass the chosen byte fails.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from django_websocket.websocket import WebSocket
 from .options import make_options
 
 URI = parse_uri("ws://example.com/")
-#: Seconds that any conversation may take.
+#: Seconds that a conversation may take.
 LIMIT = 5
-#: Seconds that a peer is late, where it is.
+#: Seconds by which a late peer delays its bytes.
 DELAY = 0.001
 
-#: What the system can say of a connection: each at another byte.
+#: Errors of the system for a connection. Which one is raised depends on the position of the fault.
 ERRORS = [
     ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"),
     BrokenPipeError(errno.EPIPE, "Broken pipe"),
@@ -46,21 +46,22 @@ ERRORS = [
     OSError(errno.EHOSTUNREACH, "No route to host"),
     OSError(errno.ENOBUFS, "No buffer space available"),
 ]
-#: What can happen where the server reads, and where it writes.
+#: The kinds of faults when the server reads, and when it writes.
 READING = ["short", "again", "late", "signal", "end", "reset", "error"]
 WRITING = ["short", "again", "signal", "stall", "reset", "error"]
-#: What nobody is to notice.
+#: The kinds of faults that neither the view nor the peer may notice.
 HARMLESS = {"short", "again", "late", "signal"}
 
 
 @dataclass
 class Fault:
-    """What happens at which byte, of those that come in or of those that go out."""
+    """A fault of one kind at one byte."""
 
     kind: str
+    #: Whether it happens at a byte that the server writes, not at one that it reads.
     writing: bool
     position: int
-    #: Whether it has happened; a stall has no end.
+    #: Whether it has happened. A stall goes on after that.
     done: bool = False
 
     def __str__(self):
@@ -71,13 +72,13 @@ class FaultySocket(socket.socket):
     """A socket with a fault."""
 
     fault = None
-    #: What the peer does at that byte, if it is that which does something.
+    #: Called at the byte of the fault, if the peer or a signal causes the fault.
     act = None
-    #: What it does once the bytes ahead of that have been read.
+    #: Called once all bytes before the fault have been read: the peer sends the rest of its bytes.
     rest = None
-    #: Bytes that have passed.
+    #: Numbers of bytes that have passed.
     read = written = 0
-    #: How many of those that go out the peer waits for, and what it does then.
+    #: The number of written bytes that the peer waits for. Then ``finish`` is called.
     goal = 0
     finish = None
 
@@ -111,12 +112,13 @@ class FaultySocket(socket.socket):
         return self.send(b"".join(buffers), flags)
 
     def go_on(self):
-        """Let the peer say the rest later, once what it has said is read: who reads waits for it then."""
+        """Make the peer send its rest later, once the bytes before it have been read, so that the reader waits."""
         if self.rest is not None and self.read == self.fault.position:
             rest, self.rest = self.rest, None
             rest()
 
     def fail(self):
+        """Cause the fault. It may raise an exception of the system call."""
         fault = self.fault
         fault.done = True
         if fault.kind == "error":
@@ -131,7 +133,7 @@ class FaultySocket(socket.socket):
 
 # The conversation
 
-#: Bytes of the handshake's answer, and of a client's mask.
+#: The sizes in bytes of the answer to the handshake, and of the masking key of a client's frame.
 HEAD = 129
 MASK = 4
 
@@ -142,21 +144,22 @@ def frame(opcode, data, fin=True):
 
 @dataclass(frozen=True)
 class Script:
-    """What the client says, what the view does, and what has to come of that."""
+    """The bytes that the client sends, the view, and the expected result of the conversation."""
 
     says: bytes
-    #: What it says once it has got all but the Close.
+    #: The bytes that the client sends once it has got all answers except the Close.
     closes: bytes
     view: object
-    #: Messages that the view gets; events that the client gets, in order but for the pong.
+    #: The messages that the view receives.
     got: list
+    #: The events that the client receives: the pong at any place, the others in this order.
     answers: list
-    #: The close code of both.
+    #: The close code on both sides.
     code: int
 
     @property
     def size(self):
-        """Bytes of the answers, without the Close."""
+        """The number of bytes of the answers, without the Close."""
         frames = (
             frame(*answer) if isinstance(answer, tuple) else frame(*data_frame(answer)) for answer in self.answers[:-1]
         )
@@ -174,7 +177,7 @@ def echo(ws, got):
 
 
 def talk(ws, got):
-    """Say something, close, and take what the client has said."""
+    """Send messages and a ping, close the connection, and take the messages of the client."""
     ws.send("first")
     ws.ping(b"there?")
     ws.send(b"second" * 21)
@@ -212,7 +215,7 @@ SCRIPTS = [
 
 
 def hear(protocol, data):
-    """Give what an independent client makes of the bytes that came: events, and whether there was a handshake."""
+    """Return the events that an independent client parses from bytes; if there is a handshake, it has to be a 101."""
     protocol.receive_data(data)
     protocol.receive_eof()
     assert protocol.parser_exc is None or isinstance(protocol.parser_exc, EOFError), repr(protocol.parser_exc)
@@ -230,24 +233,24 @@ def hear(protocol, data):
     return events
 
 
-# The worlds
+# The kinds of transports, each with its threads or greenlets
 
 
 class Threads:
-    """Threads, which block in the kernel or poll."""
+    """Threads, with transports that block in the kernel or poll."""
 
     def __init__(self, transport):
         self.transport = transport
 
     def wrap(self, sock):
-        """Give a server's socket over a plain one."""
+        """Return the socket that a server of this kind would use, over a plain one."""
         return sock
 
     def open(self, sock):
         return self.transport(sock)
 
     def leftovers(self):
-        """Give what stays in the world behind a conversation."""
+        """Return the listeners and timers that are left over after a conversation."""
         return []
 
 
@@ -276,7 +279,7 @@ class Gevent(Threads):
     def wrap(self, sock):
         sock.setblocking(False)
         wrapped = self.green.socket(sock.family, sock.type, fileno=sock.fileno())
-        # In the place of its own, for the same descriptor.
+        # gevent has made a socket of its own for the descriptor. The faulty one takes its place.
         wrapped._sock.detach()
         wrapped._sock = sock
         return wrapped
@@ -297,10 +300,10 @@ WORLDS = {
 
 
 def converse(world, listener, script, fault):
-    """Have a conversation with a fault.
+    """Run a conversation with a fault.
 
-    Gives what the view got, what the client heard (``None`` where it has cut the connection itself), the close code,
-    and how many bytes came in and went out.
+    Return the messages that the view got, the events that the client got (``None`` if the client has cut the
+    connection itself), the close code, and the numbers of bytes that were read and written.
     """
     theirs = socket.create_connection(listener.getsockname())
     ours, _ = listener.accept()
@@ -311,7 +314,7 @@ def converse(world, listener, script, fault):
     try:
 
         def speak(data, start):
-            """Say what begins at that byte of all that the peer says, behind what it still has to say."""
+            """Send bytes of the peer, of which the first has the position ``start``, after those that are held back."""
             if faulty.rest is not None:
                 held.append(data)
                 return
@@ -370,7 +373,7 @@ def converse(world, listener, script, fault):
 
 
 class Later(threading.Thread):
-    """The peer's rest of what it has to say, a little later; if it is asked to, a signal comes before it."""
+    """Sends the rest of the peer's bytes a little later and, with ``interrupting``, a signal before them."""
 
     def __init__(self, sock, data, interrupting):
         super().__init__(daemon=True)
@@ -390,19 +393,19 @@ def interrupt():
 
 
 def reset(sock):
-    """Vanish with RST, once; both sides may have reason to."""
+    """Close a socket with RST instead of FIN."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
 
 
 def take(sock):
-    """Give what has arrived, up to the end, which has to have arrived too."""
+    """Return the bytes that have arrived, up to the end of the stream, which has to have arrived too."""
     sock.setblocking(False)
     return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 def judge(script, fault, got, heard, code):
-    """See that a conversation was whole, or that it broke off cleanly."""
+    """Check that a conversation was complete, or that it broke off cleanly."""
     whole = fault.kind in HARMLESS
     assert code == script.code or (not whole and code == 1006), code
     assert got == script.got[: len(got)], got
@@ -410,7 +413,7 @@ def judge(script, fault, got, heard, code):
         assert got == script.got
     if heard is None:
         return
-    # When the pong goes out between the answers is open.
+    # The pong may be sent between any two answers.
     pong = (Opcode.PONG, b"in between")
     assert heard.count(pong) <= 1
     said, expected = ([event for event in events if event != pong] for events in (heard, script.answers))
@@ -420,7 +423,7 @@ def judge(script, fault, got, heard, code):
 
 
 class Ear(logging.Handler):
-    """What the library logs."""
+    """A handler that collects the log records of the library."""
 
     def __init__(self):
         super().__init__()
@@ -431,13 +434,15 @@ class Ear(logging.Handler):
 
 
 def usage():
+    """Return the numbers of open descriptors and of threads."""
     return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
 
 def sweep(world, step=1):
-    """Have each conversation with each fault at each byte, and give how many that were.
+    """Run each conversation with each kind of fault at each byte, and return the number of conversations.
 
-    With a ``step`` it is not each byte for each kind of fault, but each byte for some.
+    With a ``step``, each kind of fault happens only at every ``step``-th byte, beginning at a different one for each
+    kind.
     """
     ear, count = Ear(), 0
     logger = logging.getLogger("django_websocket")

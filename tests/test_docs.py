@@ -243,7 +243,7 @@ def test_every_server_with_tls_is_documented():
 
 def test_every_server_without_websockets_is_documented():
     text = (ROOT / "docs" / "servers.rst").read_text(encoding="utf-8")
-    section = text.partition("\nWhere there is none\n")[2].partition("\nHow many")[0]
+    section = text.partition("\nServers without WebSockets\n")[2].partition("\nHow many")[0]
     for name in (*(kind.name for kind in SOCKETLESS_KINDS), "mod_wsgi", "ASGI", "HTTP/2", "uwsgi protocol"):
         assert name.lower() in section.lower()
 

@@ -1,34 +1,35 @@
-"""gunicorn's settings: ``gunicorn -c deploy/gunicorn.conf.py``, where ``manage.py`` is.
+"""gunicorn's settings: ``gunicorn -c deploy/gunicorn.conf.py``, in the directory of ``manage.py``.
 
-Options on the command line, and those in the variable ``GUNICORN_CMD_ARGS``, go before what stands here.
+Options on the command line, and those in the variable ``GUNICORN_CMD_ARGS``, override these settings.
 """
 
-# Warns, when a worker starts, of settings that leave WebSockets or plain requests waiting.
+# When a worker starts, this hook warns of settings that leave WebSockets or plain requests waiting.
 from django_websocket.gunicorn import post_worker_init
 
 wsgi_app = "example_project.wsgi"
 bind = "127.0.0.1:8000"
 
-# A thread for each WebSocket, as long as it is open: 2 * 64 of them at a time. WEBSOCKET_MAX_CONNECTIONS is for one
-# worker, too; below the number of threads it leaves some for plain requests. What is beyond the threads waits.
+# Each open WebSocket occupies a thread, so that 2 * 64 can be open at a time. Connections beyond the number of threads
+# wait. WEBSOCKET_MAX_CONNECTIONS is a limit for one worker; below the number of threads, it leaves some of them to
+# plain requests.
 workers = 2
 worker_class = "gthread"
 threads = 64
 
-# Or a greenlet of eventlet for each: worker_class "django_websocket.gunicorn.EventletWorker", and worker_connections in
-# the place of threads.
+# To use a greenlet of eventlet for each WebSocket, set worker_class = "django_websocket.gunicorn.EventletWorker", and
+# worker_connections in place of threads.
 
-# No limit for WebSockets: with these worker classes it is the time in which a worker has to show that it is alive.
+# This does not limit WebSockets: with these worker classes, a worker has to show within this time that it is alive.
 timeout = 30
 
-# A worker that is to end, by SIGTERM or for a reload, closes its WebSockets with 1012 and waits so many seconds for
-# them, and for plain requests: more than WEBSOCKET_CLOSE_TIMEOUT, which is 5.
+# On SIGTERM and for a reload, a worker closes its WebSockets with 1012, and waits this many seconds for them and for
+# plain requests. That has to be more than WEBSOCKET_CLOSE_TIMEOUT, which is 5.
 graceful_timeout = 30
 
-# A worker that starts anew after so many requests closes its WebSockets too. 0: it does not.
+# The number of requests after which a worker is restarted, which closes its WebSockets too. 0: never.
 max_requests = 0
 
-# There is no control socket in the home directory of a service's user.
+# gunicorn would create its control socket in the home directory of its user. The user of a service may have none.
 control_socket_disable = True
 
 accesslog = "-"

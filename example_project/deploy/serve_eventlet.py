@@ -1,8 +1,11 @@
-"""The project on eventlet's own server: ``python deploy/serve_eventlet.py [PORT]``, where ``manage.py`` is."""
+"""Serve the project on eventlet's own server.
+
+``python deploy/serve_eventlet.py [PORT]``, in the directory of ``manage.py``.
+"""
 
 import eventlet
 
-# Before anything else is imported: it replaces whatever blocks.
+# This has to run before all other imports, because it replaces the blocking functions that those import.
 eventlet.monkey_patch()
 
 import sys
@@ -17,11 +20,11 @@ from example_project.wsgi import application
 PORT = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
 
 eventlet.wsgi.server(
-    # Behind a proxy on the same machine. The backlog is what may wait while all of max_size are taken.
+    # The proxy runs on the same machine. The backlog holds the connections that wait while max_size others are open.
     eventlet.listen(("127.0.0.1", PORT), backlog=128),
     application,
-    # Connections at a time, plain requests among them. WEBSOCKET_MAX_CONNECTIONS below it leaves room for these.
+    # Connections at a time, including those of plain requests. A lower WEBSOCKET_MAX_CONNECTIONS leaves room for these.
     max_size=1000,
-    # Seconds that a connection may take for its next request. No limit for WebSockets.
+    # Seconds that a connection may stay idle between two requests. This does not limit WebSockets.
     keepalive=5,
 )

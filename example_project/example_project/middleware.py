@@ -1,4 +1,4 @@
-"""A content security policy: the browser itself makes sure that the site is self-contained."""
+"""A content security policy, by which the browser enforces that the site loads nothing from other sites."""
 
 from django.conf import settings
 

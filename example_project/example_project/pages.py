@@ -1,4 +1,4 @@
-"""The HTML pages around the WebSocket views. Nothing here knows about WebSockets."""
+"""The HTML pages around the WebSocket views. This module does not use WebSockets."""
 
 import inspect
 import io
@@ -12,7 +12,7 @@ from django.views.generic import TemplateView
 
 
 class Page(TemplateView):
-    """A page that shows the source of the views it talks to."""
+    """A page that shows the source of the views that its scripts connect to."""
 
     shown = ()
 
@@ -28,7 +28,7 @@ class Page(TemplateView):
 
 
 def highlighted(source):
-    """Give Python source as HTML with a light tint: every character of it is there, escaped."""
+    """Return Python source as HTML with light syntax highlighting; all of its characters are kept, and escaped."""
     lines = source.splitlines(keepends=True)
     starts = [sum(map(len, lines[:number])) for number in range(len(lines) + 1)]
     html, done, previous = [], 0, ""
@@ -43,6 +43,7 @@ def highlighted(source):
 
 
 def style_of(part, previous):
+    """Return the CSS class of a token, ``""`` for none; ``previous`` is the string of the token before it."""
     if part.type == token.COMMENT:
         return "comment"
     if token.tok_name[part.type].lstrip("FT").startswith("STRING"):  # from Python 3.12 f-strings come in pieces

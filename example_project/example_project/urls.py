@@ -1,4 +1,4 @@
-"""The addresses of the example: four pages, and the views they talk to."""
+"""The URLs of the example: four pages, and the views that their scripts connect to."""
 
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import path

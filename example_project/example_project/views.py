@@ -1,4 +1,4 @@
-"""The WebSocket views. Each page of the site shows the source of the views it talks to."""
+"""The WebSocket views. Each page of the site shows the source of the views that its scripts connect to."""
 
 # ruff: noqa: RET503  a WebSocket view ends by returning nothing
 

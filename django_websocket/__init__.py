@@ -1,10 +1,11 @@
 """WebSockets in plain, synchronous Django views.
 
-A file of this package is what a project imports, configures or subclasses; a folder is a layer. A line of code finds
-its folder by what it knows: bytes (``protocols``), a socket's world (``transports``), what exists once per process
-(``process``), messages and time (``connection``), a server's environ (``servers``), whether a request may become a
-WebSocket (``handshake``), what Django does between requests (``housekeeping``). Imports go only down. Where there is a
-choice among the files of a folder, its ``__init__.py`` makes it. Nothing knows two layers but ``middleware.py``.
+Each folder is a layer: ``protocols`` converts bytes to messages, ``transports`` wait for sockets, ``process`` holds the
+state of the process, ``connection`` joins a protocol to a transport, ``handshake`` decides whether a request may become
+a WebSocket, ``housekeeping`` does what Django does between requests, and ``servers`` find the socket of a request;
+``gunicorn``, ``conf``, ``checks``, ``management`` and ``testing`` serve projects. A module imports only from its own
+layer and from lower ones, and ``middleware.py`` joins all of them. Where a folder has alternatives, its ``__init__.py``
+chooses one.
 
 Importing this package imports neither Django nor eventlet: a name is loaded when it is first used, so that a server's
 worker can still monkey-patch.
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __version__ = "1.0.0"
 
+# The module of each public name that is imported at its first use.
 _LAZY = {"accept_websocket": "decorators", "require_websocket": "decorators", "WebSocket": "websocket"}
 
 __all__ = [

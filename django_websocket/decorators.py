@@ -26,10 +26,10 @@ def accept_websocket(**options: Any) -> Callable[[View], View]: ...
 def accept_websocket(view: Any = None, /, **options: Any) -> Any:
     """Mark a view that takes WebSockets as well as plain HTTP requests; ``request.is_websocket()`` tells them apart.
 
-    Bare or with options, which override the settings for this view: ``subprotocols``, ``allowed_origins``,
-    ``require_origin``, ``max_message_size``, ``max_fragments``, ``compression``, ``ping_interval``, ``ping_timeout``,
-    ``send_timeout``, ``close_timeout``. For a class, decorate ``as_view()``'s result or use
-    ``method_decorator(accept_websocket, name="dispatch")``.
+    The decorator is used without parentheses, or with options that override the settings for this view:
+    ``subprotocols``, ``allowed_origins``, ``require_origin``, ``max_message_size``, ``max_fragments``, ``compression``,
+    ``ping_interval``, ``ping_timeout``, ``send_timeout``, ``close_timeout``. For a class, decorate the result of
+    ``as_view()``, or use ``method_decorator(accept_websocket, name="dispatch")``.
 
     :raises TypeError: an ``async def`` view, or an option that does not exist or has a value of the wrong type.
     :raises ValueError: an option has a value that it cannot have.
@@ -57,13 +57,16 @@ def _decorator(mark: str, view: Any, options: dict[str, Any]) -> Any:
 
 
 def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
-    # method_decorator() decorates anew for each request, and the dispatch() it makes is a plain function in any class.
+    # Behind method_decorator() the view is a partial of a bound dispatch(), which is a plain function even in an
+    # asynchronous class: the owner of that method says whether the class is asynchronous. method_decorator() decorates
+    # anew for each request.
     owner = getattr(getattr(view, "func", None), "__self__", None)
     if iscoroutinefunction(view) or getattr(owner, "view_is_async", False):
         raise _not_synchronous(mark)
     non_atomic = AllDatabases(getattr(view, "_non_atomic_requests", ()))
 
-    # All in one frame: it is there while the view waits, and each one is memory for each connection.
+    # The wrapper calls the view directly, without helpers between: each frame takes memory for as long as the view
+    # waits, once for each connection.
     @wraps(view)
     def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
         if not is_handled(request):
@@ -77,13 +80,14 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
             try:
                 response = synchronous(view(request, *args, **kwargs))
             except Exception as exception:
-                # Before any other middleware sees it: to them, too, a client that has left is no error.
+                # ConnectionClosed becomes a response here, before other middleware sees the exception: a client that
+                # has left is no error for any of them.
                 response = upgrade.note_exception(exception)
                 if response is None:
                     raise
             if response is None:
                 upgrade.websocket.accept()
-        return response_of_ended_websocket(response) if upgrade.is_open else response
+        return response_of_ended_websocket(response) if upgrade.handshake_sent else response
 
     def synchronous(response: Any) -> HttpResponseBase | None:
         # A wrapper around an async view looks synchronous until it is called.
@@ -94,7 +98,8 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
 
     setattr(wrapper, mark, True)
     setattr(wrapper, OPTIONS, {**getattr(view, OPTIONS, {}), **options})
-    # As transaction.non_atomic_requests() does, which may come once more and add to the set.
+    # The attribute is the one of transaction.non_atomic_requests(), which may decorate the wrapper too and add to the
+    # set.
     wrapper._non_atomic_requests = non_atomic  # type: ignore[attr-defined]  # noqa: SLF001
     return wrapper
 
@@ -107,15 +112,15 @@ def _not_synchronous(mark: str) -> TypeError:
 
 
 class ViewMiddleware(WebSocketMiddleware):
-    """Does for the requests of decorated views what the middleware does for all, where that is missing."""
+    """Serves the requests of decorated views in a project that has no ``WebSocketMiddleware`` in ``MIDDLEWARE``."""
 
     def __init__(self) -> None:
         super().__init__(self._call_view)
 
     def _call_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase:
-        """Call a decorated view, to which the request counts as handled now, as Django would call it.
+        """Return the response of a decorated view, called as Django would; the request already counts as handled.
 
-        An exception after the handshake is answered here and not further out, as the connection ends here.
+        An exception after the handshake is converted to a response here, because the connection ends here.
         """
         refusal = self.process_view(request, view, args, kwargs)
         if refusal is not None:
@@ -124,9 +129,9 @@ class ViewMiddleware(WebSocketMiddleware):
             response: HttpResponseBase = view(request, *args, **kwargs)
         except Exception as exception:
             upgrade = Upgrade.of(request)
-            if upgrade is None or not upgrade.is_open:
+            if upgrade is None or not upgrade.handshake_sent:
                 if upgrade is not None:
-                    upgrade.close_with(request)
+                    upgrade.close_connection_with_request(request)
                 raise
             return self.process_exception(request, exception) or response_for_exception(request, exception)
         return response
@@ -134,15 +139,16 @@ class ViewMiddleware(WebSocketMiddleware):
 
 @cache
 def _view_middleware() -> ViewMiddleware:
-    """Return the one of this process, made at first use: the server has set its signal handlers by then."""
+    """Return the middleware of this process, made at first use, when the server has set its signal handlers."""
     return ViewMiddleware()
 
 
 class AllDatabases(set[str]):
-    """The databases without ``ATOMIC_REQUESTS`` of a decorated view: all, as a transaction of hours serves nobody.
+    """The set of databases for which Django must not wrap a decorated view in a transaction: every alias is in it.
 
-    It contains every alias, as the databases are not known yet when a view is decorated. Iteration returns those of the
-    view itself: plain HTTP requests get their transactions from :func:`_atomic`.
+    A transaction would stay open as long as the WebSocket, for hours. The aliases are not known when a view is
+    decorated, so that ``in`` returns ``True`` for each. Iteration returns the aliases of the view's own
+    ``non_atomic_requests()``: plain HTTP requests get their transactions from :func:`_atomic`.
     """
 
     def __contains__(self, alias: object) -> bool:
@@ -152,7 +158,7 @@ class AllDatabases(set[str]):
 def _atomic(view: Any, non_atomic: set[str]) -> Any:
     """Return ``view`` as Django would call it: in a transaction of each database with ``ATOMIC_REQUESTS``.
 
-    ``BaseHandler.make_view_atomic()`` does the same for the set that is an attribute of the view: to it, none is left.
+    ``BaseHandler.make_view_atomic()`` would do the same, but finds every database in :class:`AllDatabases`.
     """
     for alias, settings in connections.settings.items():
         if settings["ATOMIC_REQUESTS"] and alias not in non_atomic:

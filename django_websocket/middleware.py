@@ -1,4 +1,4 @@
-"""Where all layers meet: from a request to its view's WebSocket, and to the end of that."""
+"""The middleware, which joins all layers: it gives a view its WebSocket, and ends the WebSocket after the view."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MARKS: Final = ("accept_websocket", "require_websocket")
 #: The attribute that holds a marked view's options.
 OPTIONS: Final = "websocket_options"
 
-# The key of a request's Upgrade in its META; ``None`` is there for a plain request.
+# The key in ``request.META`` of the request's Upgrade; its value is ``None`` for a plain HTTP request.
 _KEY: Final = "django_websocket.upgrade"
 
 GetResponse = Callable[..., HttpResponseBase]
@@ -48,7 +48,7 @@ GetResponse = Callable[..., HttpResponseBase]
 class WebSocketMiddleware:
     """Adds ``is_websocket()`` and ``websocket`` to every request, and ends the WebSocket of a view that has returned.
 
-    First in ``MIDDLEWARE``. Without it, the decorators do the same for their own views.
+    It has to be first in ``MIDDLEWARE``. Without it, the decorators do the same for their own views.
     """
 
     sync_capable = True
@@ -63,12 +63,13 @@ class WebSocketMiddleware:
     def __call__(self, request: HttpRequest, *args: Any) -> HttpResponseBase:
         """Serve a request; ``args`` are for subclasses, whose ``get_response`` takes more.
 
-        All in one frame: it is there while a view waits, and each one is memory for each connection.
+        It calls no helper around the view: each frame takes memory for as long as the view waits, once for each
+        connection.
         """
         try:
             upgrade = Upgrade.parse(request)
         except HandshakeError as error:
-            return close_behind(refuse(request, error), request)
+            return close_connection_after(refuse(request, error), request)
         if upgrade is None:
             return self.get_response(request, *args)
         try:
@@ -79,28 +80,28 @@ class WebSocketMiddleware:
         return upgrade.finish(request, response)
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:
-        """Refuse a request that the view does not take; else give the view its WebSocket."""
+        """Return the refusal of a request that the view does not take; else set ``request.websocket``."""
         while isinstance(view, partial):
             view = view.func
         upgrade = Upgrade.of(request)
         if upgrade is not None:
-            return upgrade.enter(request, view)
+            return upgrade.admit(request, view)
         return refuse_plain(request) if getattr(view, "require_websocket", False) else None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """Note an exception of a view whose handshake was sent; Django answers and logs it as any other's."""
+        """Return the response to ``ConnectionClosed`` after the handshake; leave every other exception to Django."""
         upgrade = Upgrade.of(request)
         return None if upgrade is None else upgrade.note_exception(exception)
 
 
 class Step(enum.Enum):
-    """How far an attempt to open a WebSocket has come."""
+    """The progress of an attempt to open a WebSocket."""
 
     #: The handshake is well-formed. Its view is not known yet.
     PARSED = enum.auto()
     #: The request may not become a WebSocket.
     REFUSED = enum.auto()
-    #: The view has a WebSocket, and counts among those of the process. The view opens it, by sending the handshake.
+    #: The view has its WebSocket and is counted by the registry. The view sends the handshake.
     ADMITTED = enum.auto()
     #: The view has returned, and its WebSocket has ended.
     ENDED = enum.auto()
@@ -118,15 +119,16 @@ class Upgrade:
         self._failed = False
         #: The client's connection, once the server was asked for it.
         self._connection: servers.ClientConnection | None = None
-        #: The WebSocket of the view, and its hooks while it lasts, once it is admitted.
+        #: The WebSocket of the view and its hooks, set when the request is admitted; the hooks are ``None`` again at
+        #: the end.
         self.websocket: WebSocket | None = None
         self.hooks: DjangoHooks | None = None
 
     @classmethod
     def parse(cls, request: HttpRequest) -> Upgrade | None:
-        """Return the attempt that a request makes, ``None`` if it is plain HTTP; the request gets what views use.
+        """Return the attempt of a request, ``None`` for plain HTTP; set its ``is_websocket`` and ``websocket``.
 
-        :raises HandshakeError: the handshake is malformed, or of no version that is spoken here.
+        :raises HandshakeError: the handshake is malformed, or of none of the versions in ``WEBSOCKET_PROTOCOLS``.
         """
         request.META[_KEY] = None
         request.is_websocket = _is_not_a_websocket  # type: ignore[attr-defined]
@@ -145,14 +147,14 @@ class Upgrade:
         return upgrade
 
     @property
-    def is_open(self) -> bool:
+    def handshake_sent(self) -> bool:
         """Whether the handshake was sent: no HTTP response can be sent any more."""
         return self.websocket is not None and self.websocket.handshake_sent
 
-    def enter(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
+    def admit(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
         """Set ``request.websocket`` for the view, or return the refusal."""
         try:
-            request.websocket = self._admit(request, view)  # type: ignore[attr-defined]
+            request.websocket = self._make_websocket(request, view)  # type: ignore[attr-defined]
         except HandshakeError as error:
             self._step = Step.REFUSED
             return refuse(request, error)
@@ -161,11 +163,12 @@ class Upgrade:
             return refuse(request, HandshakeError(str(error)), logging.ERROR)
         return None
 
-    def _admit(self, request: HttpRequest, view: Any) -> WebSocket:
-        """Check a request against its view, in the order of the documentation, and make the WebSocket.
+    def _make_websocket(self, request: HttpRequest, view: Any) -> WebSocket:
+        """Return the WebSocket of a request, after its checks in the order of the documentation.
 
-        :raises HandshakeError: the view does not take it, or it is not allowed here and now.
-        :raises SocketNotFound: the server has no socket for it.
+        :raises HandshakeError: the view takes no WebSockets, the Host or the Origin is not allowed, or the process
+            takes no more WebSockets.
+        :raises SocketNotFound: the server gives no access to its socket.
         """
         protocol = self._protocol
         if not (conf.accept_all or any(getattr(view, mark, False) for mark in MARKS)):
@@ -197,11 +200,11 @@ class Upgrade:
         return self.websocket
 
     def note_exception(self, exception: Exception) -> HttpResponseBase | None:
-        """Note an exception of the view; return a response if it is none of Django's business.
+        """Return the response to ``ConnectionClosed`` after the handshake; record any other exception instead.
 
-        That is the end of the connection: a view need not catch it.
+        A view need not catch ``ConnectionClosed``: it only says that the connection has ended.
         """
-        if not self.is_open:
+        if not self.handshake_sent:
             return None
         if isinstance(exception, ConnectionClosed):
             return response_of_ended_websocket()
@@ -218,26 +221,28 @@ class Upgrade:
                 self.websocket.end(code, wait=wait)
         finally:
             registry.leave()
-            # They refer to the request, which refers to this: a cycle, for the garbage collector only.
+            # The hooks refer to the request, and the request to this object: only the garbage collector could free the
+            # cycle.
             self.hooks = None
 
     def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """End the connection of the request; return the response for the server."""
         failed = self._failed or response.status_code >= 500
         self.end(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE, wait=True)
-        if self.is_open:
+        if self.handshake_sent:
             if self._failed and response.status_code >= 400:
-                # A 404 that was raised, say: Django would log it when it has gone through all middleware.
+                # The response to a raised Http404, for example, would be logged by Django after all middleware, but the
+                # EndedResponse takes its place.
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
             finish = None if self._connection is None else self._connection.finish
             return response_of_ended_websocket(response, finish)
         if self._protocol.request.host is None and self._step is not Step.REFUSED:
-            # Another middleware has asked for the host before the view was found.
+            # Another middleware has called get_host(), and Django has answered its error before the view was found.
             response = refuse(request, HandshakeError(BAD_HOST))
-        return close_behind(response, request, self._connection)
+        return close_connection_after(response, request, self._connection)
 
-    def close_with(self, request: HttpRequest) -> None:
-        """Close the client's connection when Django closes the request, whatever it answers to an exception."""
+    def close_connection_with_request(self, request: HttpRequest) -> None:
+        """Make ``request.close()`` close the client's connection too, whatever Django responds to an exception."""
         if self._connection is not None:
             close, refuse_connection = request.close, self._connection.refuse
 
@@ -253,12 +258,13 @@ def is_handled(request: HttpRequest) -> bool:
     return _KEY in request.META
 
 
-def close_behind(
+def close_connection_after(
     response: HttpResponseBase, request: HttpRequest, connection: servers.ClientConnection | None = None
 ) -> HttpResponseBase:
-    """Return the response to a refused attempt, behind which the client's connection is closed.
+    """Return the response to a refused attempt, made to close the client's connection once it is sent.
 
-    The client has begun to speak something else than HTTP. ``connection`` is known if the request was admitted.
+    The connection is closed because the client no longer speaks HTTP on it. ``connection`` is passed if the server was
+    asked for it already.
     """
     if response.status_code < 200:
         logger.error("A view answered a WebSocket with status %d", response.status_code)
@@ -288,7 +294,7 @@ def _adopt_worker() -> None:
 
 
 def _is_a_websocket() -> bool:
-    """Stand for ``request.is_websocket``: a closure would be memory for each connection."""
+    """Return ``True``; the value of ``request.is_websocket``. A closure would take memory for each connection."""
     return True
 
 

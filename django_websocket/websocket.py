@@ -15,8 +15,8 @@ from .connection.opening import Opening
 from .options import Options
 from .protocols.base import CloseCode, Message, Protocol, State, check_close
 
-#: How often in a row :meth:`WebSocket.wait` reports that the connection is closed before it raises.
-MAX_NONES: Final = 100
+#: The number of the call of :meth:`WebSocket.wait` on a closed connection that raises instead of returning ``None``.
+MAX_CLOSED_WAITS: Final = 100
 
 
 class WebSocket:
@@ -58,18 +58,19 @@ class WebSocket:
         self._handshake_timeout = options.handshake_timeout
         self._subprotocol = next((name for name in options.subprotocols if name in protocol.offered_subprotocols), None)
         self._times_reported_closed = 0
-        #: The handshake, until it is sent; the connection, from then on. Neither if it never was sent.
+        #: The handshake until it is sent, then ``None``. :attr:`_connection` is set at that moment. If the view ends
+        #: before it sends the handshake, both are ``None``.
         self._opening: Opening | None = Opening(protocol, take_over, options, hooks, name)
         self._connection: Connection | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket {self._name or hex(id(self))} version {self.version} {self._protocol.state.name}>"
 
-    # Its state
+    # State
 
     @property
     def handshake_sent(self) -> bool:
-        """Whether the handshake has been sent: from then on no HTTP response can be."""
+        """Whether the handshake has been sent, after which no HTTP response can be sent any more."""
         return self._connection is not None
 
     @property
@@ -84,10 +85,10 @@ class WebSocket:
 
     @property
     def subprotocol(self) -> str | None:
-        """The negotiated subprotocol, or ``None``: the first of the view's that the client offers."""
+        """The subprotocol: the view's first that the client offers, unless :meth:`accept` got another; or ``None``."""
         return self._subprotocol
 
-    #: The name this had in 2010.
+    #: The name of :attr:`subprotocol` in django-websocket 0.3.
     protocol = subprotocol
 
     @property
@@ -122,10 +123,11 @@ class WebSocket:
     ) -> None:
         """Send the handshake now, with another subprotocol than the negotiated one, or with more headers.
 
-        When this returns, the connection is open, or closed if the client is gone. After the handshake it does nothing.
+        When :meth:`accept` returns, the connection is open, or closed if the client is gone. A call without arguments
+        after the handshake does nothing.
 
-        :raises ValueError: a subprotocol that the client did not offer, or a header that is not clean; nothing has
-            been sent then.
+        :raises ValueError: the client did not offer the subprotocol, or a header field must not be added; nothing was
+            sent.
         :raises RuntimeError: the handshake has been sent, and cannot have this subprotocol or these headers any more;
             or another thread is sending it.
         :raises ConnectionClosed: the WebSocket was closed before its handshake.
@@ -137,11 +139,11 @@ class WebSocket:
         pairs = headers.items() if isinstance(headers, Mapping) else headers or ()
         self._open(self._subprotocol if subprotocol is ... else subprotocol, pairs)
 
-    #: The name this had in 2010.
+    #: The name of :meth:`accept` in django-websocket 0.3.
     send_handshake = accept
 
     def _open(self, subprotocol: str | None, headers: Iterable[tuple[str, str]] = ()) -> Connection:
-        """Send the handshake, and return the connection; errors as of :meth:`accept`."""
+        """Send the handshake and return the connection; the errors are those of :meth:`accept`."""
         if self._opening is None:
             raise self._protocol.closed_error()
         connection, received = self._opening.answer(subprotocol, headers)
@@ -156,10 +158,11 @@ class WebSocket:
     def wait(self, timeout: float | None = None) -> Message | None:
         """Return the next message: ``str`` for text, ``bytes`` for binary, ``None`` once the connection is closed.
 
-        ``timeout`` is in seconds, ``None`` waits as long as the connection lasts. Pings are answered, and sent, here.
+        ``timeout`` is in seconds; ``None`` is no limit. Pings are sent and answered while :meth:`wait` waits.
 
         :raises TimeoutError: no message came in time; the connection stays as it is.
-        :raises ConnectionClosed: the hundredth ``None`` in a row would be returned.
+        :raises ConnectionClosed: the connection is closed and this is the hundredth call since, or the WebSocket ended
+            before its handshake.
         :raises RuntimeError: another thread is waiting.
         """
         connection = self._connection or self._open(self._subprotocol)
@@ -176,34 +179,34 @@ class WebSocket:
         self._report_closed()
 
     def _report_closed(self) -> None:
-        """Count how often the end was reported, so that a view with ``while True: wait()`` ends.
+        """Count the reports that the connection is closed, so that a view with ``while True: wait()`` ends.
 
-        :raises ConnectionClosed: it was reported a hundred times.
+        :raises ConnectionClosed: this is the hundredth report.
         """
         self._times_reported_closed += 1
-        if self._times_reported_closed >= MAX_NONES:
+        if self._times_reported_closed >= MAX_CLOSED_WAITS:
             raise self._protocol.closed_error()
 
     def read(self, fallback: Any = None) -> Any:
-        """Return the next message if one is there, else ``fallback``. Never waits after the handshake."""
+        """Return the next message if one is there, else ``fallback``; never wait, except for the handshake."""
         connection = self._poll()
         return connection.messages.popleft() if connection.messages else fallback
 
     def has_messages(self) -> bool:
-        """Return whether a complete message is waiting. Never waits after the handshake."""
+        """Return whether a complete message is there; never wait, except for the handshake."""
         return bool(self._poll().messages)
 
     def _poll(self) -> Connection:
-        """Look for what has come, unless a message is queued, and return the connection."""
+        """Return the connection, after a read without waiting if no message is queued."""
         connection = self._connection or self._open(self._subprotocol)
         if not connection.messages:
             connection.poll(asked=True)
         return connection
 
     def count_messages(self) -> int:
-        """Return the number of complete messages among what has come, up to one read's worth.
+        """Return the number of complete messages that have arrived, as far as one read of the socket takes them.
 
-        Never waits after the handshake.
+        The call never waits, except for the handshake.
         """
         connection = self._connection or self._open(self._subprotocol)
         connection.poll(asked=True)
@@ -212,8 +215,8 @@ class WebSocket:
     def wait_json(self, timeout: float | None = None) -> Any:
         """Return the next message decoded from JSON, ``None`` once the connection is closed.
 
-        :raises ValueError: it is not JSON.
-        :raises TimeoutError: as :meth:`wait`.
+        :raises ValueError: the message is not JSON, or is nested too deeply.
+        :raises Exception: the errors of :meth:`wait`.
         """
         message = self.wait(timeout)
         if message is None:
@@ -228,10 +231,8 @@ class WebSocket:
     def send(self, message: object, compress: bool | None = None) -> None:
         """Send a message: ``str`` as text, bytes-like as binary, anything else as ``str(message)``.
 
-        Where compression was agreed on, ``compress=False`` sends this message as it is, and ``True`` compresses it
-        whatever its length.
-
-        Waits while the client does not read. Thread-safe.
+        Where compression was agreed on, ``compress=False`` sends the message uncompressed, and ``compress=True``
+        ignores the threshold. The call waits while the client does not read. Thread-safe.
 
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
@@ -255,7 +256,7 @@ class WebSocket:
         """Send a ping now, with up to 125 bytes; :attr:`latency` changes when its pong is read. Thread-safe.
 
         :raises TypeError: ``data`` is not bytes-like.
-        :raises ValueError: it is too long.
+        :raises ValueError: ``data`` is over 125 bytes (RFC 6455 section 5.5).
         :raises ConnectionClosed: the connection is gone.
         :raises UnsupportedFeature: over hixie-75 or hixie-76.
         """
@@ -267,11 +268,12 @@ class WebSocket:
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Close the connection: send Close and wait for the peer's, up to the close timeout.
 
-        What comes in meanwhile is dropped; what has come before can still be read. Does nothing on a connection that is
-        closed. From another thread than the view's it only sends, and the view's :meth:`wait` finishes the closing.
-        Thread-safe. The versions before RFC 6455 carry no code.
+        Messages that arrive meanwhile are dropped; those that arrived before can still be read. On a closed connection
+        the call does nothing. In another thread than the view's the call only sends Close, and the view's :meth:`wait`
+        finishes the closing handshake. Thread-safe. hixie-75 and hixie-76 carry no code.
 
-        :raises ValueError: a code that may not be sent (RFC 6455 section 7.4), or a reason of over 123 bytes of UTF-8.
+        :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.
+        :raises ValueError: ``code`` may not be sent (RFC 6455 section 7.4), or ``reason`` is over 123 bytes of UTF-8.
         """
         # An illegal code is an error before the handshake is sent, and on a closed connection too.
         check_close(code, reason)
@@ -279,7 +281,7 @@ class WebSocket:
         connection.close(code, reason)
 
     def end(self, code: int = CloseCode.NORMAL_CLOSURE, *, wait: bool = True) -> None:
-        """End the connection with its view: close, shut the socket down, and let go of it. For the middleware.
+        """Close the connection and shut its socket down; the middleware calls this when the view has ended.
 
         ``wait=False`` does not wait for the peer: the process, or the greenlet, is being stopped.
         """

@@ -17,7 +17,7 @@ from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.transports import READ_SIZE
-from django_websocket.websocket import MAX_NONES, WebSocket
+from django_websocket.websocket import MAX_CLOSED_WAITS, WebSocket
 
 from .connection.conftest import clean_registry, followed  # noqa: F401 - they are for every test
 from .connection.line import Line, connect
@@ -217,7 +217,7 @@ def test_the_hundredth_none_in_a_row():
     line.peer.close(4000, "why")
     line.feed(line.peer.data_to_send())
     assert ws.wait() == "last"
-    for _ in range(MAX_NONES - 1):
+    for _ in range(MAX_CLOSED_WAITS - 1):
         assert ws.wait() is None
     for _ in range(2):
         with pytest.raises(ConnectionClosed) as caught:

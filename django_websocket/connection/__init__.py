@@ -1,1 +1,1 @@
-"""Messages and time: an open protocol over an open transport. Nothing here knows a server or Django."""
+"""Open connections: a protocol over a transport, with timers and hooks. No module here imports servers or Django."""

@@ -1,4 +1,4 @@
-"""An open connection: a protocol over a transport, driven by the threads that call."""
+"""An open connection: a protocol over a transport, driven by the threads that call its methods."""
 
 from __future__ import annotations
 
@@ -20,42 +20,46 @@ from .timers import Timers
 
 logger = logging.getLogger("django_websocket.connection")
 
-# Looking the member up in its class costs more than the rest of the comparison.
+# The constant saves the look-up of the member in its enumeration, which takes longer than the comparison.
 _OPEN: Final = State.OPEN
 
-#: Seconds without bytes after which a read that waits for nothing else looks for something else to do. It is long, as
-#: each look needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds, from
-#: which on Linux rounds a socket's timeout to two seconds and more: all connections that have fallen silent within them
-#: would wake at once.
-TICK: Final = 15.0
-#: Seconds that a read waits at most before it looks whether another thread, or a signal handler, wants to close.
-MAX_WAIT: Final = 20.0
+#: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
+#: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
+#: because Linux rounds longer socket timeouts to two seconds and more: all connections that fell silent within such a
+#: step would wake at once.
+READ_TIMEOUT: Final = 15.0
+#: The longest time in seconds of one read, after which the thread checks whether another thread or a signal handler has
+#: requested a close.
+MAX_READ_TIME: Final = 20.0
 #: Bytes read at once where compression was agreed on: each of them can inflate to a thousand.
 COMPRESSED_READ_SIZE: Final = 4096
-#: Control frames that a peer may send a second, and how many more at once: each costs an answer, or time.
+#: The rate per second and the burst of the control frames that a peer may send (see :class:`RateLimit`): each takes an
+#: answer, or time.
 CONTROL_RATE: Final = 100
 CONTROL_BURST: Final = 200
-#: The close code for a peer that may not stay: HTTP's 401, in the range for applications (RFC 6455 section 7.4.2).
+#: The close code after a failed revalidation: HTTP's 401 moved into the range 4000 to 4999 for private use (RFC 6455
+#: section 7.4.2).
 UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
-#: Seconds that :meth:`Connection.end` waits for each of the other threads that still send or read, once they are woken.
-LEAVING_TIME: Final = 1.0
+#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown.
+LEAVE_TIMEOUT: Final = 1.0
 
 
 class Connection:
     """An open protocol over an open transport, from the answer to its handshake to its end.
 
-    Reading, writing and calls of the protocol have a lock each, taken in this order. The mutex around calls of the
-    protocol is held for moments, never over a read or a write; only :meth:`Protocol.encode` is called without it, under
-    the lock for writing.
+    There is a lock for reading, a lock for writing and a mutex for calls of the protocol, acquired in this order. The
+    mutex is never held during a read or a write. :meth:`Protocol.encode` is called without the mutex, under the lock
+    for writing; :meth:`Protocol.take_whole_messages` without it, under the lock for reading.
 
-    What is read changes the protocol, and may leave it with something to say: a pong or a Close. It is sent by the
-    thread that has read its cause, or by the thread that is writing at the moment: :meth:`_flush` waits for the socket,
+    Bytes that were read may make the protocol answer, with a pong or a Close. The answer is sent by the thread that
+    read those bytes, or by the thread that is writing at the moment: :meth:`_flush` waits for the socket,
     :meth:`_flush_nowait` does not.
 
-    A peer that breaks the protocol is told so when the view asks for a message and none is left: the view has answered
-    then what came ahead of the mistake. It may take the close timeout until then, and nothing is read meanwhile.
+    If the peer breaks the protocol, the connection is failed only when the view asks for a message and none is left, so
+    that the view can answer the messages ahead of the error. The view has the close timeout for that, and nothing is
+    read meanwhile.
     """
 
     # A dictionary for this many attributes would be slower, and larger.
@@ -64,11 +68,11 @@ class Connection:
         "_clock",
         "_close_timeout",
         "_control_frames",
+        "_fast_path",
         "_flush_missed",
         "_hooks",
         "_mutex",
         "_name",
-        "_only_waiting",
         "_owner",
         "_polled_at",
         "_reading",
@@ -89,7 +93,7 @@ class Connection:
     ) -> None:
         """Make the connection of an answered handshake, in the thread of its view; ``name`` names it in the log."""
         self.protocol = protocol
-        #: Messages that were read and not asked for yet.
+        #: Messages that were received and that the view has not taken yet.
         self.messages: deque[Message] = deque()
         self._transport = transport
         self._name = name
@@ -115,8 +119,8 @@ class Connection:
         )
         self._timers.plan_revalidation(now, hooks.revalidate_interval)
         self._control_frames = RateLimit(CONTROL_RATE, CONTROL_BURST)
-        #: Whether a reader has nothing to do but to wait for bytes.
-        self._only_waiting = False
+        #: Whether :meth:`fetch` may use its fast path: there is nothing to send, fail, close or revalidate.
+        self._fast_path = False
         #: Whether a thread waits for messages.
         self._waiting = False
         #: The rest of a frame that could not be sent at once.
@@ -125,15 +129,16 @@ class Connection:
         self._flush_missed = False
         #: The code and reason of a Close that is to be sent.
         self._requested_close: tuple[int, str] | None = None
-        #: When bytes were last looked for without waiting, and how many were read so since the queue was empty.
+        #: The time of the last read without waiting, and the number of bytes that such reads have taken since the queue
+        #: was empty.
         self._polled_at = now
         self._backlog = 0
 
     def start(self, received: bytes, handshake_timeout: float) -> None:
-        """Send the answer to the handshake, read the rest of a handshake that has more than a request, and register.
+        """Send the answer to the handshake, read the rest of one of hixie-76, and add the connection to the registry.
 
-        ``received`` are the bytes that the server has read behind the request. The rest of the handshake, hixie-76's
-        eight bytes, has to come within ``handshake_timeout`` seconds; the connection is closed otherwise.
+        ``received`` holds the bytes that the server has read behind the request. The rest of hixie-76's handshake has
+        eight bytes, which have to arrive within ``handshake_timeout`` seconds; the connection is closed otherwise.
         """
         # The answer goes out before anything is read: some proxies hold the rest of an old handshake back until then.
         self._flush()
@@ -148,7 +153,7 @@ class Connection:
         self.protocol.forget_request()
         if self.protocol.inflates:
             self._transport.read_size = COMPRESSED_READ_SIZE
-        self._only_waiting = self._is_undisturbed()
+        self._fast_path = self._allows_fast_path()
         registry.add(self)
 
     @property
@@ -163,25 +168,25 @@ class Connection:
 
         ``timeout`` is in seconds, ``None`` is no limit. One thread at a time.
 
-        While there is nothing to do but to wait for bytes, as there nearly always is, the loop here does little else.
+        The loop is the fast path: nearly always a read and the messages in it are all there is to do.
 
         :raises TimeoutError: no message came in time.
         :raises RuntimeError: another thread is waiting.
         """
-        if timeout is None and self._only_waiting and not self._resources and self._reading.acquire(False):
+        if timeout is None and self._fast_path and not self._resources and self._reading.acquire(False):
             transport, protocol, messages, timers = self._transport, self.protocol, self.messages, self._timers
             self._waiting = True
             try:
-                while not messages and self._only_waiting:
+                while not messages and self._fast_path:
                     data = transport.receive()
                     position = protocol.take_whole_messages(data, messages)
                     if position != len(data) or not data:
                         self._take_and_answer(data[position:])
-                    now = timers.heard = self._clock()
+                    now = timers.last_received_at = self._clock()
                     if now >= timers.revalidate_at:
-                        self._only_waiting = False
+                        self._fast_path = False
             except TimeoutError:
-                self._only_waiting = False
+                self._fast_path = False
             finally:
                 self._waiting = False
                 self._reading.release()
@@ -190,12 +195,12 @@ class Connection:
         return self._fetch_with_timers(timeout)
 
     def _fetch_with_timers(self, timeout: float | None) -> bool:
-        """Wait for a message as :meth:`fetch` does, and do meanwhile whatever else is due."""
+        """Return whether there is a message, as :meth:`fetch` does, and meet the deadlines of the timers meanwhile."""
         deadline = None if timeout is None else self._clock() + timeout
         if not self._reading.acquire(False):
             if self._waiting:
                 raise RuntimeError("another thread is waiting for this WebSocket's messages")
-            # A thread that sends is looking for what has come, which takes no time.
+            # The lock is held by a thread that polls while it sends, and that never waits: it is released at once.
             self._reading.acquire()
         self._waiting = True
         try:
@@ -217,7 +222,7 @@ class Connection:
         """
         protocol, timers = self.protocol, self._timers
         if protocol.deferred_error is not None:
-            # The view has taken all messages that came ahead of the mistake.
+            # The view has taken all messages that came ahead of the error.
             self._fail()
             self._flush()
             return
@@ -229,27 +234,28 @@ class Connection:
             deadline=deadline,
             idle_after=idle_after,
             closing=protocol.state is State.CLOSING,
-            at_most=MAX_WAIT,
+            at_most=MAX_READ_TIME,
         )
         try:
             self._take_and_answer(self._transport.receive(seconds))
         except TimeoutError:
-            self._only_waiting = False
+            self._fast_path = False
             now = self._clock()
             if idle_after is not None and timers.is_idle(now, idle_after):
                 timers.note_idle(now)
                 self._hooks.on_idle()
         self._flush_late()
-        self._keep_time()
+        self._check_deadlines()
         self._flush()
         if self._clock() >= timers.revalidate_at:
             self._revalidate()
 
     def poll(self, *, asked: bool = False) -> bool:
-        """Take what has come, without waiting, while less than one read's worth is queued.
+        """Take the bytes that have arrived, without waiting; return whether this thread could read.
 
-        ``asked`` tells that the view asks for messages. Return whether anything could be looked for: not while another
-        thread reads. Thread-safe.
+        Nothing is read once a whole read is queued. The result is ``False`` while another thread reads. ``asked`` means
+        that the view asks for messages, which fails a connection with a deferred error once no message is left.
+        Thread-safe.
         """
         if not self._reading.acquire(blocking=False):
             return False
@@ -265,13 +271,13 @@ class Connection:
                     if self._has_unsent():
                         self._flush_nowait()
                         self._timers.start_closing(self._clock())
-                    self._keep_time()
+                    self._check_deadlines()
                     self._flush_nowait()
                 else:
                     self._backlog += len(data)
                     self._take(data)
                     self._flush_nowait()
-                    self._only_waiting = self._is_undisturbed()
+                    self._fast_path = self._allows_fast_path()
             if protocol.deferred_error is not None and (
                 self._timers.is_close_overdue(self._clock()) or (asked and not self.messages)
             ):
@@ -285,19 +291,19 @@ class Connection:
         """Take bytes that came in, and send what the protocol answers."""
         self._take(data)
         self._flush()
-        self._only_waiting = self._is_undisturbed()
+        self._fast_path = self._allows_fast_path()
 
     def _take(self, data: bytes) -> None:
         """Take bytes that came in: messages are queued, and everything else is handled. Send nothing."""
-        now = self._timers.heard = self._clock()
+        now = self._timers.last_received_at = self._clock()
         with self._mutex:
             self.messages.extend(self.protocol.receive(data))
-        self._timers.pinged = None
+        self._timers.pinged_at = None
         if self.protocol.has_events:
             self._handle_events(now)
 
     def _handle_events(self, now: float) -> None:
-        """Handle what has come in besides messages: control frames, the peer's mistake, the end."""
+        """Handle the events of the protocol other than messages: control frames, an error of the peer, the end."""
         protocol, timers = self.protocol, self._timers
         protocol.has_events = False
         if protocol.control_frames:
@@ -314,36 +320,36 @@ class Connection:
         elif protocol.error is not None:
             self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
 
-    def _is_undisturbed(self) -> bool:
-        """Return whether a reader has nothing to do but to wait for bytes."""
+    def _allows_fast_path(self) -> bool:
+        """Return whether :meth:`fetch` may use its fast path."""
         protocol = self.protocol
         return protocol.state is _OPEN and protocol.deferred_error is None and not self._has_unsent()
 
     def _fail(self) -> None:
-        """Fail the connection for the mistake that was deferred (RFC 6455 section 7.1.7). Send nothing."""
+        """Fail the connection for the error that was deferred (RFC 6455 section 7.1.7). Send nothing."""
         with self._mutex:
             self.protocol.fail()
 
     # Time
 
-    def _keep_time(self) -> None:
+    def _check_deadlines(self) -> None:
         """Ping a silent peer, or abort the connection of one that gives no sign of life or no answer to Close."""
         timers, now = self._timers, self._clock()
         if self.protocol.state is State.CLOSING:
             if timers.is_close_overdue(now):
                 self._abort("the peer did not answer Close")
         elif (due := timers.ping_due) is not None and now >= due:
-            if timers.pinged is not None:
+            if timers.pinged_at is not None:
                 self._abort("no sign of life after a ping")
                 return
-            self._only_waiting = False
+            self._fast_path = False
             data = timers.make_ping(now)
             with self._mutex:
                 if self.protocol.state is State.OPEN:
                     self.protocol.ping(data)
 
     def _revalidate(self) -> None:
-        """Ask the hooks whether the peer may stay, and close if not; messages that come meanwhile are dropped.
+        """Ask the hooks whether the peer may stay; if not, close the connection and drop all queued messages.
 
         The caller holds the lock for reading.
         """
@@ -373,24 +379,25 @@ class Connection:
         writing = self._writing
         writing.acquire()
         try:
-            # Without the mutex: whatever else the protocol is told meanwhile, this goes out ahead of its answer.
+            # The mutex is not needed: the lock for writing makes this frame leave ahead of any answer that the protocol
+            # queues meanwhile.
             data, payload = self.protocol.encode(message, compress)
-            self._put(data, payload)
+            self._send_bytes(data, payload)
         finally:
             writing.release()
             if self._flush_missed:
                 self._flush()
 
     def _poll_while_sending(self) -> None:
-        """Do, once in a while, what a view that only sends would miss: revalidate, and take what has come."""
+        """Revalidate and read, at intervals, for a view that only sends and never waits for a message."""
         timers, now = self._timers, self._clock()
+        # If another thread holds the lock for reading, that thread revalidates.
         if now >= timers.revalidate_at and self._transport.current() == self._owner and self._reading.acquire(False):
-            # If the lock is held, a thread is reading, and revalidates.
             try:
                 self._revalidate()
             finally:
                 self._reading.release()
-        self._polled_at = max(self._polled_at, timers.heard)
+        self._polled_at = max(self._polled_at, timers.last_received_at)
         if now - self._polled_at > POLL_INTERVAL:
             self.poll()
 
@@ -416,7 +423,7 @@ class Connection:
         protocol = self.protocol
         return bool(protocol.outgoing or self._unsent) or self._requested_close is not None or protocol.eof_to_send
 
-    def _put(self, data: bytes, payload: bytes = b"") -> None:
+    def _send_bytes(self, data: bytes, payload: bytes = b"") -> None:
         """Send bytes, and ``payload`` behind them; the caller holds the lock for writing.
 
         :raises ConnectionClosed: the connection is gone.
@@ -428,14 +435,16 @@ class Connection:
         except OSError as error:
             if is_timeout(error):
                 self._abort("the client does not read")
-            # What the peer sent before it went, a Close perhaps, may still be there to be read.
+            # Bytes that the peer sent before it vanished, such as a Close, may still be unread: they are taken first.
             elif self.poll():
                 self._abort("the client is gone")
             else:
-                # The thread that reads finds the end behind that; and nothing can follow a part of a frame.
+                # Another thread is reading, and finds the end of the stream behind those bytes. The shutdown is needed,
+                # as nothing can be sent behind a part of a frame.
                 self._transport.shutdown()
         except BaseException:
-            # A timeout of the worker's or of eventlet's has interrupted a frame: nothing can follow its first part.
+            # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent behind
+            # its first part.
             self._abort("interrupted while sending")
             raise
         else:
@@ -450,7 +459,7 @@ class Connection:
         with self._mutex:
             data, eof = self.protocol.data_to_send(), self.protocol.eof_to_send
         if data or self._unsent:
-            self._put(data)
+            self._send_bytes(data)
         if eof:
             self._end_stream()
 
@@ -459,7 +468,7 @@ class Connection:
         self._transport.shutdown(socket.SHUT_WR)
 
     def _flush(self) -> None:
-        """Send what the protocol says by itself. If a thread is writing, that one sends it when it is done."""
+        """Send the answers of the protocol. If another thread is writing, that thread sends them afterwards."""
         while self._has_unsent():
             self._flush_missed = True
             if not self._writing.acquire(blocking=False):
@@ -475,15 +484,15 @@ class Connection:
                 self._writing.release()
 
     def _flush_late(self) -> None:
-        """Send what could not be sent at its time; the answer to a Close among it is expected from now on."""
+        """Send bytes that could not be sent earlier; restart the close timeout, as a Close may be among them."""
         if self._has_unsent():
             self._flush()
             self._timers.start_closing(self._clock())
 
     def _flush_nowait(self) -> None:
-        """Send what can be sent at once of what the protocol says by itself. Wait for nothing.
+        """Send as much as possible of the answers of the protocol, without waiting for the socket or for a lock.
 
-        Safe in a signal handler: the thread that it has interrupted may hold any of the locks.
+        Safe in a signal handler, where the interrupted thread may hold any of the locks.
         """
         if not self._has_unsent():
             return
@@ -508,7 +517,7 @@ class Connection:
     # Closing
 
     def close(self, code: int, reason: str) -> None:
-        """Send Close. In the view's thread, wait for the peer's, up to the close timeout, and drop what comes before.
+        """Send Close; in the view's thread, also wait for the peer's Close, up to the close timeout, and drop messages.
 
         Do nothing on a connection that is closed. Thread-safe.
         """
@@ -527,20 +536,21 @@ class Connection:
         if self.protocol.state is not State.OPEN:
             return
         self._requested_close = code, ""
-        self._only_waiting = False
+        self._fast_path = False
         self._flush_nowait()
         closer.add(self.finish_if_due)
 
     def finish_if_due(self) -> bool:
-        """Go on with a closing that no thread may be waiting for; return whether nothing is left to do.
+        """Continue a closing handshake that perhaps no thread waits for; return whether it is over.
 
-        Called by the closer, in a native thread: neither waits nor logs, as no lock of a greenlet may be waited for
-        there.
+        The closer calls this in a native thread. It neither waits nor logs, because a native thread must not wait for a
+        lock that a greenlet may hold.
         """
         if self.protocol.state is State.CLOSED:
             return True
         self._flush_nowait()
-        # There is no deadline while a thread is writing, which has its own timeout: the Close leaves when it is done.
+        # While another thread is writing, the Close is not queued and has no deadline. That thread has the send
+        # timeout, and sends the Close afterwards.
         if not self._timers.is_close_overdue(self._clock()):
             return False
         # Threads that read or write wake up, and find the end of the stream.
@@ -548,7 +558,7 @@ class Connection:
         return True
 
     def end(self, code: int, *, wait: bool) -> None:
-        """Close, shut the socket down and let go of everything, in the thread of the view that has ended.
+        """Close the connection, shut its socket down and drop its references, in the thread of the view that has ended.
 
         Without ``wait`` nothing waits for the peer: the process, or the greenlet, is being stopped.
         """
@@ -565,11 +575,13 @@ class Connection:
                 self.protocol.connection_lost()
             self._transport.shutdown()
             registry.discard(self)
-            # The hooks refer to the request, which refers to this connection: a cycle, for the garbage collector only.
+            # The hooks refer to the request, and the request to this connection: only the garbage collector could free
+            # the cycle.
             self._hooks = NO_HOOKS
-            # Threads that still send or read have been woken. Once they are out, the server may close the socket.
+            # The shutdown has woken the threads that still send or read. Once they have released the locks, the server
+            # may close the socket.
             for lock in (self._writing, self._reading):
-                if lock.acquire(timeout=LEAVING_TIME):
+                if lock.acquire(timeout=LEAVE_TIMEOUT):
                     lock.release()
 
     def _start_closing(self, code: int, reason: str) -> None:
@@ -587,9 +599,10 @@ class Connection:
             self._writing.release()
 
     def _finish_closing(self) -> None:
-        """Read until the peer's Close has come, or its time is over; drop the messages that come before it."""
+        """Read until the peer's Close has arrived or the close timeout is over; drop messages that arrive meanwhile."""
         if not self._reading.acquire(timeout=self._close_timeout):
-            return  # another thread is reading, and has not noticed
+            # Another thread is still reading and has not noticed the Close.
+            return
         try:
             kept = len(self.messages)
             while self.protocol.state is not State.CLOSED:
@@ -624,17 +637,17 @@ class Connection:
 
     def _begin_close(self, code: int, reason: str) -> None:
         """Make the protocol begin its closing handshake; the caller holds the mutex."""
-        # If the peer has made a mistake that was deferred, the Close is for that.
+        # If an error of the peer was deferred, the Close reports that error instead.
         self.protocol.fail()
         if self.protocol.state is State.OPEN:
-            self._only_waiting = False
+            self._fast_path = False
             self._timers.start_closing(self._clock())
             self.protocol.close(code, reason)
 
     def _abort(self, reason: str, level: int = logging.INFO) -> None:
         """Drop the connection without a Close; the close code is 1006 then."""
         with self._mutex:
-            self._only_waiting = False
+            self._fast_path = False
             if lost := self.protocol.state is not State.CLOSED:
                 self.protocol.connection_lost()
                 self._unsent = b""

@@ -1,4 +1,4 @@
-"""Callbacks at the turning points of a connection."""
+"""Callbacks for events of a connection."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class Hooks:
-    """Callbacks at the turning points of a connection; these do nothing, subclasses override them.
+    """Callbacks for events of a connection; these do nothing, and subclasses override them.
 
     They are called one at a time, by the thread that opens the connection, waits for its messages or sends on it.
     """
@@ -16,8 +16,8 @@ class Hooks:
     #: ``None``: never.
     revalidate_interval: float | None = None
 
-    #: What :meth:`before_wait` might release. It is not called while this is empty. Read once, after
-    #: :meth:`before_handshake`.
+    #: The objects that :meth:`before_wait` might release. While the sequence is empty, :meth:`before_wait` is not
+    #: called. The attribute is read once, after :meth:`before_handshake`; its contents may change.
     resources: Sequence[object] = ()
 
     def before_handshake(self) -> Iterable[tuple[str, str]]:
@@ -28,15 +28,15 @@ class Hooks:
         return ()
 
     def before_wait(self) -> float | None:
-        """Release what a view that may now wait for long must not hold.
+        """Release the resources that must not be held during a wait.
 
-        Called before each read that waits, unless :attr:`resources` is empty. Return the seconds without a byte after
-        which :meth:`on_idle` is to be called; ``None``: it need not be called.
+        This is called before each read that waits, unless :attr:`resources` is empty. Return the seconds without a byte
+        after which :meth:`on_idle` is to be called; ``None``: it need not be called.
         """
         return None
 
     def on_idle(self) -> None:
-        """Release what only a view in a lively conversation should hold: nothing has come for a while."""
+        """Release the remaining resources: no bytes have arrived for the time that :meth:`before_wait` returned."""
 
     def revalidate(self) -> str | None:
         """Return why the peer may not stay, in a few words for its Close; ``None`` if it may stay."""

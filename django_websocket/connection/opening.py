@@ -8,7 +8,7 @@ from typing import Any
 from ..options import Options
 from ..protocols.base import Protocol, State
 from ..transports import open_transport
-from .connection import TICK, Connection
+from .connection import READ_TIMEOUT, Connection
 from .hooks import Hooks
 
 
@@ -25,23 +25,25 @@ class Opening:
         hooks: Hooks,
         name: str,
     ) -> None:
-        """Prepare the answer; ``take_over`` returns the server's socket and the bytes that it has read from it.
+        """Prepare the answer.
 
-        ``name`` names the connection in the log.
+        ``take_over`` returns the socket and the bytes that the server has read behind the request. ``name`` names
+        the connection in the log.
         """
         self._protocol = protocol
         self._take_over = take_over
         self._options = options
         self._hooks = hooks
         self._name = name
-        #: The token that a thread takes to answer. A list hands its element to one thread only; a lock of a
-        #: monkey-patched process would take a kilobyte, and would be waited for.
+        #: The token that a thread pops before it answers. ``pop()`` is atomic, so that only one thread gets the token.
+        #: A lock would take a kilobyte in a monkey-patched process, and other threads would wait for it instead of
+        #: raising an error.
         self._unanswered = [True]
 
     def answer(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> tuple[Connection, bytes]:
-        """Make the answer ready to send and open the transport.
+        """Return the connection, its answer ready to send, and the bytes that the server has read behind the request.
 
-        Return the connection, and the bytes that the server has read from it. :meth:`Connection.start` comes next.
+        :meth:`Connection.start` has to be called next.
 
         :raises ValueError: a subprotocol or header that cannot be sent. Nothing was done; the handshake can be answered
             again.
@@ -64,7 +66,9 @@ class Opening:
             raise
         sock, received = self._take_over()
         ping_interval = options.ping_interval if protocol.can_ping else None
-        transport = open_transport(sock, min(TICK, ping_interval or TICK, hooks.revalidate_interval or TICK))
+        transport = open_transport(
+            sock, min(READ_TIMEOUT, ping_interval or READ_TIMEOUT, hooks.revalidate_interval or READ_TIMEOUT)
+        )
         if options.ping_interval is not None and not protocol.can_ping:
             transport.enable_keepalive(options.ping_interval, options.ping_timeout or options.ping_interval)
         return Connection(protocol, transport, options, hooks, self._name), received

@@ -14,16 +14,16 @@ class RateLimit:
         self._tokens = burst
         self._taken_at: float | None = None
 
-    def take(self, number: int, now: float, *, caught_up: bool = True) -> bool:
-        """Take ``number`` tokens at the time ``now``, and return whether there were as many.
+    def take(self, count: int, now: float, *, caught_up: bool = True) -> bool:
+        """Take ``count`` tokens at the time ``now``, and return whether there were enough.
 
-        The tokens of the time since the last call count in full: the events may have come one by one and waited to be
-        read. Only when the reader has ``caught_up`` with them is the bucket cut down to the burst.
+        The tokens since the last call are added without the limit of the burst, because the events may have arrived one
+        by one and waited to be read. The limit is applied once the reader has ``caught_up`` with the events.
         """
         if self._taken_at is not None:
             self._tokens += (now - self._taken_at) * self._rate
         self._taken_at = now
-        self._tokens -= number
+        self._tokens -= count
         allowed = self._tokens >= 0
         self._tokens = max(0.0, self._tokens)
         if caught_up:

@@ -1,4 +1,4 @@
-"""What is due when on a connection: pings (RFC 6455 section 5.5.2), the answer to Close, idleness and revalidation."""
+"""The deadlines of a connection: pings (RFC 6455 section 5.5.2), the answer to Close, idleness and revalidation."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import os
 class Timers:
     """The deadlines of one connection.
 
-    Times are seconds on the connection's clock; nothing here asks a clock. Not thread-safe: the thread that reads the
-    connection uses it, and others only write single attributes.
+    Times are seconds on the connection's clock, which the callers read. Not thread-safe: the thread that reads the
+    connection calls the methods; other threads only set single attributes.
     """
 
     __slots__ = (
         "_close_timeout",
-        "_idle_told",
+        "_idle_reported_at",
         "_last_ping",
         "_ping_timeout",
         "close_deadline",
-        "heard",
+        "last_received_at",
         "latency",
         "ping_interval",
-        "pinged",
+        "pinged_at",
         "revalidate_at",
     )
 
@@ -37,33 +37,37 @@ class Timers:
         self.ping_interval = ping_interval
         self._ping_timeout = ping_timeout
         self._close_timeout = close_timeout
-        #: When bytes came in last.
-        self.heard = now
-        #: When the ping was sent that has had no answer; ``None``: there is none.
-        self.pinged: float | None = None
+        #: The time at which bytes arrived last.
+        self.last_received_at = now
+        #: The time of the ping that is not answered yet; ``None`` if no ping is pending.
+        self.pinged_at: float | None = None
         #: Seconds between the last answered ping and its pong; ``None`` before the first.
         self.latency: float | None = None
-        #: When the peer's time to answer Close is over; or the view's time to answer the messages that came ahead of
-        #: the peer's mistake. ``None``: nothing is closing.
+        #: The end of the close timeout, for the peer's answer to our Close, or for the view to answer the messages
+        #: ahead of a deferred error; ``None`` before both.
         self.close_deadline: float | None = None
         #: When the peer is to be revalidated.
         self.revalidate_at = math.inf
-        #: When the hooks were told last that the connection is idle.
-        self._idle_told = -math.inf
+        #: The time at which the hooks were told last that the connection is idle.
+        self._idle_reported_at = -math.inf
         self._last_ping: tuple[bytes, float] | None = None
 
     # Pings
 
     @property
     def ping_due(self) -> float | None:
-        """When a ping is due, or, after one, when the peer is to be given up; ``None``: never."""
-        start, seconds = (self.heard, self.ping_interval) if self.pinged is None else (self.pinged, self._ping_timeout)
+        """The time of the next ping or, while a ping is not answered, the end of the ping timeout; ``None``: never."""
+        start, seconds = (
+            (self.last_received_at, self.ping_interval)
+            if self.pinged_at is None
+            else (self.pinged_at, self._ping_timeout)
+        )
         return None if seconds is None else start + seconds
 
     def make_ping(self, now: float) -> bytes:
         """Return the payload of a ping that is sent now, and expect an answer to it in time."""
         data = os.urandom(4)
-        self.pinged = now
+        self.pinged_at = now
         self.note_ping(data, now)
         return data
 
@@ -80,26 +84,26 @@ class Timers:
     # Closing
 
     def start_closing(self, now: float) -> None:
-        """Start, or start anew, the time within which the closing has to be over."""
+        """Start the close timeout, or restart it."""
         self.close_deadline = now + self._close_timeout
 
     def is_close_overdue(self, now: float) -> bool:
-        """Return whether the time for the closing is over."""
+        """Return whether the close timeout is over."""
         return self.close_deadline is not None and now >= self.close_deadline
 
     # Idleness
 
     def is_idle(self, now: float, seconds: float) -> bool:
-        """Return whether nothing has come for ``seconds``, since the hooks were told so last."""
+        """Return whether ``seconds`` have passed since bytes arrived last, and since the hooks were told of it last."""
         return now >= self._quiet_since + seconds
 
     def note_idle(self, now: float) -> None:
         """Remember that the hooks are told now that the connection is idle."""
-        self._idle_told = now
+        self._idle_reported_at = now
 
     @property
     def _quiet_since(self) -> float:
-        return max(self.heard, self._idle_told)
+        return max(self.last_received_at, self._idle_reported_at)
 
     # Revalidation
 
@@ -107,15 +111,16 @@ class Timers:
         """Plan the next revalidation in ``interval`` seconds; ``None``: never."""
         self.revalidate_at = math.inf if interval is None else now + interval
 
-    # All of them
+    # The next deadline
 
     def time_left(
         self, now: float, *, deadline: float | None, idle_after: float | None, closing: bool, at_most: float
     ) -> float:
-        """Return the seconds until the first of all these is due, ``at_most`` of them.
+        """Return the seconds until the earliest deadline, never more than ``at_most``.
 
-        ``deadline`` is the reader's own, and ``idle_after`` the seconds without a byte after which the hooks are to be
-        told; ``None``: not at all. While the connection is ``closing`` nobody is pinged.
+        ``deadline`` is the time at which the reader gives up, and ``idle_after`` the seconds without a byte after which
+        the hooks are told; ``None``: never. While the connection is ``closing``, the close timeout takes the place of
+        the pings.
         """
         limits = (
             deadline,

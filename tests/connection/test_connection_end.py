@@ -12,7 +12,7 @@ import pytest
 
 from django_websocket.connection import connection as module
 from django_websocket.connection.connection import (
-    LEAVING_TIME,
+    LEAVE_TIMEOUT,
 )
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.closer import Closer
@@ -306,7 +306,7 @@ def test_end_while_another_thread_sends(live):
     until(writing_lock(ws).locked)
     began = time.monotonic()
     ws.end()
-    assert time.monotonic() - began < LEAVING_TIME + PATIENCE / 2
+    assert time.monotonic() - began < LEAVE_TIMEOUT + PATIENCE / 2
     assert not writing_lock(ws).locked()
     with pytest.raises(ConnectionClosed) as caught:
         sending.result()
@@ -323,7 +323,7 @@ def test_end_while_another_thread_waits(live):
 
 
 def test_end_gives_up_on_a_thread_that_does_not_wake(monkeypatch):
-    monkeypatch.setattr("django_websocket.connection.connection.LEAVING_TIME", 0.01)
+    monkeypatch.setattr("django_websocket.connection.connection.LEAVE_TIMEOUT", 0.01)
     ws, line = connect()
     ws.close()
     with writing_lock(ws):

@@ -9,7 +9,7 @@ import socket
 import pytest
 
 from django_websocket.connection.connection import (
-    TICK,
+    READ_TIMEOUT,
 )
 from django_websocket.protocols.rfc6455.frames import Opcode
 
@@ -90,16 +90,16 @@ def test_most_waits_need_no_timeout_of_their_own():
     for number in range(10):
         line.say("x", at=START + number)
         ws.wait()
-    assert line.default_timeout == TICK
-    assert set(line.waits) == {TICK}
+    assert line.default_timeout == READ_TIMEOUT
+    assert set(line.waits) == {READ_TIMEOUT}
 
 
 def test_after_a_silence_a_wait_is_as_long_as_it_may():
     ws, line = connect()
     line.say("x")
-    line.say("y", at=START + TICK + 1)
+    line.say("y", at=START + READ_TIMEOUT + 1)
     assert (ws.wait(), ws.wait()) == ("x", "y")
-    assert line.waits[-2:] == [TICK, PING_INTERVAL - TICK]
+    assert line.waits[-2:] == [READ_TIMEOUT, PING_INTERVAL - READ_TIMEOUT]
 
 
 def test_who_waits_idly_is_woken_by_nothing_but_pings():

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from django_websocket.connection.connection import (
-    MAX_WAIT,
+    MAX_READ_TIME,
 )
 from django_websocket.protocols.rfc6455.frames import Opcode
 
@@ -124,6 +124,6 @@ def test_waiting_while_another_thread_looks():
 def test_very_long_waits(timeout):
     """The system's poll() takes 24 days at most."""
     ws, line = connect(ping_interval=None)
-    line.say("at last", at=line.now + 10 * MAX_WAIT)
+    line.say("at last", at=line.now + 10 * MAX_READ_TIME)
     assert ws.wait(timeout) == "at last"
-    assert max(line.waits) <= MAX_WAIT
+    assert max(line.waits) <= MAX_READ_TIME

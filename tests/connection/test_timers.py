@@ -21,7 +21,7 @@ def make_timers(now=0.0, **changes):
 )
 def test_when_a_ping_is_due(interval, timeout, before, after):
     timers = make_timers(ping_interval=interval, ping_timeout=timeout)
-    timers.heard = 100.0
+    timers.last_received_at = 100.0
     assert timers.ping_due == before
     assert len(timers.make_ping(130.0)) == 4
     assert timers.ping_due == after
@@ -64,13 +64,13 @@ def test_the_time_of_a_closing():
 
 def test_idleness_is_told_once_until_it_lasts_as_long_again():
     timers = make_timers()
-    timers.heard = 100.0
+    timers.last_received_at = 100.0
     assert not timers.is_idle(100.9, 1.0)
     assert timers.is_idle(101.0, 1.0)
     timers.note_idle(101.0)
     assert not timers.is_idle(101.9, 1.0)
     assert timers.is_idle(102.0, 1.0)
-    timers.heard = 101.5
+    timers.last_received_at = 101.5
     assert not timers.is_idle(102.0, 1.0)
 
 
@@ -96,7 +96,7 @@ def test_revalidation():
 )
 def test_the_first_deadline_counts(changes, left):
     timers = make_timers(90.0)
-    timers.heard = 100.0
+    timers.last_received_at = 100.0
     timers.start_closing(99.0)
     timers.plan_revalidation(100.0, 10.0)
     wait = {"deadline": None, "idle_after": None, "closing": False, "at_most": 20.0, **changes}

@@ -14,7 +14,8 @@ from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
 from .handshake.responses import refuse_plain, response_of_ended_websocket
-from .middleware import MARKS, OPTIONS, Upgrade, WebSocketMiddleware, is_handled
+from .middleware import MARKS, OPTIONS, Upgrade, WebSocketMiddleware, is_handled, prepare_process
+from .websocket import WebSocket
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -72,7 +73,8 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
         if not is_handled(request):
             return _view_middleware()(request, wrapper, args, kwargs)
         upgrade = Upgrade.of(request)
-        if upgrade is None or upgrade.websocket is None or upgrade.hooks is None:
+        websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
+        if websocket is None or upgrade is None or upgrade.hooks is None:
             if mark == "require_websocket":
                 return refuse_plain(request)
             return synchronous(_atomic(view, set(non_atomic))(request, *args, **kwargs))
@@ -86,7 +88,7 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
                 if response is None:
                     raise
             if response is None:
-                upgrade.websocket.accept()
+                websocket.accept()
         return response_of_ended_websocket(response) if upgrade.handshake_sent else response
 
     def synchronous(response: Any) -> HttpResponseBase | None:
@@ -122,13 +124,16 @@ class ViewMiddleware(WebSocketMiddleware):
 
         An exception after the handshake is converted to a response here, because the connection ends here.
         """
+        upgrade = Upgrade.of(request)
+        if upgrade is not None:
+            # The server may have set its signal handlers, or forked, since the last WebSocket.
+            prepare_process()
         refusal = self.process_view(request, view, args, kwargs)
         if refusal is not None:
             return refusal
         try:
             response: HttpResponseBase = view(request, *args, **kwargs)
         except Exception as exception:
-            upgrade = Upgrade.of(request)
             if upgrade is None or not upgrade.handshake_sent:
                 if upgrade is not None:
                     upgrade.close_connection_with_request(request)

@@ -56,9 +56,7 @@ class WebSocketMiddleware:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        if conf.close_on_sigterm:
-            close_on_exit()
-        _adopt_worker()
+        prepare_process()
 
     def __call__(self, request: HttpRequest, *args: Any) -> HttpResponseBase:
         """Serve a request; ``args`` are for subclasses, whose ``get_response`` takes more.
@@ -66,6 +64,9 @@ class WebSocketMiddleware:
         It calls no helper around the view: each frame takes memory for as long as the view waits, once for each
         connection.
         """
+        if is_handled(request):
+            # The middleware is listed twice, or a subclass of it beside it: the first one serves the request.
+            return self.get_response(request, *args)
         try:
             upgrade = Upgrade.parse(request)
         except HandshakeError as error:
@@ -75,7 +76,7 @@ class WebSocketMiddleware:
         try:
             response = self.get_response(request, *args)
         except BaseException:
-            upgrade.end(CloseCode.INTERNAL_ERROR, wait=False)
+            upgrade.end(None)
             raise
         return upgrade.finish(request, response)
 
@@ -152,7 +153,9 @@ class Upgrade:
         return self.websocket is not None and self.websocket.handshake_sent
 
     def admit(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
-        """Set ``request.websocket`` for the view, or return the refusal."""
+        """Set ``request.websocket`` for the view, or return the refusal; do nothing the second time."""
+        if self._step is not Step.PARSED:
+            return None
         try:
             request.websocket = self._make_websocket(request, view)  # type: ignore[attr-defined]
         except HandshakeError as error:
@@ -211,14 +214,16 @@ class Upgrade:
         self._failed = True
         return None
 
-    def end(self, code: int, *, wait: bool) -> None:
-        """End the WebSocket of a view that has returned, if it got one; ``wait`` is as for :meth:`WebSocket.end`."""
+    def end(self, response: HttpResponseBase | None) -> None:
+        """End the WebSocket of a view that has returned, if it got one; ``None``: the view was interrupted."""
         if self._step is not Step.ADMITTED:
             return
         self._step = Step.ENDED
         try:
             if self.websocket is not None:
-                self.websocket.end(code, wait=wait)
+                failed = self._failed or response is None or response.status_code >= 500
+                code = CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE
+                self.websocket.end(code, wait=response is not None)
         finally:
             registry.leave()
             # The hooks refer to the request, and the request to this object: only the garbage collector could free the
@@ -227,8 +232,7 @@ class Upgrade:
 
     def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """End the connection of the request; return the response for the server."""
-        failed = self._failed or response.status_code >= 500
-        self.end(CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE, wait=True)
+        self.end(response)
         if self.handshake_sent:
             if self._failed and response.status_code >= 400:
                 # The response to a raised Http404, for example, would be logged by Django after all middleware, but the
@@ -284,6 +288,13 @@ def close_connection_after(
     connection.prepare_refusal()
     response._resource_closers.append(connection.refuse)  # type: ignore[attr-defined]  # noqa: SLF001 - runs in close()
     return response
+
+
+def prepare_process() -> None:
+    """Make the end of this process close its WebSockets, as far as the settings say so."""
+    if conf.close_on_sigterm:
+        close_on_exit()
+    _adopt_worker()
 
 
 def _adopt_worker() -> None:

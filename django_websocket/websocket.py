@@ -143,10 +143,18 @@ class WebSocket:
     send_handshake = accept
 
     def _open(self, subprotocol: str | None, headers: Iterable[tuple[str, str]] = ()) -> Connection:
-        """Send the handshake and return the connection; the errors are those of :meth:`accept`."""
-        if self._opening is None:
+        """Send the handshake and return the connection; the errors are those of :meth:`accept`.
+
+        Return the connection without doing anything if another thread has just sent the handshake.
+        """
+        # Read in this order, the opposite of the one in which they are set: without an opening there is a connection,
+        # unless the view has ended.
+        opening = self._opening
+        if self._connection is not None:
+            return self._connection
+        if opening is None:
             raise self._protocol.closed_error()
-        connection, received = self._opening.answer(subprotocol, headers)
+        connection, received = opening.answer(subprotocol, headers)
         self._connection = connection
         self._opening = None
         connection.start(received, self._handshake_timeout)

@@ -285,3 +285,24 @@ def test_a_view_whose_mark_is_hidden_takes_no_plain_request(client, settings, ou
     if not ours:
         settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if "WebSocketMiddleware" not in name]
     assert client.get("/hidden-mark/").status_code == 400
+
+
+# The end of the process
+
+
+def test_signal_handlers_are_looked_at_for_each_websocket(settings, monkeypatch):
+    """Without the middleware nothing of ours runs before the first request, and the server may set handlers later."""
+    called = []
+    monkeypatch.setattr("django_websocket.middleware.close_on_exit", lambda: called.append("called"))
+    settings.MIDDLEWARE = []
+    for before in (1, 2):
+        del called[:]
+        with WebSocketClient().websocket("/echo/") as ws:
+            ws.send("hello")
+            assert ws.wait() == "hello"
+        assert called, f"WebSocket {before}"
+    del called[:]
+    settings.WEBSOCKET_CLOSE_ON_SIGTERM = False
+    with WebSocketClient().websocket("/echo/"):
+        pass
+    assert called == []

@@ -11,6 +11,7 @@ from django.test import AsyncClient, AsyncRequestFactory, Client
 from django_websocket import accept_websocket
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.registry import registry
+from django_websocket.servers import ENVIRON_KEY
 from django_websocket.testing.client import WebSocketClient
 
 from . import urls
@@ -336,3 +337,42 @@ class TestServing:
 
     def test_the_peer_vanishes(self, client, wire):
         assert wire("/echo/", frames("one"), frames("two")[:-1]) == SWITCHING + texts(b"one")
+
+
+# Views that do not answer as Django wants it
+
+
+@route("wrong/")
+@accept_websocket
+def wrong(request):
+    return "not a response"
+
+
+class TestWrongResponses:
+    @pytest.mark.parametrize("ours", [True, False], ids=["with the middleware", "without the middleware"])
+    def test_the_room_is_given_back(self, settings, ours):
+        """A response without a status fails in the middleware, which ends the attempt all the same."""
+        settings.MIDDLEWARE = [OURS] if ours else []
+        settings.WEBSOCKET_MAX_CONNECTIONS = 1
+        for _ in range(2):
+            with pytest.raises((AttributeError, TypeError)):
+                Client().get("/wrong/", **HANDSHAKE, **{ENVIRON_KEY: RefusedConnection()})
+        assert not registry.busy
+        with WebSocketClient().websocket("/echo/") as ws:
+            ws.send("hello")
+            assert ws.wait() == "hello"
+
+
+# The middleware twice
+
+
+class TestTwice:
+    def test_the_first_one_serves_the_request(self, settings, caplog):
+        settings.MIDDLEWARE = [OURS, "django.contrib.sessions.middleware.SessionMiddleware", OURS]
+        settings.WEBSOCKET_MAX_CONNECTIONS = 1
+        for _ in range(2):
+            with WebSocketClient().websocket("/echo/") as ws:
+                ws.send("hello")
+                assert ws.wait() == "hello"
+        assert not registry.busy
+        assert records(caplog) == []

@@ -266,3 +266,15 @@ def test_a_second_try_after_a_mistake():
         ws.accept("nothing")
     ws.accept()
     assert bytes(line.sent).startswith(b"HTTP/1.1 101")
+
+
+def test_a_thread_that_comes_when_another_has_just_sent_the_handshake():
+    """It has found no connection, and finds the handshake sent when it is about to send it."""
+    ws, line = connect()
+    assert ws._open(None) is connection_of(ws)
+    assert line.sent.count(b"HTTP/1.1 101 ") == 1
+    ws.end()
+    unopened, _ = connect(accept=False)
+    unopened.end()
+    with pytest.raises(ConnectionClosed):
+        unopened._open(None)

@@ -173,7 +173,7 @@ def test_every_check_is_documented():
     table = re.findall(r"^([EWI]\d{3})  ", checks.__doc__, re.MULTILINE)
     assert len(table) == len(set(table))
     written = set(re.findall(r"""["'.]([EWI]\d{3})["']""", source))
-    assert set(table) == written | {setting.check for setting in SETTINGS}
+    assert set(table) == written | {setting.check_id for setting in SETTINGS}
 
 
 def documented_limits() -> list[tuple[str, str, str, str]]:

@@ -1,11 +1,11 @@
 """System checks.
 
 ====  =====================================================================================
-id    what is wrong
+id    error or warning
 ====  =====================================================================================
 E001  ``WEBSOCKET_ACCEPT_ALL`` has an invalid value
 E002  ``WEBSOCKET_PROTOCOLS`` has an invalid value, or an entry that is no importable ``Protocol``
-E003  ``WEBSOCKET_ALLOWED_ORIGINS`` has an invalid value, or an entry without a scheme
+E003  ``WEBSOCKET_ALLOWED_ORIGINS`` has an invalid value, or an entry that no origin can match
 E004  ``WEBSOCKET_REQUIRE_ORIGIN`` has an invalid value
 E005  ``WEBSOCKET_MAX_MESSAGE_SIZE`` has an invalid value
 E006  ``WEBSOCKET_MAX_FRAGMENTS`` has an invalid value
@@ -27,12 +27,12 @@ W103  ``"django_websocket"`` stands after an application with a ``runserver`` of
 With ``--deploy``:
 
 ====  =====================================================================================
-id    what deserves a second look
+id    risk
 ====  =====================================================================================
 W201  every origin is allowed
 W202  messages of any size are accepted, or of more than 16 MiB
-I203  versions older than RFC 6455 are spoken
-W204  the project is set up for ASGI, whose servers give no view their sockets
+I203  hixie-75 or hixie-76 is spoken
+W204  the project is set up for ASGI, whose servers give views no access to their sockets
 W205  messages of any number of fragments are accepted
 W206  silent clients are not pinged, or only after a proxy would have cut the connection
 W207  clients that do not answer a ping stay connected

@@ -17,7 +17,7 @@ from django.core.exceptions import ImproperlyConfigured
 from ..conf.settings import conf
 
 _APP: Final = "django_websocket"
-_DRAFTS: Final = frozenset({75, 76})
+_HIXIE_VERSIONS: Final = frozenset({75, 76})
 _SECURITY_MIDDLEWARE: Final = "django.middleware.security.SecurityMiddleware"
 _MODERN_ONLY: Final = 'WEBSOCKET_PROTOCOLS = ["django_websocket.protocols.rfc6455.RFC6455"]'
 
@@ -151,7 +151,7 @@ def _compression() -> Iterator[CheckMessage]:
 
 
 def _old_versions() -> Iterator[CheckMessage]:
-    old = [protocol.__name__ for protocol in conf.protocols if not _DRAFTS.isdisjoint(protocol.versions)]
+    old = [protocol.__name__ for protocol in conf.protocols if not _HIXIE_VERSIONS.isdisjoint(protocol.versions)]
     if old:
         yield Info(
             f"WebSocket versions of before RFC 6455 are spoken ({', '.join(old)}).",
@@ -178,7 +178,7 @@ _CHECKS: Final[tuple[Callable[[], Iterator[CheckMessage]], ...]] = (
 
 @register(Tags.security, deploy=True)
 def check_deployment(**_kwargs: Any) -> list[CheckMessage]:
-    """Report the settings that allow too much."""
+    """Return the messages about settings that are risky on a public server."""
     messages: list[CheckMessage] = []
     for check in _CHECKS:
         # check_settings() reports a setting that has a bad value.
@@ -189,7 +189,7 @@ def check_deployment(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility, deploy=True)
 def check_asgi(**_kwargs: Any) -> list[CheckMessage]:
-    """Report the signs that an ASGI server is going to serve the project.
+    """Return a warning if there are signs that an ASGI server is going to serve the project.
 
     An ``asgi.py`` is no sign, as ``startproject`` always writes one; nor is ``"channels"`` in ``INSTALLED_APPS``, whose
     layers and workers are useful beside WSGI too.

@@ -1,4 +1,4 @@
-"""Checks of what is wrong with the settings anywhere, in development too."""
+"""Checks of the settings that are run everywhere, in development too."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
 def check_settings(**_kwargs: Any) -> list[CheckMessage]:
     """Check the value of each setting by itself."""
     messages: list[CheckMessage] = []
-    for setting in sorted(SETTINGS, key=lambda setting: setting.check):
+    for setting in sorted(SETTINGS, key=lambda setting: setting.check_id):
         try:
             getattr(conf, setting.attribute)
         except ImproperlyConfigured as error:
-            messages.append(Error(str(error), id=f"{_APP}.{setting.check}"))
+            messages.append(Error(str(error), id=f"{_APP}.{setting.check_id}"))
     return messages
 
 
@@ -66,7 +66,7 @@ def check_middleware(**_kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.compatibility)
 def check_runserver(**_kwargs: Any) -> list[CheckMessage]:
-    """Check that Django finds the ``runserver`` of this package first; it extends the next one."""
+    """Check that Django finds the ``runserver`` of this package first, which extends that of the next application."""
     for app in takewhile(lambda app: app.name != _APP, apps.get_app_configs()):
         if "runserver" in find_commands(str(Path(app.path, "management"))):
             return [

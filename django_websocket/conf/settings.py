@@ -34,20 +34,20 @@ DEFAULT_PROTOCOLS: Final = (
 class Setting(Generic[T]):
     """A setting of the project, read and validated at its first access, then cached as an attribute of the instance.
 
-    ``check`` is the id of the system check that reports a bad value, without ``django_websocket.`` before it. Projects
-    silence checks by their ids, so that an id never changes. ``per_view`` says that the decorators take an option of
-    the same name.
+    ``check_id`` is the id of the system check that reports a bad value, without ``django_websocket.`` before it.
+    Projects silence checks by their ids, so that an id never changes. ``per_view`` says that the decorators take an
+    option of the same name.
 
     :raises ImproperlyConfigured: at access, when ``validate`` rejects the value.
     """
 
     def __init__(
-        self, name: str, default: object, validate: Callable[[object], T], *, check: str, per_view: bool = False
+        self, name: str, default: object, validate: Callable[[object], T], *, check_id: str, per_view: bool = False
     ) -> None:
         self.name = name
         self.default = default
         self.validate = validate
-        self.check = check
+        self.check_id = check_id
         self.per_view = per_view
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -75,42 +75,42 @@ class Setting(Generic[T]):
 class Conf:
     """The settings of this package: ``conf.ping_interval`` is the validated ``WEBSOCKET_PING_INTERVAL``."""
 
-    #: With the middleware: every view takes WebSockets.
-    accept_all = Setting("WEBSOCKET_ACCEPT_ALL", False, flag, check="E001")
+    #: Whether every view takes WebSockets; this needs the middleware.
+    accept_all = Setting("WEBSOCKET_ACCEPT_ALL", False, flag, check_id="E001")
     #: The classes of the protocol versions that are spoken, in order of preference.
-    protocols = Setting("WEBSOCKET_PROTOCOLS", DEFAULT_PROTOCOLS, validators.protocols, check="E002")
-    #: The origins whose pages may connect; ``None``: the request's own and ``CSRF_TRUSTED_ORIGINS``.
-    allowed_origins = Setting("WEBSOCKET_ALLOWED_ORIGINS", None, origins_or_none, check="E003", per_view=True)
+    protocols = Setting("WEBSOCKET_PROTOCOLS", DEFAULT_PROTOCOLS, validators.protocols, check_id="E002")
+    #: The origins whose pages may connect; ``None``: the origin of the request and ``CSRF_TRUSTED_ORIGINS``.
+    allowed_origins = Setting("WEBSOCKET_ALLOWED_ORIGINS", None, origins_or_none, check_id="E003", per_view=True)
     #: Whether clients that send no ``Origin`` are refused.
-    require_origin = Setting("WEBSOCKET_REQUIRE_ORIGIN", False, flag, check="E004", per_view=True)
+    require_origin = Setting("WEBSOCKET_REQUIRE_ORIGIN", False, flag, check_id="E004", per_view=True)
     #: Bytes of a message, after decompression; ``None``: no limit.
     max_message_size = Setting(
-        "WEBSOCKET_MAX_MESSAGE_SIZE", DEFAULT_MAX_MESSAGE_SIZE, count_or_none, check="E005", per_view=True
+        "WEBSOCKET_MAX_MESSAGE_SIZE", DEFAULT_MAX_MESSAGE_SIZE, count_or_none, check_id="E005", per_view=True
     )
     #: Frames of a message; ``None``: no limit.
     max_fragments = Setting(
-        "WEBSOCKET_MAX_FRAGMENTS", DEFAULT_MAX_FRAGMENTS, count_or_none, check="E006", per_view=True
+        "WEBSOCKET_MAX_FRAGMENTS", DEFAULT_MAX_FRAGMENTS, count_or_none, check_id="E006", per_view=True
     )
-    #: How messages are compressed; ``None``: they are not.
-    compression = Setting("WEBSOCKET_COMPRESSION", False, validators.compression, check="E014", per_view=True)
+    #: The parameters of the compression of messages; ``None``: no compression.
+    compression = Setting("WEBSOCKET_COMPRESSION", False, validators.compression, check_id="E014", per_view=True)
     #: Seconds without a byte from the peer before a ping; ``None``: no pings.
-    ping_interval = Setting("WEBSOCKET_PING_INTERVAL", 20, seconds_or_none, check="E007", per_view=True)
+    ping_interval = Setting("WEBSOCKET_PING_INTERVAL", 20, seconds_or_none, check_id="E007", per_view=True)
     #: Seconds without a byte from the peer after a ping before the connection is dropped; ``None``: no limit.
-    ping_timeout = Setting("WEBSOCKET_PING_TIMEOUT", 20, seconds_or_none, check="E008", per_view=True)
+    ping_timeout = Setting("WEBSOCKET_PING_TIMEOUT", 20, seconds_or_none, check_id="E008", per_view=True)
     #: Seconds in which the peer accepts not one byte before the connection is dropped.
-    send_timeout = Setting("WEBSOCKET_SEND_TIMEOUT", 10, seconds, check="E009", per_view=True)
+    send_timeout = Setting("WEBSOCKET_SEND_TIMEOUT", 10, seconds, check_id="E009", per_view=True)
     #: Seconds to wait for the peer's Close after ours.
-    close_timeout = Setting("WEBSOCKET_CLOSE_TIMEOUT", 5, seconds, check="E010", per_view=True)
+    close_timeout = Setting("WEBSOCKET_CLOSE_TIMEOUT", 5, seconds, check_id="E010", per_view=True)
     #: Seconds to wait for the rest of a handshake.
-    handshake_timeout = Setting("WEBSOCKET_HANDSHAKE_TIMEOUT", 5, seconds, check="E011")
+    handshake_timeout = Setting("WEBSOCKET_HANDSHAKE_TIMEOUT", 5, seconds, check_id="E011")
     #: WebSockets of this process at a time; ``None``: no limit.
-    max_connections = Setting("WEBSOCKET_MAX_CONNECTIONS", None, count_or_none, check="E012")
+    max_connections = Setting("WEBSOCKET_MAX_CONNECTIONS", None, count_or_none, check_id="E012")
     #: Whether open WebSockets are closed with 1012 when the process is asked to end.
-    close_on_sigterm = Setting("WEBSOCKET_CLOSE_ON_SIGTERM", True, flag, check="E013")
-    #: Whether a waiting view's database connections are closed: ``"release"`` or ``"keep"``.
-    db = Setting("WEBSOCKET_DB", "release", database_policy, check="E015")
+    close_on_sigterm = Setting("WEBSOCKET_CLOSE_ON_SIGTERM", True, flag, check_id="E013")
+    #: The policy for the database connections of a waiting view: ``"release"`` closes them, ``"keep"`` does not.
+    db = Setting("WEBSOCKET_DB", "release", database_policy, check_id="E015")
     #: Seconds between two checks of the session and user of a connection; ``None``: never.
-    revalidate = Setting("WEBSOCKET_REVALIDATE", 60, seconds_or_none, check="E016")
+    revalidate = Setting("WEBSOCKET_REVALIDATE", 60, seconds_or_none, check_id="E016")
 
     def options(self, overrides: Mapping[str, object]) -> Options:
         """Return the options of a view: ``overrides``, which are its decorator's, and the settings for the rest.
@@ -136,7 +136,7 @@ class Conf:
         raise AttributeError(f"{name!r} is set in the project's settings")
 
     def forget(self, *, setting: str, **_: Any) -> None:
-        """Forget the cached values if ``setting`` is one of this package, which a test has changed."""
+        """Forget the cached values when a test has changed ``setting`` and it is a setting of this package."""
         if setting.startswith("WEBSOCKET_"):
             object.__setattr__(self, "__dict__", {})
 
@@ -170,7 +170,7 @@ def check_options(options: Mapping[str, object]) -> None:
 
 
 def _validated(options: Mapping[str, object]) -> dict[str, Any]:
-    """Return the options of a decorator in their final types; it raises as :func:`check_options` does."""
+    """Return the options of a decorator in their final types; the errors are those of :func:`check_options`."""
     values = {}
     for name, value in options.items():
         if name not in _OPTION_VALIDATORS:

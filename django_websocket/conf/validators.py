@@ -16,14 +16,14 @@ from ..handshake.origins import parse_listed
 from ..protocols.base import Compression, Protocol
 from ..protocols.http import parse_tokens
 
-#: Seconds, nearly 25 days: the longest timeout of ``poll``, which counts milliseconds in 32 bits.
+#: Seconds, nearly 25 days: the longest timeout of ``poll``, which takes milliseconds as a signed 32-bit integer.
 MAX_SECONDS: Final = 2_147_483
 
 
 def flag(value: object) -> bool:
-    """Return ``True`` or ``False``.
+    """Return ``value``, which has to be ``True`` or ``False``.
 
-    :raises TypeError: anything else, ``0`` and ``1`` included.
+    :raises TypeError: ``value`` is anything else, ``0`` and ``1`` included.
     """
     if not isinstance(value, bool):
         raise TypeError(f"must be True or False, not {value!r}")
@@ -31,16 +31,16 @@ def flag(value: object) -> bool:
 
 
 def seconds(value: object) -> float:
-    """Return a number of seconds, above 0 and at most :data:`MAX_SECONDS`.
+    """Return ``value``, which has to be a number of seconds above 0 and at most :data:`MAX_SECONDS`.
 
-    :raises TypeError: not a number, or a ``bool``.
-    :raises ValueError: a number outside these bounds, or not a number (NaN).
+    :raises TypeError: ``value`` is not a number, or is a ``bool``.
+    :raises ValueError: ``value`` is outside these bounds, or is NaN.
     """
     return _seconds(value, "a number of seconds")
 
 
 def seconds_or_none(value: object) -> float | None:
-    """Return a number of seconds as :func:`seconds` does, or ``None``."""
+    """Return ``value``, which has to be ``None`` or a number of seconds as for :func:`seconds`."""
     return None if value is None else _seconds(value, "a number of seconds or None")
 
 
@@ -53,10 +53,10 @@ def _seconds(value: object, expected: str) -> float:
 
 
 def count_or_none(value: object) -> int | None:
-    """Return a whole number above 0, or ``None``.
+    """Return ``value``, which has to be a whole number above 0, or ``None``.
 
-    :raises TypeError: anything else, a ``bool`` included.
-    :raises ValueError: a whole number below 1.
+    :raises TypeError: ``value`` is anything else, a ``bool`` included.
+    :raises ValueError: ``value`` is a whole number below 1.
     """
     if value is None:
         return None
@@ -68,10 +68,10 @@ def count_or_none(value: object) -> int | None:
 
 
 def database_policy(value: object) -> str:
-    """Return ``"release"`` or ``"keep"``.
+    """Return ``value``, which has to be ``"release"`` or ``"keep"``.
 
-    :raises TypeError: not a string.
-    :raises ValueError: another string.
+    :raises TypeError: ``value`` is not a string.
+    :raises ValueError: ``value`` is another string.
     """
     if not isinstance(value, str):
         raise TypeError(f"must be 'release' or 'keep', not {value!r}")
@@ -81,9 +81,9 @@ def database_policy(value: object) -> str:
 
 
 def origins_or_none(value: object) -> tuple[str, ...] | None:
-    """Return a list of origins as a tuple, or ``None``. An entry may be ``"*"``, which is every origin.
+    """Return a list of origins as a tuple, or ``None``. The entry ``"*"`` allows every origin.
 
-    :raises TypeError: not a list or tuple of strings.
+    :raises TypeError: ``value`` is not a list or tuple of strings.
     :raises ValueError: an entry that no origin could ever match.
     """
     if value is None:
@@ -101,7 +101,7 @@ def origins_or_none(value: object) -> tuple[str, ...] | None:
 def subprotocols(value: object) -> tuple[str, ...]:
     """Return a list of subprotocol names as a tuple.
 
-    :raises TypeError: not a list or tuple of strings.
+    :raises TypeError: ``value`` is not a list or tuple of strings.
     :raises ValueError: a name that is not a token (RFC 6455 section 4.1), a name that comes twice, or too many of them.
     """
     names = _strings(value, "a list of subprotocol names")
@@ -126,10 +126,10 @@ _COMPRESSION_NUMBERS: Final = {
 
 
 def compression(value: object) -> Compression | None:
-    """Return the compression that ``True`` or a dict of options stands for, ``None`` for ``False``.
+    """Return the compression that ``True`` or a dict of options stands for; ``None`` for ``False``.
 
-    :raises TypeError: not one of the three, or an option of the wrong type.
-    :raises ValueError: an option that does not exist, or a number outside its range.
+    :raises TypeError: ``value`` is neither a ``bool`` nor a dict, or an option has the wrong type.
+    :raises ValueError: an option does not exist, or a number is outside its range.
     """
     if isinstance(value, bool):
         return Compression() if value else None
@@ -155,8 +155,8 @@ def compression(value: object) -> Compression | None:
 def protocols(value: object) -> tuple[type[Protocol], ...]:
     """Return the protocol classes of a list of dotted paths, in its order.
 
-    :raises TypeError: not a list or tuple of strings, or an entry that is no protocol class.
-    :raises ValueError: an empty list, or an entry that cannot be imported.
+    :raises TypeError: ``value`` is not a list or tuple of strings, or an entry is no protocol class.
+    :raises ValueError: the list is empty, or an entry cannot be imported.
     """
     paths = _strings(value, "a list of dotted paths")
     if not paths:
@@ -180,7 +180,7 @@ def import_protocol(path: str) -> type[Protocol]:
 
 
 def _strings(value: object, expected: str) -> tuple[str, ...]:
-    """Return a list or tuple of strings as a tuple. A string alone is an error: it is a list without its brackets."""
+    """Return a list or tuple of strings as a tuple. A single string is an error: the list around it is missing."""
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise TypeError(f"must be {expected}, not {value!r}")
     return tuple(value)

@@ -1,9 +1,10 @@
-"""What gunicorn can be told: a worker class, and a hook for its settings file.
+"""The interface to gunicorn: a worker class, and a server hook for its settings file.
 
 * ``gunicorn -k django_websocket.gunicorn.EventletWorker project.wsgi`` serves every connection in a greenlet of
   eventlet, for which gunicorn has had no worker of its own since version 26.
 * ``from django_websocket.gunicorn import post_worker_init`` in ``gunicorn.conf.py`` warns, when a worker starts, of
-  settings that leave WebSockets or plain requests waiting. Without it the first WebSocket's middleware does.
+  settings that leave WebSockets or plain requests waiting. Without the hook, the middleware warns when it first finds
+  the worker.
 
 Importing this package imports neither Django nor eventlet: the worker patches the standard library first.
 """
@@ -19,7 +20,7 @@ __all__ = ["EventletWorker", "post_worker_init"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the worker when it is asked for (PEP 562)."""
+    """Import the worker class at its first use (PEP 562)."""
     if name == "EventletWorker":
         from .eventlet_worker import EventletWorker
 
@@ -28,7 +29,7 @@ def __getattr__(name: str) -> Any:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Adopt gunicorn's worker, whose application is loaded now, and warn of what its settings lead to."""
+    """Watch gunicorn's worker, whose application is loaded now, and warn of its settings."""
     from ..conf import conf
     from .workers import adopt_worker
 

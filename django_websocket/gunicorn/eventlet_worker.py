@@ -1,6 +1,6 @@
 """gunicorn's worker on eventlet; see :mod:`django_websocket.gunicorn`.
 
-Nothing here imports Django, before the standard library is patched.
+This module does not import Django, because the standard library has to be patched first.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from eventlet.semaphore import Semaphore
 from gunicorn.sock import ssl_wrap_socket
 from gunicorn.workers.base_async import AsyncWorker
 
-#: Seconds between two looks at whether the worker is to end, and between two heartbeats to gunicorn.
-_INTERVAL: Final = 0.25
-#: Seconds without accepting when the process has no descriptors left.
+#: Seconds between two checks of whether the worker is to end, and between two heartbeats to gunicorn.
+_POLL_INTERVAL: Final = 0.25
+#: Seconds without accepting after an error, such as a process without free descriptors.
 _ACCEPT_PAUSE: Final = 0.5
 #: Seconds that a TLS handshake may take.
 _TLS_TIMEOUT: Final = 10
@@ -30,28 +30,28 @@ _TLS_TIMEOUT: Final = 10
 class EventletWorker(AsyncWorker):  # type: ignore[misc]
     """Serves each connection in a greenlet of eventlet, at most ``worker_connections`` of them at a time.
 
-    Further connections wait in the system's queue. The standard library is patched before the application is imported;
-    with ``--preload``, after that.
+    Further connections wait in the listen backlog. The standard library is patched before the application is imported;
+    with ``--preload`` it is patched afterwards.
     """
 
     def init_process(self) -> None:
         """Prepare the process, and serve."""
-        # Until gunicorn sets its own handlers, those of its parent are set, which only record a signal; and patching
-        # takes a while.
+        # Until gunicorn sets the handlers of the worker, those inherited from the arbiter are in force, which only
+        # queue a signal for the arbiter's loop. A signal during the patching, which takes a while, would be lost.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             signal.signal(number, self.handle_exit)
         hubs.use_hub()
         eventlet.monkey_patch()
         super().init_process()
 
-    # Functions that may wait run in a greenlet: a signal handler may have interrupted the hub.
+    # The handlers that may wait are run in a greenlet: the signal may have interrupted the hub, which must not wait.
 
     def handle_quit(self, sig: int, frame: FrameType | None) -> None:
-        """End at once."""
+        """End the worker at once."""
         eventlet.spawn_n(super().handle_quit, sig, frame)
 
     def handle_usr1(self, sig: int, frame: FrameType | None) -> None:
-        """Open the log files anew."""
+        """Reopen the log files."""
         eventlet.spawn_n(super().handle_usr1, sig, frame)
 
     def timeout_ctx(self) -> Any:
@@ -59,16 +59,18 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         return eventlet.Timeout(self.cfg.keepalive or None, False)
 
     def run(self) -> None:
-        """Serve until the worker is to end; then until its connections have ended, or their time is over."""
+        """Serve until the worker is to end, and wait for the end of its connections, at most ``graceful_timeout``."""
         pool = eventlet.GreenPool(self.worker_connections)
-        # The pool cannot be waited for without a connection that needs its room.
+        # GreenPool can wait for room only while it starts a greenlet. The semaphore waits for room before a connection
+        # is accepted.
         room = Semaphore(self.worker_connections)
-        # The descriptor is taken out of Python's own object, which would accept green sockets, now that it is patched.
+        # The descriptor is moved from gunicorn's socket object to a GreenSocket: after the patching, accept() of that
+        # object would return a GreenSocket, which eventlet would wrap in another one.
         listeners = [GreenSocket(listener.FAMILY, fileno=listener.sock.detach()) for listener in self.sockets]
         acceptors = [eventlet.spawn(self._accept, listener, pool, room) for listener in listeners]
         while self.alive:
             self._send_heartbeat()
-            eventlet.sleep(_INTERVAL)
+            eventlet.sleep(_POLL_INTERVAL)
         for acceptor in acceptors:
             acceptor.kill()
         for listener in listeners:
@@ -76,7 +78,7 @@ class EventletWorker(AsyncWorker):  # type: ignore[misc]
         deadline = time.monotonic() + self.cfg.graceful_timeout
         while pool.running() and time.monotonic() < deadline:
             self._send_heartbeat()
-            eventlet.sleep(_INTERVAL)
+            eventlet.sleep(_POLL_INTERVAL)
         if pool.running():
             self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
 

@@ -11,11 +11,11 @@ from ..process.registry import registry
 from ..process.shutdown import keep_accepting_after_signals, server_handler
 from ..process.threads import pause, start_thread
 
-#: Seconds between two looks at whether a worker is to end.
-_INTERVAL: Final = 0.2
-#: Seconds after its end has begun in which a worker may still accept: those on greenlets look once a second. Clients
-#: that come then would be turned away, though another worker is there already.
-_ACCEPTING: Final = 1.2
+#: Seconds between two checks of whether a worker is to end.
+_POLL_INTERVAL: Final = 0.2
+#: Seconds that a worker may still accept after it began to stop: workers on greenlets check for that once a second.
+#: Clients that connect meanwhile are served: a refusal would turn them away although another worker is there already.
+_ACCEPT_TIME: Final = 1.2
 
 
 class _Process:
@@ -37,7 +37,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def find_worker() -> Any:
-    """Return gunicorn's worker if this process is one, else ``None``: its handler of SIGTERM is a method of it."""
+    """Return gunicorn's worker, which has a method that handles SIGTERM; ``None`` if this process is no worker."""
     if _process.worker is not None or "gunicorn" not in sys.modules:
         return _process.worker
     worker = getattr(server_handler(signal.SIGTERM), "__self__", None)
@@ -49,10 +49,10 @@ def adopt_worker(worker: Any, *, close: bool, limit: int | None) -> None:
 
     ``close`` is ``WEBSOCKET_CLOSE_ON_SIGTERM``, ``limit`` is ``WEBSOCKET_MAX_CONNECTIONS``.
 
-    With ``close``, all WebSockets are closed with 1012 when the worker is to end, for whatever reason. A signal is one
-    of them; the others are the number of requests that it has served, and a changed file. And a worker of a preloaded
-    application has set its signal handlers after the middleware was constructed. WebSockets that are opened when the
-    worker has begun to end are served, and closed when it accepts no more.
+    With ``close``, all WebSockets are closed with 1012 when the worker stops, for whatever reason. Signal handlers are
+    not enough for this: a worker also stops after ``max_requests`` requests or when a file has changed, and the worker
+    of a preloaded application sets its signal handlers after the middleware was constructed, which replaces ours.
+    WebSockets that are opened while the worker stops are served, and closed when it accepts no more.
     """
     if _process.worker is not None:
         return
@@ -66,14 +66,14 @@ def adopt_worker(worker: Any, *, close: bool, limit: int | None) -> None:
 
 def _close_when_it_ends(worker: Any) -> None:
     while worker.alive:
-        pause(_INTERVAL)
+        pause(_POLL_INTERVAL)
     registry.close_all(drain=False)
-    pause(_ACCEPTING)
+    pause(_ACCEPT_TIME)
     registry.close_all()
 
 
 def warnings_for(worker: str, cfg: Any, limit: int | None) -> list[str]:
-    """Return what a worker's settings lead to, a sentence each.
+    """Return the warnings about a worker's settings, each a sentence.
 
     ``worker`` is the name of its class, ``cfg`` holds gunicorn's settings, and ``limit`` is
     ``WEBSOCKET_MAX_CONNECTIONS``.

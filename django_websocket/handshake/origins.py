@@ -42,8 +42,8 @@ class Origin(NamedTuple):
     port: int | None
 
 
-# Two origins have not the form scheme://host: "null", of sandboxed pages and local files, and "file://", of local files
-# in some embedded browsers.
+# Two origins do not have the form scheme://host: "null", which sandboxed pages and local files have, and "file://",
+# which local files have in some embedded browsers.
 _HOSTLESS: Final = {"null": Origin("null", "", None), "file://": Origin("file", "", None)}
 
 
@@ -56,14 +56,14 @@ def check_origin(
     trusted: Sequence[str] = (),
     require: bool = False,
 ) -> None:
-    """Check ``origin``, the Origin header of a handshake; ``None`` is a request without one.
+    """Check ``origin``, the Origin header of a handshake; ``None`` for a request without one.
 
     ``host`` and ``secure`` are ``get_host()`` and ``is_secure()`` of the request. ``allowed`` is a list of origins, in
     which ``"*"`` allows every origin; ``None`` allows the request's own origin and those of the list ``trusted``.
     ``require`` refuses requests without an Origin.
 
-    :raises HandshakeError: the origin is not allowed (403). The text never repeats the header; the ``detail`` for the
-        log does, and may name the origin of this site.
+    :raises HandshakeError: the origin is missing but required, malformed, or not allowed (403). The text never repeats
+        the header; the ``detail`` for the log does, and may name the origin of this site.
     """
     if origin is None:
         if require:
@@ -75,8 +75,8 @@ def check_origin(
     detail = f"the page is of {origin}"
     if allowed is None:
         own = f"{'https' if secure else 'http'}://{host}"
-        # Behind a proxy that ends TLS this is the usual mistake: the site takes its own scheme for http. So the log
-        # has both origins.
+        # Behind a proxy that terminates TLS, a site that lacks SECURE_PROXY_SSL_HEADER believes its own scheme to be
+        # http and refuses its own pages, which is the usual mistake. The log therefore names both origins.
         detail = f"this site is {own}, {detail}"
         good = source == _parse(own) or _covers(tuple(trusted), source)
     else:
@@ -113,7 +113,7 @@ def _parse_list(entries: tuple[str, ...]) -> tuple[Origin, ...]:
 
 
 def _parse(text: str) -> Origin | None:
-    """Return the origin that ``text`` is, ``None`` if it is none. A wildcard stays in the host."""
+    """Return the origin that ``text`` denotes, ``None`` if it is not an origin. A wildcard stays in the host."""
     if text in _HOSTLESS:
         return _HOSTLESS[text]
     return _parse_hosted(text) if len(text) <= MAX_ORIGIN_SIZE else None

@@ -12,7 +12,7 @@ from .. import protocols
 
 
 def parse(request: HttpRequest) -> protocols.Request:
-    """Return the request that the protocols check; an empty one if ``request`` asks for no upgrade."""
+    """Return the request for the protocols to check; it is empty if ``request`` asks for no upgrade."""
     meta = request.META
     if "HTTP_UPGRADE" not in meta:
         return _NO_UPGRADE
@@ -46,7 +46,7 @@ def _field_name(key: str) -> str:
 
 
 def _target(request: HttpRequest) -> str:
-    """Return the request target as the client sent it, if the server keeps it; otherwise as Django would write it."""
+    """Return the request target as the client sent it if the server keeps that, otherwise as Django would write it."""
     meta = request.META
     target: str = meta.get("RAW_URI") or meta.get("REQUEST_URI") or ""
     if "RAW_PATH_INFO" in meta:  # eventlet

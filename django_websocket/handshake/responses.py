@@ -16,13 +16,13 @@ logger = logging.getLogger("django_websocket.handshake")
 RETRY_AFTER: Final = 5
 #: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
-NOT_PLAIN: Final = "this address takes WebSockets only"
+WEBSOCKETS_ONLY: Final = "this address takes WebSockets only"
 BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
 
 def refuse_plain(request: HttpRequest) -> HttpResponseBase:
     """Log the refusal of a plain HTTP request to a view that takes WebSockets only, and return the response."""
-    return refuse(request, HandshakeError(NOT_PLAIN))
+    return refuse(request, HandshakeError(WEBSOCKETS_ONLY))
 
 
 def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:
@@ -52,7 +52,7 @@ def unavailable(reason: str) -> HandshakeError:
 
 
 def escape_for_log(text: str) -> str:
-    """Return ``text`` of a client in printable ASCII, and cut off after :data:`MAX_LOGGED` characters."""
+    """Return ``text``, which a client has sent, in printable ASCII and cut off after :data:`MAX_LOGGED` characters."""
     shown = ascii(text[:MAX_LOGGED])[1:-1]
     return shown if len(shown) <= MAX_LOGGED and len(text) <= MAX_LOGGED else f"{shown[:MAX_LOGGED]}..."
 
@@ -61,7 +61,7 @@ class EndedResponse(HttpResponse):
     """The response of a WebSocket that has ended: the server writes nothing for it, as the handshake was the answer."""
 
     status_code = 101
-    #: Makes the server find its client gone; ``None`` before the connection has ended.
+    #: Called to make the server believe that its client has disconnected; ``None`` before the connection has ended.
     finish_connection: Callable[[], None] | None = None
 
     def items(self) -> Iterable[tuple[str, str]]:
@@ -87,9 +87,9 @@ class EndedResponse(HttpResponse):
 def response_of_ended_websocket(
     response: object = None, finish_connection: Callable[[], None] | None = None
 ) -> EndedResponse:
-    """Return the response for a request whose handshake was sent; nothing of it reaches the client.
+    """Return the response for a request whose handshake was sent; no part of the response reaches the client.
 
-    It takes the place of ``response``, and its resources. ``finish_connection`` is as in
+    The returned response replaces ``response`` and takes over its resources. ``finish_connection`` is as in
     :class:`EndedResponse`.
     """
     if isinstance(response, EndedResponse):
@@ -99,7 +99,7 @@ def response_of_ended_websocket(
     else:
         end = EndedResponse()
         if isinstance(response, HttpResponseBase):
-            # The files and other resources that the view's response would have closed.
+            # The ended response closes the files and other resources that the view's response would have closed.
             end._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
     end.finish_connection = finish_connection
     return end

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 
 
 class _SessionData(dict[str, Any]):
-    """The data of a session, for :func:`get_user` to read. Its changes stay in this copy."""
+    """A copy of the data of a session for :func:`get_user`, whose changes to the copy are not saved."""
 
     def flush(self) -> None:
         self.clear()
@@ -38,8 +38,8 @@ def reason_to_close(request: HttpRequest) -> str | None:
         return None
     if data.get(SESSION_KEY) != session[SESSION_KEY]:
         return "logged out"
-    # get_user() does here what it does for a new request: the backend may reject the user, and the hash of the password
-    # must be the one in the session.
+    # get_user() makes the same checks as for a new request: the backend may reject the user, and the hash of the
+    # password must be the one in the session.
     user = get_user(SimpleNamespace(session=data))  # type: ignore[arg-type]
     return None if user.is_authenticated else "login no longer valid"
 
@@ -48,7 +48,8 @@ def _load(store_class: Any, key: str) -> _SessionData | None:
     """Return the data of a session as they are stored now, ``None`` if it was deleted or has expired."""
     store = store_class(key)
     data = _SessionData(store.load())
-    # Stateless backends reject a foreign or expired cookie by setting `modified`; the others by changing `session_key`.
+    # A stateless backend that rejects a foreign or expired cookie sets ``modified``; the other backends change
+    # ``session_key`` if they find no session.
     if not store.modified and store.session_key == key and store.get_expiry_age(expiry=data.get("_session_expiry")) > 0:
         return data
     if store.session_key not in {None, key}:

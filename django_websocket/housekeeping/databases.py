@@ -21,8 +21,8 @@ from django.db.backends.signals import connection_created
 
 logger = logging.getLogger("django_websocket.database")
 
-#: Seconds without a byte from the client after which every connection is released. It is not done at once, because
-#: connecting again takes some milliseconds, which a chat that saves each message should not have to spend each time.
+#: Seconds without a byte from the client after which every connection is released. Connections are not released at
+#: once, because a chat that saves each message would spend some milliseconds on a new connection each time.
 IDLE_TIMEOUT: Final = 1.0
 
 #: ``atomic()`` blocks by the alias of their database.
@@ -30,7 +30,7 @@ Blocks = dict[str, tuple[object, ...]]
 
 
 class _ThreadState(threading.local):
-    """The state of one thread."""
+    """The open database connections of one thread, and the ``atomic()`` blocks that no view has opened."""
 
     def __init__(self) -> None:
         #: The thread's open connections. Some of them may have been closed since they were added.
@@ -82,8 +82,8 @@ class Databases:
         #: The thread's connections that may be open. While the list is empty there is nothing to release.
         self.open_connections: Final = _local.open_connections
         for connection in connections.all(initialized_only=True):
-            # Not in the list yet: it was opened before this module was imported, or by a test that shares it with other
-            # threads.
+            # A connection is not yet in the list if it was opened before this module was imported, or by a test that
+            # shares it with other threads.
             if connection.connection is not None and connection not in self.open_connections:
                 self.open_connections.append(connection)
 
@@ -109,13 +109,14 @@ class Databases:
     @contextmanager
     def borrowed(self) -> Iterator[None]:
         """Return a context that releases, at its end, the connections that were opened in it."""
-        # This is not self.open_connections, as another thread may be waiting in place of the view's.
+        # The list of the running thread is used, not self.open_connections: a thread other than the view's may be
+        # waiting for messages.
         before = [connection for connection in _local.open_connections if connection.connection is not None]
         try:
             yield
         finally:
             for connection in _local.open_connections.copy():
-                if connection not in before and self._is_free(connection):
+                if connection not in before and self._is_open_outside_transaction(connection):
                     self._release(connection)
 
     def in_transaction(self) -> bool:
@@ -139,12 +140,12 @@ class Databases:
         releasable = []
         for connection in self._own_connections():
             # With DEBUG, Django empties the log of queries at each request, so it is emptied at each wait. A test that
-            # counts queries has set the flag, and needs them all.
+            # counts queries has set force_debug_cursor, and needs the whole log.
             if connection.queries_log and not connection.force_debug_cursor:
                 connection.queries_log.clear()
             if self._keep:
                 continue
-            if self._is_free(connection):
+            if self._is_open_outside_transaction(connection):
                 releasable.append(connection)
             elif warn and not self._warned and _in_own_transaction(connection):
                 self._warned = True
@@ -157,7 +158,7 @@ class Databases:
         return releasable
 
     @staticmethod
-    def _is_free(connection: BaseDatabaseWrapper) -> bool:
+    def _is_open_outside_transaction(connection: BaseDatabaseWrapper) -> bool:
         return connection.connection is not None and not connection.in_atomic_block and connection.autocommit
 
     def _release(self, connection: BaseDatabaseWrapper) -> None:
@@ -179,8 +180,9 @@ def _in_own_transaction(connection: BaseDatabaseWrapper) -> bool:
     return any(not block._from_testcase and block not in foreign for block in blocks)  # noqa: SLF001
 
 
-# The next two functions stand for Django's close_if_unusable_or_obsolete(), which does not fit: it closes a connection
-# with CONN_MAX_AGE = 0, the default, at every call, and one with autocommit on if its setting AUTOCOMMIT is off.
+# The next two functions replace Django's close_if_unusable_or_obsolete(), which does not fit: it closes a connection
+# with CONN_MAX_AGE = 0, the default, at every call, and also one whose autocommit is on while its setting AUTOCOMMIT is
+# off.
 
 
 def _is_pooled_or_old(connection: BaseDatabaseWrapper) -> bool:
@@ -188,14 +190,14 @@ def _is_pooled_or_old(connection: BaseDatabaseWrapper) -> bool:
     settings = connection.settings_dict
     if settings["OPTIONS"].get("pool"):
         return True
-    # 0 is no age: it tells Django to close the connection at the end of the request.
+    # 0 is no age: Django closes such a connection at the end of the request.
     return (
         bool(settings["CONN_MAX_AGE"]) and connection.close_at is not None and time.monotonic() >= connection.close_at
     )
 
 
 def _is_usable(connection: Any) -> bool:
-    """Return whether a connection works; it is asked only after an error, as by Django after a request."""
+    """Return whether a connection works; the database is asked only after an error, as Django does after a request."""
     connection.health_check_done = False
     if connection.errors_occurred:
         if not connection.is_usable():

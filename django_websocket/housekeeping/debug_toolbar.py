@@ -1,4 +1,4 @@
-"""django-debug-toolbar, which collects what happens in a request until the request ends."""
+"""Limit the memory of django-debug-toolbar, which collects data about a request until the request ends."""
 
 from __future__ import annotations
 

@@ -44,7 +44,11 @@ class DjangoHooks(Hooks):
         self._runs_view = False
 
     def __enter__(self) -> None:
-        """Run the view. Changes to the session that it has not saved are discarded if the handshake was sent."""
+        """Note that a decorator runs the view in this context.
+
+        At the end of the context, changes to the session that the view has not saved are discarded if the handshake was
+        sent.
+        """
         self._runs_view = True
 
     def __exit__(self, *_: object) -> None:
@@ -54,8 +58,8 @@ class DjangoHooks(Hooks):
         """Save the session and return the header fields with its cookie, and the cookies of CSRF and messages."""
         cookies = handshake_cookies(self._request)
         if not self._runs_view:
-            # Without a decorator nothing of ours runs between the end of the view and SessionMiddleware, which would
-            # save the session.
+            # Without a decorator, no code of this package runs between the end of the view and SessionMiddleware, which
+            # would save the session.
             detach_session(self._request)
         disable_toolbar_panels()
         if hasattr(self._request, "session"):
@@ -71,9 +75,9 @@ class DjangoHooks(Hooks):
         self._databases.on_idle()
 
     def revalidate(self) -> str | None:
-        """Return why the session or its user is no longer valid, ``None`` if they are, or if this cannot be checked."""
+        """Return why the session or its user is no longer valid, ``None`` if both are valid or cannot be checked."""
         if self._databases.in_transaction():
-            # Inside the transaction the queries might see old data, and an error of one would break the transaction.
+            # Inside the transaction, the queries might read old data, and a failed query would break the transaction.
             self.revalidate_interval = RETRY_INTERVAL
             return None
         self.revalidate_interval = self._revalidate_interval

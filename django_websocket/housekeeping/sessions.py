@@ -1,7 +1,8 @@
 """The session of a request that becomes a WebSocket.
 
-Django saves a session, and sends its cookie, with the response. A WebSocket sends its handshake in its place, while the
-view runs; the end of the view, hours later, must not overwrite the data that other requests have saved by then.
+Django saves a session, and sends its cookie, with the response. A WebSocket has a handshake instead of a response, and
+sends it while the view runs. When the view ends, hours later, its session must not overwrite the data that other
+requests have saved by then.
 """
 
 from __future__ import annotations
@@ -65,12 +66,12 @@ def detach_session(request: HttpRequest) -> None:
     """Stop MessageMiddleware and SessionMiddleware from saving when the view ends, if the handshake was sent.
 
     They process the response in this order, as messages may be stored in the session. MessageMiddleware stores messages
-    if its storage says that they were read or added; both are denied here. SessionMiddleware asks
-    ``session.is_empty()`` last, with ``SESSION_SAVE_EVERY_REQUEST`` too, and does not save an empty session; here
-    ``is_empty()`` is replaced. ``save()`` is not, so that a view can still call it.
+    if the flags of its storage say that some were read or added; both flags are cleared here. SessionMiddleware never
+    saves a session whose ``is_empty()`` returns ``True``, even with ``SESSION_SAVE_EVERY_REQUEST``; therefore
+    ``is_empty()`` is replaced, and not ``save()``, which a view can still call.
 
-    Called before the handshake, this does nothing about messages; ``is_empty()`` finds out for itself, whenever it is
-    called, whether the handshake was sent.
+    Before the handshake, the flags of the messages are left alone. The new ``is_empty()`` checks at each call whether
+    the handshake was sent.
     """
     websocket: Any = request.websocket  # type: ignore[attr-defined]
     session: Any = getattr(request, "session", None)

@@ -1,1 +1,1 @@
-"""What exists once per process: the open connections, the end of the process, threads of the system."""
+"""The state of the process: its open connections, its shutdown, and its native threads."""

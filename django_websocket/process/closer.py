@@ -1,7 +1,7 @@
 """Finish closing handshakes that no view is waiting for.
 
-A view that sleeps in a read does not notice that another thread, or a signal handler, has sent Close. If the peer
-answers, that wakes the view; if it does not, the closer does, when the close timeout is over.
+A view that waits in a read does not notice that another thread, or a signal handler, has sent Close. The peer's answer
+wakes the view. If the peer does not answer, the closer wakes the view when the close timeout is over.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Final
 
 from .threads import pause, start_thread
 
-#: Seconds between two looks.
-_INTERVAL: Final = 0.05
+#: Seconds between two calls of each ``finish_if_due``.
+_POLL_INTERVAL: Final = 0.05
 
 
 class Closer:
-    """Follows closings to their end, in a thread of the system that runs while there are any."""
+    """Finishes closing handshakes in a native thread, which runs while there are any."""
 
-    # What is done to the set is atomic. It needs no lock, and must not have one: add() may run in a signal handler.
+    # Each operation on the set is atomic and needs no lock. A lock would be wrong: add() may run in a signal handler
+    # that has interrupted the thread holding it.
     _closings: set[Callable[[], bool]]
     _running: bool
 
@@ -27,15 +28,15 @@ class Closer:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, in a forked child: the closings are its parent's, and the thread is not there."""
+        """Forget everything, in a forked child: the closings and the thread are those of its parent."""
         self._closings = set()
         self._running = False
 
     def add(self, finish_if_due: Callable[[], bool]) -> None:
-        """Call ``finish_if_due`` again and again until it returns that nothing is left to do.
+        """Call ``finish_if_due`` repeatedly in a native thread until it returns ``True``.
 
-        It must not wait, and must take no lock that a greenlet waits for. Never waits; thread-safe, and safe in a
-        signal handler.
+        ``finish_if_due`` must not wait, nor acquire a lock that a greenlet may wait for. :meth:`add` itself never
+        waits; it is thread-safe, and safe in a signal handler.
         """
         self._closings.add(finish_if_due)
         if not self._running:
@@ -43,7 +44,8 @@ class Closer:
             try:
                 start_thread(self._run)
             except RuntimeError:
-                pass  # the interpreter is ending, and takes no more threads
+                # The interpreter is shutting down and starts no more threads.
+                pass
 
     def _run(self) -> None:
         while True:
@@ -51,9 +53,9 @@ class Closer:
                 for finish_if_due in self._closings.copy():
                     if finish_if_due():
                         self._closings.discard(finish_if_due)
-                pause(_INTERVAL)
+                pause(_POLL_INTERVAL)
             self._running = False
-            # A closing may have been added just before that, when this thread still counted as running.
+            # A closing may have been added just before this assignment, when this thread still counted as running.
             if not self._closings or self._running:
                 return
             self._running = True

@@ -10,12 +10,12 @@ from typing import Final, Protocol
 from ..protocols.base import CloseCode
 from .threads import pause
 
-#: Seconds between two looks at whether all connections have ended.
-_INTERVAL: Final = 0.01
+#: Seconds between two checks of whether all connections have ended.
+_POLL_INTERVAL: Final = 0.01
 
 
 class OpenConnection(Protocol):
-    """What the registry knows of a connection."""
+    """The method of a connection that the registry calls."""
 
     def request_close(self, code: int) -> None:
         """Send Close without waiting for anything; safe in a signal handler."""
@@ -25,38 +25,38 @@ class Registry:
     """The WebSockets of this process. Thread-safe; a forked child starts empty."""
 
     _lock: threading.Lock
-    #: Views that serve a WebSocket, or are about to.
-    _views: int
-    # Adding to, discarding from and copying a set are atomic. They need no lock, and must not have one: close_all() may
-    # run in a signal handler, between two instructions of the thread that holds it.
+    #: The number of views that serve a WebSocket, or are about to.
+    _view_count: int
+    # Adding to, discarding from and copying a set are atomic and need no lock. A lock would be wrong: close_all() may
+    # run in a signal handler that has interrupted the thread holding it.
     _open: set[OpenConnection]
-    #: Whether the process has been asked to end: no more connections are taken.
+    #: Whether the process has been asked to end; it then accepts no more connections.
     draining: bool
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything, in a forked child: the connections are its parent's."""
+        """Forget everything, in a forked child: the connections are those of its parent."""
         self._lock = threading.Lock()
-        self._views = 0
+        self._view_count = 0
         self._open = set()
         self.draining = False
 
     def enter(self, limit: int | None) -> bool:
-        """Count a view that is to serve a WebSocket, unless ``limit`` views do; return whether it was counted.
+        """Return whether there was room for another view with a WebSocket, and count the view if so.
 
-        ``None`` is no limit. :meth:`leave` has to follow if it was counted.
+        At most ``limit`` views are counted; ``None`` is no limit. :meth:`leave` has to be called for each counted view.
         """
         with self._lock:
-            room = limit is None or self._views < limit
-            self._views += room
+            room = limit is None or self._view_count < limit
+            self._view_count += room
         return room
 
     def leave(self) -> None:
-        """Count a view no more: it has ended."""
+        """Stop counting a view that has ended."""
         with self._lock:
-            self._views -= 1
+            self._view_count -= 1
 
     def add(self, connection: OpenConnection) -> None:
         """Add a connection whose handshake was sent; a draining process closes it at once."""
@@ -75,19 +75,22 @@ class Registry:
     @property
     def busy(self) -> bool:
         """Whether there is a connection, or a view that may be opening one at the moment."""
-        return bool(self._open or self._views)
+        return bool(self._open or self._view_count)
 
     def close_all(self, code: int = CloseCode.SERVICE_RESTART, *, drain: bool = True) -> None:
-        """Send Close on every connection, and with ``drain`` take no more. Never waits: safe in a signal handler."""
+        """Send Close on every connection, and with ``drain`` accept no more.
+
+        This method never waits, and is safe in a signal handler.
+        """
         self.draining |= drain
         for connection in self._open.copy():
             connection.request_close(code)
 
     def wait_empty(self, timeout: float) -> None:
-        """Wait until every connection has ended, ``timeout`` seconds at most."""
+        """Wait until every connection and every counted view has ended, for ``timeout`` seconds at most."""
         deadline = time.monotonic() + timeout
         while self.busy and time.monotonic() < deadline:
-            pause(_INTERVAL)
+            pause(_POLL_INTERVAL)
 
 
 registry: Final = Registry()

@@ -1,4 +1,4 @@
-"""The end of the process: noticing it, and closing every WebSocket with 1012 before."""
+"""Close every WebSocket with 1012 when the process is about to end, by a signal or by the interpreter's exit."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from .threads import start_thread
 if TYPE_CHECKING:
     from types import FrameType
 
-#: Seconds that views and their peers get, at most, to finish before a process that would die at once goes on dying.
-#: Without them a frame may be cut in two, and a peer's answer may meet a closed port: the reset that follows can
+#: The longest time in seconds between the Close frames and the end of a process that would otherwise end at once.
+#: Without this time a frame may be cut off, and a peer's answer may reach a closed port: the reset that follows can
 #: overtake our Close.
-GRACE: Final = 0.5
+GRACE_PERIOD: Final = 0.5
 _SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT")
 
 
 class _Shutdown:
-    """How this process ends."""
+    """The flags of the shutdown of this process."""
 
     def __init__(self) -> None:
         #: Whether the interpreter's exit closes the WebSockets.
         self.at_exit = False
-        #: Whether a signal to end stops new WebSockets. A worker of gunicorn still accepts for a moment after it.
+        #: Whether new WebSockets are refused after a termination signal. A worker of gunicorn still accepts for a
+        #: moment after the signal.
         self.drain_on_signal = True
 
 
@@ -35,7 +36,8 @@ _shutdown: Final = _Shutdown()
 
 
 def _reset() -> None:
-    # A forked child inherits the functions that run at exit. It may be another worker's process.
+    # A forked child inherits the functions that run at exit, so at_exit stays as it is. The child may be the process of
+    # another worker, so drain_on_signal does not.
     _shutdown.drain_on_signal = True
 
 
@@ -46,16 +48,16 @@ if hasattr(os, "register_at_fork"):
 def close_on_exit() -> None:
     """Close all WebSockets with 1012 when the process is asked to end, by a signal or by its interpreter's exit.
 
-    Called when a middleware is constructed: that is in the main thread under nearly every server, and after the
-    server has set its own handlers, which are called after ours. In another thread only the interpreter's exit is
-    noticed.
+    The constructor of the middleware calls this: under nearly every server it runs in the main thread, after the server
+    has set its signal handlers. Our handlers call those of the server. In another thread no handler can be set, and
+    only the interpreter's exit is noticed.
     """
     if not _shutdown.at_exit:
         _shutdown.at_exit = True
         atexit.register(_close_at_exit)
     if "uwsgi" in sys.modules:
-        # uWSGI sets its handlers where Python does not see them. Ours, set by a decorator at a request, would replace
-        # them and not be called before the next request: the process would not end.
+        # uWSGI sets its handlers where Python does not see them. Our handlers, set by a decorator during a request,
+        # would replace them and not be called before the next request: the process would not end.
         return
     for name in _SIGNALS:
         if hasattr(signal, name):
@@ -63,12 +65,12 @@ def close_on_exit() -> None:
 
 
 def keep_accepting_after_signals() -> None:
-    """Take new WebSockets even after a signal to end, until somebody calls :meth:`Registry.close_all` to drain."""
+    """Accept WebSockets even after a termination signal, until :meth:`Registry.close_all` is called to drain."""
     _shutdown.drain_on_signal = False
 
 
 def server_handler(number: signal.Signals) -> Any:
-    """Return the handler of a signal that the server has set, as :func:`signal.getsignal` does, also behind ours."""
+    """Return the server's handler of a signal: that of :func:`signal.getsignal`, or the one that our handler calls."""
     handler = signal.getsignal(number)
     return getattr(handler, "server_handler", handler)
 
@@ -76,13 +78,14 @@ def server_handler(number: signal.Signals) -> Any:
 def _close_at_exit() -> None:
     if registry.busy:
         registry.close_all()
-        registry.wait_empty(GRACE)
+        registry.wait_empty(GRACE_PERIOD)
 
 
 def _chain(number: signal.Signals) -> None:
-    """Put our handler of a signal before the one that is set, unless ours is set already."""
+    """Set our handler of a signal, which calls the present one, unless ours is set already."""
     previous = signal.getsignal(number)
-    # None is a handler that Python does not know. A process that ignores the signal is not asked to end by it.
+    # getsignal() returns None for a handler that was not set from Python. A process that ignores the signal does not
+    # end by it.
     if previous is None or previous == signal.SIG_IGN or hasattr(previous, "server_handler"):
         return
     # SIGQUIT asks for a core dump, unless a server has found another use for it.
@@ -94,8 +97,8 @@ def _chain(number: signal.Signals) -> None:
         if callable(previous):
             previous(signum, frame)
             return
-        # The default is to die at once. Views that are sending must be able to finish their frame: with greenlets, and
-        # in a server of one thread, they run in the very thread that has been interrupted here.
+        # The default action ends the process at once. Views that are sending must be able to finish their frame: with
+        # greenlets, and in a server of one thread, they run in the very thread that has been interrupted here.
         signal.signal(signum, signal.SIG_DFL)
         start_thread(_die, signum)
 
@@ -103,9 +106,10 @@ def _chain(number: signal.Signals) -> None:
     try:
         signal.signal(number, handle)
     except ValueError:
-        pass  # not the main thread
+        # Only the main thread may set signal handlers.
+        pass
 
 
 def _die(signum: int) -> None:
-    registry.wait_empty(GRACE)
+    registry.wait_empty(GRACE_PERIOD)
     os.kill(os.getpid(), signum)

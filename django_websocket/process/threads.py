@@ -1,4 +1,4 @@
-"""Threads of the system, also in a process where eventlet or gevent has put greenlets in their place."""
+"""Native threads, even in a process where eventlet or gevent has replaced threads by greenlets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any
 
 
 def start_thread(function: Callable[..., object], *args: object) -> None:
-    """Start a thread of the system, which ends with the process.
+    """Start a native thread, which ends with the process.
 
-    In a process with greenlets, the function must not acquire a lock that a greenlet may wait for; logging does.
+    In a process with greenlets, ``function`` must not acquire a lock that a greenlet may wait for. Logging acquires
+    such locks, so ``function`` must not log.
     """
     _original_start_new_thread()(_run, (function, args))
 
@@ -33,14 +34,14 @@ def _original_start_new_thread() -> Any:
 
 def _run(function: Callable[..., object], args: tuple[object, ...]) -> None:
     if hasattr(signal, "pthread_sigmask"):
-        # The system may deliver a signal to any thread that does not block it. Python handles it in the main thread,
-        # which would sleep on.
+        # The system may deliver a signal to any thread that does not block it, but Python handles signals in the main
+        # thread, which the signal would then not wake.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     function(*args)
 
 
 def pause(seconds: float) -> None:
-    """Sleep, in the system's own way if possible: a patched ``time.sleep()`` cannot be called from an event hub."""
+    """Sleep by a system call if possible: a patched ``time.sleep()`` cannot be called from the hub of greenlets."""
     if hasattr(signal, "sigtimedwait"):
         signal.sigtimedwait((), seconds)
     else:

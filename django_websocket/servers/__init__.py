@@ -1,4 +1,4 @@
-"""Whose socket: the connection of a request, as each WSGI server keeps it."""
+"""Finding the client's connection of a request, which each WSGI server keeps elsewhere."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..exceptions import SocketNotFound
-from .adapters import ADAPTERS, software
+from .adapters import ADAPTERS, server_software
 from .base import ClientConnection
 
 #: The key under which an application may put a connection of its own, as the test client does.
@@ -18,14 +18,14 @@ _WORKING: Final = (
 )
 _ASGI: Final = "an ASGI server"
 _GRANIAN: Final = "granian"
-#: Servers known to close a connection because a response says so. uWSGI closes each behind one request.
-_OBEDIENT: Final = frozenset({_ASGI, _GRANIAN})
+#: Servers that honour ``Connection: close`` in a response. uWSGI closes each connection after one request anyway.
+_HONOUR_CLOSE: Final = frozenset({_ASGI, _GRANIAN})
 
 
 def find(environ: Mapping[str, Any]) -> ClientConnection:
     """Return the connection of a request.
 
-    :raises SocketNotFound: the server does not let it be used; the text names servers that do.
+    :raises SocketNotFound: the server gives no access to its sockets; the text names servers that do.
     """
     if ENVIRON_KEY in environ:
         own: ClientConnection = environ[ENVIRON_KEY]
@@ -40,10 +40,10 @@ def find(environ: Mapping[str, Any]) -> ClientConnection:
 def closes_when_told(environ: Mapping[str, Any]) -> bool:
     """Return whether a server without sockets closes a connection behind a response with ``Connection: close``.
 
-    PEP 3333 leaves that header to the server: some fail on it, some add their own. HTTP/2 has none (RFC 9113 section
-    8.2.2).
+    PEP 3333 leaves that header to the server: some servers fail on it, and some add their own. HTTP/2 has no such
+    header (RFC 9113 section 8.2.2).
     """
-    return _name(environ) in _OBEDIENT and not str(environ.get("SERVER_PROTOCOL")).startswith("HTTP/2")
+    return _name(environ) in _HONOUR_CLOSE and not str(environ.get("SERVER_PROTOCOL")).startswith("HTTP/2")
 
 
 def _name(environ: Mapping[str, Any]) -> str:
@@ -53,7 +53,7 @@ def _name(environ: Mapping[str, Any]) -> str:
     for key, name in (("mod_wsgi.version", "mod_wsgi"), ("uwsgi.version", "uWSGI")):
         if key in environ:
             return name
-    return _GRANIAN if software(environ).lower() == _GRANIAN else "this server"
+    return _GRANIAN if server_software(environ).lower() == _GRANIAN else "this server"
 
 
 __all__ = ["ENVIRON_KEY", "ClientConnection", "closes_when_told", "find"]

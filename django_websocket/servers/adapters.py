@@ -1,7 +1,8 @@
-"""Where each WSGI server keeps the client's socket and what it has read of it, and how it is told of the end.
+"""One class for each WSGI server: finding the client's socket and the bytes read ahead, and ending the request.
 
 Each class has a ``find(environ)``, which returns the connection of a request, ``None`` if another server has made the
-environ, and raises :exc:`SocketNotFound` if this one has and does not let the connection be used.
+environ. It raises :exc:`SocketNotFound` if the server of the class has made the environ, but the connection cannot be
+used.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from ..gunicorn.workers import find_worker
 from .base import BufferedConnection, ClientConnection, EndedSocket, reader_socket
 
 
-def software(environ: Mapping[str, Any]) -> str:
-    """Return how a server names itself."""
+def server_software(environ: Mapping[str, Any]) -> str:
+    """Return the name and version by which the server identifies itself."""
     return str(environ.get("SERVER_SOFTWARE", ""))
 
 
@@ -35,19 +36,19 @@ class EventletConnection(BufferedConnection):
     def release_reader(self) -> None:
         """Close the reader, whose buffer would be a good part of the memory of a connection.
 
-        The socket stays open, and the server looks whether the reader is closed before it reads a next request.
+        The socket stays open, and the server checks whether the reader is closed before it reads a next request.
         """
         self.reader.close()
 
     def mark_answered(self) -> None:
-        """Set what the server looks at when it has iterated over the response, and resets for each request."""
+        """Set the flag that eventlet checks after iterating over the response, and resets for each request."""
         from eventlet.wsgi import WSGI_LOCAL
 
         WSGI_LOCAL.already_handled = True
 
 
 class GunicornConnection(ClientConnection):
-    """gunicorn's workers that parse requests by its own parser: sync, gthread, gevent and eventlet ones."""
+    """The workers of gunicorn that use gunicorn's own parser: sync, gthread, gevent and eventlet."""
 
     __slots__ = ("_unreader",)
 
@@ -57,7 +58,10 @@ class GunicornConnection(ClientConnection):
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, unless it is spoken to by HTTP/2 or uwsgi."""
+        """Return the connection.
+
+        :raises SocketNotFound: the client speaks HTTP/2, or gunicorn is configured for the uwsgi protocol.
+        """
         sock = environ.get("gunicorn.socket")
         if sock is None:
             return None
@@ -71,7 +75,7 @@ class GunicornConnection(ClientConnection):
         return cls(sock, getattr(reader, "unreader", None) or getattr(getattr(reader, "req", None), "unreader", None))
 
     def read_ahead(self) -> bytes:
-        """Return what the unreader holds, and empty it; versions before 27 have no method for that."""
+        """Return the bytes that the unreader holds, and empty it; gunicorn has no method for this before version 27."""
         if self._unreader is None:
             return b""
         held: bytes = self._unreader.buf.getvalue()
@@ -80,7 +84,7 @@ class GunicornConnection(ClientConnection):
 
 
 class WerkzeugConnection(BufferedConnection):
-    """Werkzeug's server, and what builds on it: the ``runserver_plus`` of django-extensions."""
+    """Werkzeug's server, also below the ``runserver_plus`` of django-extensions."""
 
     __slots__ = ()
 
@@ -94,7 +98,7 @@ class WerkzeugConnection(BufferedConnection):
         return cls(sock, getattr(reader, "_rfile", reader))
 
     def read_ahead(self) -> bytes:
-        """Return what the reader holds; after its response Werkzeug reads the rest of the stream, which ends here."""
+        """Return the bytes that the reader holds, and end the stream, which Werkzeug would read after its response."""
         held = super().read_ahead()
         self.reader.raw._sock = EndedSocket(self.sock)  # noqa: SLF001
         return held
@@ -105,9 +109,9 @@ class WerkzeugConnection(BufferedConnection):
 
 
 class WaitressConnection(ClientConnection):
-    """waitress, best effort: it means to keep its sockets to itself.
+    """waitress, as well as possible: it has no interface to its sockets.
 
-    Its main loop leaves a connection alone while a request of it is served.
+    Its main loop does not touch a connection while a request of that connection is served.
     """
 
     __slots__ = ("_channel", "_input")
@@ -119,15 +123,15 @@ class WaitressConnection(ClientConnection):
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, whose channel only a bound method in the environ leads to."""
+        """Return the connection; its channel is reached through a bound method in the environ."""
         channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
         if getattr(channel, "socket", None) is None:
             return None
         return cls(channel, environ["wsgi.input"])
 
     def read_ahead(self) -> bytes:
-        """Return the request's body and what is parsed behind it; waitress reads nothing more."""
-        # The body has been read already. Some clients announce hixie-76's eight bytes as one.
+        """Return the request's body and the bytes that were parsed behind it; waitress reads nothing more."""
+        # waitress has read the body already. Some clients declare hixie-76's eight bytes as the body.
         held: bytes = self._input.read()
         channel = self._channel
         # waitress may be configured to look ahead for further requests.
@@ -141,12 +145,12 @@ class WaitressConnection(ClientConnection):
         return held
 
     def mark_answered(self) -> None:
-        """Discard what is written, and mark the connection to be closed by the main loop."""
+        """Make writes of waitress discard their data, and mark the connection to be closed by the main loop."""
         self._channel.write_soon = len
         self._channel.close_when_flushed = True
 
     def refuse(self) -> None:
-        """Mark the connection to be closed by the main loop, when it has sent the refusal out of its buffer."""
+        """Mark the connection to be closed by the main loop once the buffered refusal is sent."""
         self.read_ahead()
         self._channel.close_when_flushed = True
 
@@ -159,7 +163,7 @@ class GeventConnection(BufferedConnection):
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
         """Return the connection, whose stream is wrapped if the request is no upgrade."""
-        if not software(environ).startswith("gevent/"):
+        if not server_software(environ).startswith("gevent/"):
             return None
         stream: Any = environ.get("wsgi.input")
         reader = stream if hasattr(stream, "raw") else getattr(stream, "rfile", None)
@@ -175,7 +179,7 @@ class CherootConnection(BufferedConnection):
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
         """Return the connection, and end the request's body: cheroot waits for the rest of it before it answers."""
-        if not software(environ).startswith("Cheroot/"):
+        if not server_software(environ).startswith("Cheroot/"):
             return None
         stream: Any = environ.get("wsgi.input")
         if hasattr(stream, "remaining"):
@@ -186,18 +190,18 @@ class CherootConnection(BufferedConnection):
         return None if sock is None else cls(sock, stream)
 
     def mark_answered(self) -> None:
-        """Make writing to the socket, which is shut down, succeed: nobody reads it.
+        """Make writes to the socket succeed and discard their data; the socket is shut down.
 
-        cheroot keeps what it cannot write, and tries again when the connection has been closed, which shows in its log.
-        The class of the socket is the only thing about it that can be changed from here.
+        cheroot keeps the bytes that it cannot write, and tries again when the connection has been closed, which shows
+        in its log. Only the class of the socket can be changed from here.
         """
         kind: type = type(self.sock)
-        self.sock.__class__ = discarding(kind)
+        self.sock.__class__ = discarding_class(kind)
 
 
 @cache
-def discarding(kind: type) -> type:
-    """Return a subclass of a socket's class that discards what is sent."""
+def discarding_class(kind: type) -> type:
+    """Return a subclass of a socket's class whose ``send()`` discards the data."""
 
     class DiscardingSocket(kind):  # type: ignore[misc]
         __slots__ = ()
@@ -209,7 +213,7 @@ def discarding(kind: type) -> type:
 
 
 class WsgirefConnection(BufferedConnection):
-    """wsgiref, and what builds on it: Django's ``runserver`` and ``LiveServerTestCase``."""
+    """wsgiref, also below Django's ``runserver`` and ``LiveServerTestCase``."""
 
     __slots__ = ()
 
@@ -218,9 +222,9 @@ class WsgirefConnection(BufferedConnection):
         """Return the connection, and end the request's body.
 
         Django wraps the stream to end where the body does, and reads it to that end before it closes the response. A
-        body that is announced and does not come would keep a refused connection open.
+        body that is declared but does not come would keep a refused connection open.
         """
-        if not software(environ).startswith("WSGIServer/"):
+        if not server_software(environ).startswith("WSGIServer/"):
             return None
         stream: Any = environ.get("wsgi.input")
         if stream is not None and hasattr(stream, "limit"):
@@ -230,7 +234,7 @@ class WsgirefConnection(BufferedConnection):
         return None if sock is None else cls(sock, reader)
 
 
-#: Find the connection of a request, one server each.
+#: The functions that find the connection of a request, one for each server.
 ADAPTERS: Final[tuple[Callable[[Mapping[str, Any]], ClientConnection | None], ...]] = (
     EventletConnection.find,
     GunicornConnection.find,

@@ -1,7 +1,8 @@
 """WebSockets in Django's tests.
 
-:class:`WebSocketClient` runs a view in a greenlet of the test's own thread: its database connection and transaction are
-the test's, nothing is slept, and no server is started. For a real one there is Django's ``LiveServerTestCase``.
+:class:`WebSocketClient` runs a view in a greenlet of the test's own thread. The view shares the database connection and
+the transaction of the test, no time is spent sleeping, and no server is started. For tests with a real server there is
+Django's ``LiveServerTestCase``.
 """
 
 from __future__ import annotations

@@ -36,9 +36,12 @@ class WebSocketClient(Client):
     ) -> WebSocketSession:
         """Return a WebSocket to ``path``, to be used in a ``with`` statement, which opens and closes it.
 
-        ``version`` is one of 13, 8, 7, 76 and 75; ``compression`` is what the client offers, a value that
-        ``WEBSOCKET_COMPRESSION`` could have; ``extra`` are more entries of the WSGI environ. Cookies, and with
-        them a login, are this client's.
+        ``version`` is one of 13, 8, 7, 76 and 75. ``compression`` takes the values of ``WEBSOCKET_COMPRESSION``, and is
+        offered by the client. ``extra`` holds further entries of the WSGI environ. The cookies, and so the login, are
+        those of this client.
+
+        :raises ValueError: ``version`` does not exist, or ``compression`` has a value that it cannot have.
+        :raises TypeError: ``compression`` has the wrong type.
         """
         protocols = map(import_protocol, DEFAULT_PROTOCOLS)
         protocol_class = next((protocol for protocol in protocols if version in protocol.versions), None)

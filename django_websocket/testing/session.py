@@ -22,15 +22,16 @@ from ..protocols.base import CloseCode, Message, Protocol, State
 from ..servers import ENVIRON_KEY
 from .transport import MemoryConnection, MemoryTransport, scheduler
 
-#: Seconds of the view's time after which a test that waits without a timeout has waited in vain.
-HORIZON: Final = 3600.0
+#: Seconds on the view's clock after which a wait without a timeout fails.
+DEFAULT_TIMEOUT: Final = 3600.0
 
 
 class WebSocketSession:
     """The client's side of one WebSocket in a test.
 
-    The view runs when the test waits, sends or closes, until it needs something more from the test. Exceptions of the
-    view are raised here. Times are the view's: when both sides wait, the earliest deadline is reached at once.
+    The view runs when the test waits, sends or closes, until the view needs something more from the test. Exceptions of
+    the view are raised here. Times are those of the view's clock: when both sides wait, the earliest deadline is
+    reached at once.
     """
 
     def __init__(self, client: Client, protocol: Protocol, path: str, secure: bool, extra: Mapping[str, Any]) -> None:
@@ -43,16 +44,16 @@ class WebSocketSession:
         self._scheduler = scheduler()
         self._transport = MemoryTransport(self._run, self._collect)
         self._error: BaseException | None = None
-        #: The response: of a handshake that was rejected, as any other request's; 101 when a WebSocket has ended, and
-        #: ``None`` while it is open.
+        #: The response to the request: an ordinary one if the handshake was rejected, one with status 101 once the
+        #: WebSocket has ended, and ``None`` while it is open.
         self.response: HttpResponse | None = None
 
-    # Its state
+    # The state
 
     @property
     def accepted(self) -> bool:
         """Whether the handshake was accepted."""
-        return self._protocol.state is not State.CONNECTING and self._transport.used
+        return self._protocol.state is not State.CONNECTING and self._transport.taken_over
 
     @property
     def subprotocol(self) -> str | None:
@@ -61,7 +62,7 @@ class WebSocketSession:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The header fields of the handshake that accepted, by lower-case name; cookies are one to a line."""
+        """The header fields of the server's answer, by lower-case name; ``set-cookie`` has one cookie on each line."""
         return self._protocol.response_headers
 
     @property
@@ -72,7 +73,7 @@ class WebSocketSession:
 
     @property
     def close_code(self) -> int | None:
-        """The view's close code, as :attr:`WebSocket.close_code` on its side."""
+        """The close code as the client sees it: the view's, 1005 if its Close had none, 1006 without a Close."""
         self._collect()
         return self._protocol.close_code
 
@@ -103,19 +104,19 @@ class WebSocketSession:
     def wait(self, timeout: float | None = None) -> Message | None:
         """Return the next message; ``None`` once the connection is closed.
 
-        :raises TimeoutError: none came within ``timeout`` seconds of the view's time.
-        :raises AssertionError: without a timeout: none will come, as both sides wait.
-        :raises Exception: the view has raised it.
+        :raises TimeoutError: no message came within ``timeout`` seconds on the view's clock.
+        :raises AssertionError: there is no timeout, and no message will come, as both sides wait.
+        :raises Exception: any exception of the view.
         """
         self._check_accepted()
-        deadline = self._scheduler.now + (HORIZON if timeout is None else timeout)
+        deadline = self._scheduler.now + (DEFAULT_TIMEOUT if timeout is None else timeout)
         while not self._messages:
-            if self._scheduler.progress():
+            if self._scheduler.run_ready():
                 continue
             if self._protocol.state is State.CLOSED:
                 self._raise_error()
                 return None
-            if self._scheduler.fire(deadline):
+            if self._scheduler.advance(deadline):
                 continue
             if timeout is not None:
                 self._scheduler.now = deadline
@@ -125,7 +126,11 @@ class WebSocketSession:
         return self._messages.popleft()
 
     def wait_json(self, timeout: float | None = None) -> Any:
-        """Return the next message decoded from JSON; ``None`` once the connection is closed."""
+        """Return the next message decoded from JSON; ``None`` once the connection is closed.
+
+        :raises ValueError: the message is not JSON.
+        :raises Exception: the errors of :meth:`wait`.
+        """
         message = self.wait(timeout)
         return None if message is None else json.loads(message)
 
@@ -134,7 +139,7 @@ class WebSocketSession:
         return iter(self.wait, None)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Send Close, and run the view: normally to its end."""
+        """Send Close, and run the view, normally to its end."""
         self._check_accepted()
         self._protocol.close(code, reason)
         self._exchange()
@@ -144,12 +149,12 @@ class WebSocketSession:
         self._protocol.connection_lost()
         self._transport.gone = True
         self._transport.feed(b"")
-        self._scheduler.progress()
+        self._scheduler.run_ready()
 
     # The view's greenlet
 
     def __enter__(self) -> WebSocketSession:
-        """Send the handshake and run the view: the WebSocket is open then, or :attr:`response` says why not."""
+        """Send the handshake and run the view: afterwards the WebSocket is open, or :attr:`response` is the refusal."""
         self._protocol.connect()
         self._transport.received = self._protocol.data_to_send().partition(b"\r\n\r\n")[2]
         self._transport.view.gr_context = contextvars.copy_context()
@@ -157,7 +162,7 @@ class WebSocketSession:
         try:
             self._transport.resume()
             self._collect()
-            if not self._transport.used:
+            if not self._transport.taken_over:
                 self._raise_error()
             elif isinstance(self._protocol.error, HandshakeError):
                 raise AssertionError(f"no client would take this handshake: {self._protocol.error}")
@@ -173,7 +178,7 @@ class WebSocketSession:
     ) -> None:
         """Close, and run the view to its end.
 
-        :raises AssertionError: it does not end. It is stopped then, as a server would stop it.
+        :raises AssertionError: the view does not end by itself. It is stopped then, as a server would stop it.
         """
         try:
             self._finish()
@@ -208,7 +213,7 @@ class WebSocketSession:
         try:
             response: Any = client.get(self._path, secure=self._secure, **environ)
             self.response = response
-            if not self._transport.used:
+            if not self._transport.taken_over:
                 self._client.cookies.update(response.cookies)
         except GreenletExit:
             pass
@@ -222,24 +227,24 @@ class WebSocketSession:
         self._check_accepted()
         self._collect()
         if self._protocol.state is not State.OPEN:
-            while self._scheduler.progress():
+            while self._scheduler.run_ready():
                 pass
             self._raise_error()
 
     def _exchange(self) -> None:
-        """Send what the client's protocol has ready, and run the view."""
+        """Send the bytes that the client's protocol has ready, and run the view."""
         self._feed()
-        self._scheduler.progress()
+        self._scheduler.run_ready()
 
     def _feed(self) -> None:
-        """Hand what the client's protocol has ready to the view."""
+        """Pass the bytes that the client's protocol has ready to the view."""
         if data := self._protocol.data_to_send():
             self._transport.feed(data)
         if self._protocol.eof_to_send or self._protocol.state is State.CLOSED:
             self._transport.feed(b"")
 
     def _collect(self) -> None:
-        """Take what the view has sent, and hand the protocol's answers back to it."""
+        """Take the bytes that the view has sent, and pass the protocol's answers back to the view."""
         while self._transport.sent:
             self._messages.extend(self._protocol.receive(self._transport.sent.popleft()))
             self._feed()
@@ -250,12 +255,12 @@ class WebSocketSession:
             self._protocol.close()
         self._feed()
         while not self._transport.view.dead:
-            horizon = self._scheduler.now + HORIZON
-            if not self._scheduler.progress() and not self._scheduler.fire(horizon, self._transport):
+            limit = self._scheduler.now + DEFAULT_TIMEOUT
+            if not self._scheduler.run_ready() and not self._scheduler.advance(limit, self._transport):
                 break
 
     def _stop(self) -> bool:
-        """Remove the session from the scheduler; return whether its view had to be stopped."""
+        """Return whether the view had to be stopped, and remove the session from the scheduler."""
         if self._transport in self._scheduler.transports:
             self._scheduler.transports.remove(self._transport)
         if self._transport.view.dead or not self._transport.view:
@@ -271,6 +276,6 @@ class WebSocketSession:
             raise error
 
     def _check_accepted(self) -> None:
-        if not self._transport.used:
+        if not self._transport.taken_over:
             status = None if self.response is None else self.response.status_code
             raise AssertionError(f"the handshake was rejected with status {status}; see .response")

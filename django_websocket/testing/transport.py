@@ -1,6 +1,7 @@
 """The server's end of a WebSocket in a test: a transport without a socket, for a view in a greenlet.
 
-When a view waits, the test goes on, in the same thread, until it has sent something or a deadline is reached.
+When the view waits, the test continues in the same thread. The view continues when the test has sent something, or when
+a deadline of the view is reached.
 """
 
 from __future__ import annotations
@@ -18,27 +19,24 @@ from ..housekeeping.databases import Blocks, atomic_blocks, set_foreign_blocks
 from ..servers import ClientConnection
 from ..transports import Transport
 
-#: Real seconds that other threads get to send something, before a wait of the test fails as one that never ends.
-THREADS_TIME: Final = 0.5
+#: Real seconds that other threads get to send something, before a wait of the test fails because it would never end.
+THREAD_TIMEOUT: Final = 0.5
 
 
 class Scheduler:
-    """Runs the views of one thread's tests, in a time that stands still until both sides wait.
+    """Runs the views of one thread's tests on a simulated clock, which advances only when both sides wait.
 
     A view runs until it waits. When the test waits too, the earliest deadline of a view is reached at once.
     """
 
     def __init__(self) -> None:
-        #: Those whose views may run.
+        #: The transports of the open sessions.
         self.transports: list[MemoryTransport] = []
         #: Seconds on the clock of all views.
         self.now = 0.0
 
-    def progress(self) -> bool:
-        """Run every view that has something to read, and hand what views have sent to the sessions of the test.
-
-        Return whether there was anything to do.
-        """
+    def run_ready(self) -> bool:
+        """Return whether there was anything to do: run each view that can read, and pass sent bytes to the sessions."""
         busy = False
         for transport in self.transports.copy():
             if transport.ready:
@@ -49,18 +47,18 @@ class Scheduler:
                 transport.collect()
         return busy
 
-    def fire(self, horizon: float, only: MemoryTransport | None = None) -> bool:
-        """Advance the clock to the earliest deadline of a waiting view, and run that view.
+    def advance(self, limit: float, only: MemoryTransport | None = None) -> bool:
+        """Return whether a waiting view has a deadline before ``limit``; if so, advance the clock and run the view.
 
-        Return whether there is such a deadline before ``horizon``; ``only`` looks at one view.
+        The clock is advanced to the earliest deadline. With ``only``, no other view is considered.
         """
         waiting = [
             (transport.deadline, transport)
             for transport in self.transports
             if transport.deadline is not None and only in {None, transport}
         ]
-        earliest, first = min(waiting, key=itemgetter(0), default=(horizon, None))
-        if first is None or earliest >= horizon:
+        earliest, first = min(waiting, key=itemgetter(0), default=(limit, None))
+        if first is None or earliest >= limit:
             return False
         self.now = max(self.now, earliest)
         first.resume()
@@ -82,15 +80,15 @@ class MemoryTransport(Transport):
     """The server's side of a session: a wait switches to the test."""
 
     def __init__(self, run: Callable[[], None], collect: Callable[[], None]) -> None:
-        """Make the transport of the view that ``run`` serves; ``collect`` takes what it has :attr:`sent`."""
+        """Make the transport of the view that ``run`` serves; ``collect`` takes the chunks that it has :attr:`sent`."""
         self.view = greenlet(run)
         self.collect = collect
         self._scheduler = on = scheduler()
         self.clock = lambda: on.now
-        #: The bytes that follow the request in its own segment.
+        #: The bytes that arrive together with the request, behind it.
         self.received = b""
         #: Whether the view's side has taken the connection over.
-        self.used = False
+        self.taken_over = False
         #: Chunks for the view; ``b""`` is the end.
         self._incoming: deque[bytes] = deque()
         #: Chunks for the test; ``b""`` is the end.
@@ -115,7 +113,7 @@ class MemoryTransport(Transport):
         return self._waiting and bool(self._incoming)
 
     def feed(self, data: bytes) -> None:
-        """Hand ``data`` to the view; ``b""`` is the end of the stream, behind which nothing is handed on."""
+        """Pass ``data`` to the view; ``b""`` is the end of the stream, after which nothing is passed on."""
         if not self._ended:
             self._ended = not data
             self._incoming.append(data)
@@ -124,7 +122,7 @@ class MemoryTransport(Transport):
         """Wait until another thread has sent something, and return whether one did in time."""
         if threading.active_count() == 1:
             return bool(self.sent)
-        arrived = self._arrived.wait(THREADS_TIME)
+        arrived = self._arrived.wait(THREAD_TIMEOUT)
         self._arrived.clear()
         return arrived
 
@@ -147,12 +145,15 @@ class MemoryTransport(Transport):
 
     def read_ahead(self) -> bytes:
         """Return the bytes that a server would have read behind the request."""
-        self.used = True
+        self.taken_over = True
         received, self.received = self.received, b""
         return received
 
     def receive(self, timeout: float | None = None) -> bytes:
-        """Switch to the test until it has sent something, or the timeout is over."""
+        """Return the next chunk from the test, ``b""`` at the end; switch to the test while there is none.
+
+        :raises TimeoutError: no chunk came within ``timeout`` seconds on the view's clock.
+        """
         if getcurrent() is not self.view:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
         timeout = self.default_timeout if timeout is None else timeout
@@ -171,21 +172,21 @@ class MemoryTransport(Transport):
         return self._take()
 
     def try_receive(self) -> bytes | None:
-        """Return what the test has sent."""
+        """Return the next chunk that the test has sent, ``b""`` at the end, ``None`` if there is none."""
         return self._take() if self._incoming else None
 
     def _take(self) -> bytes:
         return self._incoming.popleft() if self._incoming[0] else b""
 
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:  # noqa: ARG002 - there is always room
-        """Hand ``data`` and ``payload`` to the test."""
+        """Pass ``data`` and ``payload`` to the test."""
         if self._shut or self.gone:
             raise BrokenPipeError
         self.sent.append(data + payload)
         self._arrived.set()
 
     def try_send(self, data: bytes) -> int:
-        """Hand ``data`` to the test."""
+        """Pass ``data`` to the test, and return the number of bytes passed."""
         if self._shut or self.gone:
             return 0
         self.sent.append(data)
@@ -208,7 +209,7 @@ class MemoryTransport(Transport):
 
 
 class MemoryConnection(ClientConnection):
-    """What :func:`servers.find` finds in a test."""
+    """The client connection that :func:`servers.find` returns in a test."""
 
     __slots__ = ()
 

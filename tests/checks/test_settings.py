@@ -20,14 +20,14 @@ def test_silent_by_default():
 
 class TestSettings:
     def test_every_setting_has_an_id_of_its_own(self):
-        assert all(re.fullmatch(r"E0\d\d", setting.check) for setting in SETTINGS)
-        assert len({setting.check for setting in SETTINGS}) == len(SETTINGS)
+        assert all(re.fullmatch(r"E0\d\d", setting.check_id) for setting in SETTINGS)
+        assert len({setting.check_id for setting in SETTINGS}) == len(SETTINGS)
 
     def test_the_documentation_has_the_ids(self):
         rows = re.findall(r"^(E0\d\d)  ``(\w+)``", checks.__doc__, re.MULTILINE)
-        assert rows == sorted((setting.check, setting.name) for setting in SETTINGS)
+        assert rows == sorted((setting.check_id, setting.name) for setting in SETTINGS)
 
-    @pytest.mark.parametrize(("name", "number"), [(setting.attribute, setting.check) for setting in SETTINGS])
+    @pytest.mark.parametrize(("name", "number"), [(setting.attribute, setting.check_id) for setting in SETTINGS])
     def test_bad_value(self, settings, name, number):
         setattr(settings, f"WEBSOCKET_{name.upper()}", "20s")
         assert ids() == [number]

@@ -119,7 +119,7 @@ def test_the_end_of_a_worker_without_a_signal(registry):
     worker, one = Worker(), Fake()
     registry.add(one)
     adopt_worker(worker, close=True, limit=1)
-    time.sleep(3 * workers._INTERVAL)
+    time.sleep(3 * workers._POLL_INTERVAL)
     assert one.codes == []
     worker.alive = False
     deadline = time.monotonic() + PATIENCE

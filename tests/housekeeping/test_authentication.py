@@ -317,7 +317,7 @@ class TestBad:
             user.delete()
             # The view sends Close; the client has not read it yet.
             while not websocket._transport.sent:
-                assert websocket._scheduler.fire(websocket._scheduler.now + ONE_CHECK)
+                assert websocket._scheduler.advance(websocket._scheduler.now + ONE_CHECK)
             websocket._protocol.send("too late")
             websocket._feed()
             assert websocket.wait() is None

@@ -132,7 +132,7 @@ class TestDeadlocks:
             first.wait()
 
     def test_the_wait_for_another_thread_has_a_limit(self, client, monkeypatch):
-        monkeypatch.setattr("django_websocket.testing.transport.THREADS_TIME", 0.001)
+        monkeypatch.setattr("django_websocket.testing.transport.THREAD_TIMEOUT", 0.001)
         done = threading.Event()
         thread = threading.Thread(target=done.wait)
         thread.start()

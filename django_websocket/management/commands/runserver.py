@@ -19,11 +19,11 @@ from django.utils import autoreload
 from ...conf import conf
 from ...process.shutdown import close_on_exit
 
-#: Seconds in which the reloader's child may end by itself: a signal of the terminal has reached it, too.
+#: Seconds that the reloader's child may take to end by itself: a signal of the terminal has reached the child, too.
 _EXIT_TIMEOUT: Final = 0.25
-#: Seconds in which it may end after this process has terminated it.
+#: Seconds that the child may take to end after SIGTERM, before it is killed.
 _TERMINATE_TIMEOUT: Final = 5.0
-#: The exit status by which the child says that code has changed.
+#: The exit status of the child when code has changed.
 _CODE_CHANGED: Final = 3
 
 
@@ -68,7 +68,7 @@ def _serve_in_children() -> int:
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:
-    """Wait for the end of the child; terminate it, and at last kill it, if that takes too long."""
+    """Wait until the child has ended; terminate it after the first timeout, and kill it after the second."""
     for act, timeout in ((None, _EXIT_TIMEOUT), (child.terminate, _TERMINATE_TIMEOUT), (child.kill, None)):
         if act is not None:
             act()

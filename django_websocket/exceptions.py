@@ -10,12 +10,12 @@
     │   ├── InvalidData                       text that is not UTF-8, compressed data that is not DEFLATE (1007)
     │   ├── MessageTooBig                     over ``max_message_size`` (1009)
     │   └── PolicyViolation                   over another limit, such as ``max_fragments`` (1008)
-    └── UnsupportedFeature (also TypeError)   the connection's protocol version has no such thing
+    └── UnsupportedFeature (also TypeError)   the connection's protocol version lacks the feature
 
 :class:`ProtocolError` is for mistakes of the peer; ``TypeError``, ``ValueError`` and :class:`UnsupportedFeature` are
 for mistakes of the caller; :class:`ConnectionClosed` is nobody's mistake. A view meets only the errors of the caller
-and :class:`ConnectionClosed`: a peer that breaks the protocol is answered inside the package, and the view sees a
-closed connection.
+and :class:`ConnectionClosed`: the package itself fails the connection of a peer that breaks the protocol, and the view
+sees a closed connection.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ class WebSocketError(Exception):
 class HandshakeError(WebSocketError, ValueError):
     """An opening handshake that cannot be accepted.
 
-    ``status`` is the HTTP status to answer with, 400 by default, and ``headers`` are ``(name, value)`` pairs for that
-    answer. The text is one line that may be sent to the peer, because it never repeats input of the peer. ``detail``
-    may repeat such input, unescaped: it has to be escaped before it is logged.
+    ``status`` is the HTTP status to answer with, 400 by default; if a server refused our request (client side), it is
+    the status of that refusal. ``headers`` are ``(name, value)`` pairs for the answer. The text is one line that may be
+    sent to the peer, because it never repeats input of the peer. ``detail`` may repeat such input, unescaped, and has
+    to be escaped before it is logged.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class HandshakeError(WebSocketError, ValueError):
         self.detail = detail
 
 
-#: The name this error had in django-websocket 0.3.
+#: The name of :class:`HandshakeError` in django-websocket 0.3.
 MalformedWebSocket = HandshakeError
 
 
@@ -56,11 +57,11 @@ class ConnectionClosed(WebSocketError):
     """The connection is closed, so that nothing can be sent any more.
 
     ``code`` and ``reason`` are those of :attr:`WebSocket.close_code` and :attr:`WebSocket.close_reason` (RFC 6455
-    section 7.1.5). The code is 1006 if the peer vanished.
+    sections 7.1.5 and 7.1.6). The code is 1006 if the peer vanished, and 1005 while there is no close code yet.
     """
 
     def __init__(self, code: int, reason: str = "") -> None:
-        # The reason comes from the peer and this text goes into logs, so it is escaped.
+        # The reason is escaped, because it comes from the peer and the text of the error is logged.
         super().__init__(f"the WebSocket is closed ({int(code)}{', ' + ascii(reason) if reason else ''})")
         self.code = code
         self.reason = reason
@@ -73,7 +74,7 @@ class ProtocolError(WebSocketError):
 
 
 class InvalidData(ProtocolError):
-    """A text or a close reason is not UTF-8 (RFC 6455 section 8.1), or a compressed message is not DEFLATE."""
+    """A text message or a close reason is not UTF-8 (RFC 6455 section 8.1), or a compressed message is not DEFLATE."""
 
     code = 1007
 

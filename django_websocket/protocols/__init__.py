@@ -1,6 +1,6 @@
-"""Bytes to messages and back: one file or folder for each version of the protocol.
+"""The conversion of bytes to messages and back, in one file or folder for each version of the protocol.
 
-Nothing in this folder knows a socket, the time, a thread, a log or Django.
+No module of this folder uses sockets, clocks, threads, logging or Django.
 """
 
 from __future__ import annotations

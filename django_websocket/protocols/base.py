@@ -1,12 +1,12 @@
 """The contract that every protocol version fulfils.
 
 A :class:`Protocol` turns bytes into messages and messages into bytes, and does nothing else: it has no socket, no
-clock, no thread and no log. ``protocol.receive(sock.recv(n))`` is the whole inbound seam, where ``b""`` is the end of
-the stream, and :meth:`Protocol.data_to_send` is the whole outbound one. Pings and Close frames are answered inside,
-and the connection of a peer that breaks the rules is failed inside. So a driver never sees an opcode, and no
-``if version`` stands outside the file of a version.
+clock, no thread and no log. Its caller, named the driver below, passes received bytes to
+:meth:`Protocol.receive`, where ``b""`` is the end of the stream, and sends the bytes that :meth:`Protocol.data_to_send`
+returns. The protocol itself answers pings and Close frames, and fails the connection of a peer that breaks the rules.
+The driver therefore sees no opcode, and needs no branch for a version.
 
-These objects are not thread-safe: the driver serializes its calls.
+A protocol is not thread-safe: the driver serializes its calls.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class State(enum.IntEnum):
 
 
 class CloseCode(enum.IntEnum):
-    """Close codes (RFC 6455 section 7.4.1 and the IANA registry that it founded)."""
+    """Close codes (RFC 6455 section 7.4.1, and the IANA registry of section 11.7)."""
 
     NORMAL_CLOSURE = 1000
     GOING_AWAY = 1001
@@ -66,13 +66,13 @@ class CloseCode(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Compression:
-    """How messages are compressed, where the version has compression and the peer agrees to it."""
+    """The options of compression, which is used if the version has compression and the peer agrees to it."""
 
-    #: 1 is the fastest, 9 gives the smallest result.
+    #: The level of zlib: 1 is the fastest, 9 yields the smallest result.
     level: int = 6
     #: The distance at which repetitions are found, as a power of two: 9 to 15. The peer is asked for the same.
     window_bits: int = 12
-    #: 1 to 9.
+    #: The ``memLevel`` of zlib, 1 to 9: the memory for the internal state of a compressor.
     memory_level: int = 5
     #: In bytes; shorter messages are sent uncompressed.
     threshold: int = 1024
@@ -87,10 +87,10 @@ _NO_REQUEST: Final = Request()
 class Protocol(ABC):
     """One connection of one protocol version, server or client side.
 
-    It is constructed from the request that opens the connection; a server checks that request in full there
-    (:exc:`HandshakeError`). Then, before anything is received, :meth:`accept` (server) or :meth:`connect` (client)
+    It is constructed from the request that opens the connection; the constructor of a server checks that request in
+    full (:exc:`HandshakeError`). Then, before anything is received, :meth:`accept` (server) or :meth:`connect` (client)
     makes the handshake ready to send. :attr:`state` becomes ``OPEN`` at once, or in :meth:`receive` for handshakes that
-    need more bytes.
+    need more bytes. Methods that send only append to :attr:`outgoing`; the driver sends from there.
     """
 
     #: The versions this class speaks, best first: of 75, 76, 13, 8, 7.
@@ -144,22 +144,22 @@ class Protocol(ABC):
         #: Whether an error of the peer is kept until :meth:`fail` is called, so that the messages ahead of it can be
         #: answered first.
         self.defers_errors = False
-        #: The error that is kept until then.
+        #: The error of the peer that is kept until :meth:`fail` is called; ``None`` if there is none.
         self.deferred_error: ProtocolError | None = None
         #: The header fields of the server's answer, by lower-case name (client side).
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that was received.
         self.pong: bytes | None = None
-        #: How many control frames were received, and frames of other kinds without a message. The driver that limits
-        #: their rate resets it.
+        #: The number of received frames that carry no message: control frames, and the frames that hixie-75 and
+        #: hixie-76 ignore. The driver, which limits the rate of such frames, resets the number.
         self.control_frames = 0
-        #: Whether anything but messages was received: control frames, an error, the end. The driver looks at this one
-        #: flag, not at each of them, and resets it.
+        #: Whether there is any other event than a message: a control frame, an error, the end of the connection. The
+        #: driver checks this one flag instead of each kind of event, and resets the flag.
         self.has_events = False
         #: Chunks to send; true while :meth:`data_to_send` would return bytes.
         self.outgoing: list[bytes] = []
-        #: Whether the driver is to end our stream once the outgoing bytes are sent: the connection was failed, or its
-        #: version says goodbye by the end of the stream. The driver resets it.
+        #: Whether the driver has to end our stream once the outgoing bytes are sent: the connection was failed, or the
+        #: version closes by the end of the stream. The driver resets the flag.
         self.eof_to_send = False
         self._head = bytearray()
         if not client:
@@ -170,7 +170,7 @@ class Protocol(ABC):
     @classmethod
     @abstractmethod
     def matches(cls, request: Request) -> bool:
-        """Return whether an upgrade request means this version, be it well-formed or not."""
+        """Return whether an upgrade request, well-formed or not, is one of this version."""
 
     @abstractmethod
     def _check_request(self) -> None:
@@ -188,7 +188,7 @@ class Protocol(ABC):
         """
 
     def forget_request(self) -> None:
-        """Drop the request once the handshake is complete: nothing needs it any more, and it takes memory."""
+        """Drop the request, which takes memory and is not needed once the handshake is complete."""
         self.request = _NO_REQUEST
 
     @property
@@ -205,7 +205,7 @@ class Protocol(ABC):
 
     @abstractmethod
     def connect(self) -> None:
-        """Ask for the connection (client side); the answer arrives through :meth:`receive`."""
+        """Send the request that opens the connection (client side); the answer arrives through :meth:`receive`."""
 
     @abstractmethod
     def _check_response(self, status: int, headers: Mapping[str, str]) -> None:
@@ -219,7 +219,7 @@ class Protocol(ABC):
     def receive(self, data: bytes) -> list[Message]:
         """Take bytes from the peer and return the messages completed by them; ``b""`` is the end of the stream.
 
-        Nothing that a peer sends makes it raise. When a peer breaks the protocol, the messages that were complete
+        No bytes of a peer make this method raise. When a peer breaks the protocol, the messages that were complete
         before are returned, :attr:`state` becomes ``CLOSED``, the reason is in :attr:`error`, and a Close is in
         :attr:`outgoing` if the version has one. With :attr:`defers_errors` an ``OPEN`` connection stays ``OPEN``, the
         reason is in :attr:`deferred_error`, and all further bytes are ignored until :meth:`fail` is called.
@@ -265,11 +265,11 @@ class Protocol(ABC):
         """
 
     def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:  # noqa: ARG002
-        """Append to ``messages`` those that ``data`` holds whole from ``position`` on.
+        """Append to ``messages`` the messages that ``data`` holds whole from ``position`` on.
 
-        Return the position of the first byte that was not taken. This is for speed only: to return ``position`` is
-        always correct, because :meth:`receive` takes all that is left. The driver has to serialize it with
-        :meth:`receive` alone, not with the other calls.
+        Return the position of the first byte that was not taken. The method exists for speed only: to return
+        ``position`` is always correct, because :meth:`receive` takes all that is left. The driver has to serialize this
+        method with :meth:`receive` alone, not with the other calls.
         """
         return position
 
@@ -279,10 +279,10 @@ class Protocol(ABC):
     ) -> tuple[bytes, bytes]:
         """Return the bytes to send for a message: ``str`` is sent as text, bytes are sent as binary.
 
-        There are two pieces, to be sent one behind the other, and the second may be empty: joining a large payload to
-        its header would take a copy. The caller sends them before it calls anything else, ahead of the chunks in
-        :attr:`outgoing`, where a Close may wait. ``compress`` matters where compression was agreed on: ``False`` sends
-        this message uncompressed, ``True`` ignores the threshold.
+        The bytes are in two pieces, to be sent one behind the other, because joining a large payload to its header
+        would take a copy. The second may be empty. The driver sends both before it calls anything else, ahead of the
+        chunks in :attr:`outgoing`, where a Close may wait. ``compress`` matters where compression was agreed on:
+        ``False`` sends this message uncompressed, ``True`` ignores the threshold.
 
         :raises TypeError: ``message`` is neither ``str`` nor bytes-like.
         :raises ConnectionClosed: the state is not ``OPEN``.
@@ -313,14 +313,14 @@ class Protocol(ABC):
     def fail(self, error: ProtocolError | None = None) -> None:
         """Fail the connection for its :attr:`deferred_error`, or else for ``error`` (RFC 6455 section 7.1.7).
 
-        Without any of the two, or if the connection is closed, this does nothing.
+        Without an error, or on a closed connection, the call does nothing.
         """
         error = self.deferred_error or error
         if error is not None and self.state is not State.CLOSED:
             self._fail_now(error)
 
     def data_to_send(self) -> bytes:
-        """Return all bytes to send now, and forget them."""
+        """Return all bytes of :attr:`outgoing`, and clear it."""
         outgoing = self.outgoing
         if len(outgoing) == 1:
             return outgoing.pop()
@@ -329,19 +329,22 @@ class Protocol(ABC):
         return data
 
     def connection_lost(self) -> None:
-        """Close the connection without a word, because it broke or is given up (RFC 6455 section 7.1.5)."""
+        """Close the connection without a Close, because it was lost or is abandoned (RFC 6455 section 7.1.5)."""
         self.outgoing.clear()
         if self.state is not State.CLOSED:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
 
     def closed_error(self) -> ConnectionClosed:
-        """Return the error for a connection on which nothing can be sent; its code is 1005 until the peer's arrives."""
+        """Return the error for sending on this connection; its code is 1005 while :attr:`close_code` is ``None``."""
         return ConnectionClosed(self.close_code or CloseCode.NO_STATUS_RECEIVED, self.close_reason)
 
     # Shared by the versions
 
     def _check_open(self) -> None:
-        """:raises ConnectionClosed: nothing can be sent yet, or any more."""
+        """Check that messages can be sent.
+
+        :raises ConnectionClosed: nothing can be sent yet, or any more.
+        """
         if self.state is not State.OPEN:
             raise self.closed_error()
 
@@ -365,7 +368,7 @@ class Protocol(ABC):
         """Send the Close that reports ``error`` to the peer, if the version has one."""
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
-        """Close the connection: from now on nothing is taken from the peer."""
+        """Close the connection, after which no bytes are taken from the peer."""
         self.has_events = True
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
@@ -391,8 +394,8 @@ class Protocol(ABC):
     def _receive_head(self, data: bytes) -> bytes | None:
         """Collect the head of the server's answer (client side).
 
-        Return the bytes behind it once it is whole and good, and ``None`` until then or when the connection was closed
-        for it.
+        Return the bytes behind the head once it is complete and valid; ``None`` before, and if the head is invalid, too
+        long or cut off, which closes the connection.
         """
         if not data:
             self._finish(CloseCode.ABNORMAL_CLOSURE, error=HandshakeError("the server hung up in the handshake"))
@@ -416,7 +419,7 @@ class Protocol(ABC):
 
 
 def _forget_traceback(error: WebSocketError) -> None:
-    """Drop the traceback of an error that is kept for its text: the frames of it hold the received bytes."""
+    """Drop the traceback of an error that is kept for its text: its stack frames hold the received bytes."""
     error.__traceback__ = error.__context__ = None
 
 

@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 
 from ..exceptions import HandshakeError, MessageTooBig, ProtocolError, UnsupportedFeature
 from .base import CloseCode, Message, Protocol, State, check_close
-from .http import MAX_LIST_SIZE, Request, check_upgrade, further_headers, reflectable, write_request
+from .http import MAX_LIST_SIZE, Request, check_reflected, check_upgrade, further_headers, write_request
 
 #: Bytes that the length of a frame may take; they hold 70 bits. The draft sets no limit, and an endless run of 0x80
 #: encodes zero.
@@ -24,7 +24,8 @@ _WITH_LENGTH: Final = 0x80
 #: The type of the closing frame of hixie-76; its length is 0.
 _CLOSING: Final = 0xFF
 
-_LATER_HEADERS: Final = frozenset(
+#: The header fields that later versions introduced. A request of hixie-75 has none of them.
+_HEADERS_OF_LATER_VERSIONS: Final = frozenset(
     {"sec-websocket-key", "sec-websocket-version", "sec-websocket-key1", "sec-websocket-key2"}
 )
 
@@ -37,10 +38,12 @@ class _Frame:
     kind: int
     #: The payload so far, if the frame has a terminator.
     text: bytearray = field(default_factory=bytearray)
-    #: The length so far, if the frame has one; once that is known, the bytes still to skip.
+    #: The length as far as it was read, if the frame has one; once :attr:`length_known` is set, the number of bytes
+    #: that are still to be skipped.
     length: int = 0
-    #: The bytes of the length so far.
+    #: The number of bytes of the length that were read.
     length_size: int = 0
+    #: Whether the last byte of the length was read.
     length_known: bool = False
 
 
@@ -53,7 +56,7 @@ class Hixie75(Protocol):
 
     versions = (75,)
 
-    # The differences of hixie-76
+    # The attributes that hixie-76 overrides
 
     #: The prefix of the names of the draft's own header fields.
     header_prefix: ClassVar[str] = "WebSocket-"
@@ -71,19 +74,19 @@ class Hixie75(Protocol):
     @classmethod
     def matches(cls, request: Request) -> bool:
         """Return whether the request has none of the header fields that later versions introduced."""
-        return request.is_upgrade and _LATER_HEADERS.isdisjoint(request.headers)
+        return request.is_upgrade and _HEADERS_OF_LATER_VERSIONS.isdisjoint(request.headers)
 
     def _check_request(self) -> None:
         """Check the client's request, above all the values that the answer repeats (section 5.1)."""
         check_upgrade(self.request, body=self.request_body)
-        reflectable(self.origin or "", "Origin header")
+        check_reflected(self.origin or "", "Origin header")
         self._location = self.request.location
         name = f"{self.header_prefix}Protocol"
         # The draft has one name here and no list, so that a comma is a part of the name.
         subprotocol = self.request.header(name.lower())
         if len(subprotocol) > MAX_LIST_SIZE:
             raise HandshakeError(f"the {name} header is too long")
-        self.offered_subprotocols = (reflectable(subprotocol, f"{name} header"),) if subprotocol else ()
+        self.offered_subprotocols = (check_reflected(subprotocol, f"{name} header"),) if subprotocol else ()
 
     def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Accept the connection (section 5.2); it is open at once.
@@ -109,7 +112,7 @@ class Hixie75(Protocol):
         )
 
     def connect(self) -> None:
-        """Ask for the connection (section 4.1); the Origin is the one of the host unless the request has another.
+        """Send the request (section 4.1); the Origin is made from the host unless the request has one.
 
         :raises UnsupportedFeature: there is more than one subprotocol to offer.
         :raises ValueError: a handshake cannot carry the host, the target, a header field or the subprotocol.
@@ -117,23 +120,23 @@ class Hixie75(Protocol):
         self._send_request({})
 
     def _send_request(self, keys: Mapping[str, str]) -> None:
-        """Send the request, with the header fields ``keys`` beside those that both drafts have.
+        """Send the request with the header fields that both drafts have, and with ``keys``.
 
         The errors are those of :meth:`connect`.
         """
         request = self.request
-        host = reflectable((request.host or "").lower(), "Host")
+        host = check_reflected((request.host or "").lower(), "Host")
         origin = self.origin or f"{'https' if request.secure else 'http'}://{host}"
         headers = {
             "Upgrade": "WebSocket",
             "Connection": "Upgrade",
             "Host": host,
-            "Origin": reflectable(origin, "Origin header"),
+            "Origin": check_reflected(origin, "Origin header"),
         }
         if len(self.offered_subprotocols) > 1:
             raise UnsupportedFeature(f"hixie-{self.version} offers one subprotocol, not a list")
         for subprotocol in self.offered_subprotocols:
-            headers[f"{self.header_prefix}Protocol"] = reflectable(subprotocol, "subprotocol")
+            headers[f"{self.header_prefix}Protocol"] = check_reflected(subprotocol, "subprotocol")
         extra = further_headers(request, without=("host", "origin"))
         head, self.request = write_request(request, {**headers, **extra, **keys})
         self.outgoing.append(head)
@@ -161,7 +164,7 @@ class Hixie75(Protocol):
     _frame: _Frame | None = None
 
     def _receive_eof(self) -> None:
-        """Take the end of the stream; it is a Close between two frames, where the draft has no closing handshake."""
+        """Take the end of the stream, which is a Close between two frames if the draft has no closing handshake."""
         clean = self._frame is None and not self.closing_frame
         self._finish(CloseCode.NO_STATUS_RECEIVED if clean else CloseCode.ABNORMAL_CLOSURE)
 
@@ -180,7 +183,8 @@ class Hixie75(Protocol):
             elif frame.kind < _WITH_LENGTH:
                 end = data.find(_TERMINATOR, position)
                 stop = size if end < 0 else end
-                # The payload of other types is kept too until the frame is dropped, so that one limit holds for all.
+                # The payload of the other types, which are ignored, is kept too until the frame ends, so that one limit
+                # holds for all of them.
                 self._check_size(len(frame.text) + stop - position)
                 frame.text += data[position:stop]
                 position = stop + 1
@@ -202,7 +206,7 @@ class Hixie75(Protocol):
                     self._count_ignored()
 
     def _read_length(self, frame: _Frame, byte: int) -> None:
-        """Take one byte of a frame's length: seven bits of the number, and one that says whether more follow.
+        """Take one byte of a frame's length: seven bits of the number, and a bit that is set if more bytes follow.
 
         :raises MessageTooBig: the length is over :attr:`max_message_size`.
         :raises ProtocolError: the length takes more than :data:`MAX_LENGTH_SIZE` bytes.
@@ -224,12 +228,15 @@ class Hixie75(Protocol):
                 self._count_ignored()
 
     def _count_ignored(self) -> None:
-        """Count a frame that is ignored, so that the driver can limit their rate like that of pings."""
+        """Count a frame that is ignored, so that the driver can limit the rate of such frames like that of pings."""
         self.control_frames += 1
         self.has_events = True
 
     def _check_size(self, size: int) -> None:
-        """:raises MessageTooBig: ``size`` is over :attr:`max_message_size`."""
+        """Check the size of a frame.
+
+        :raises MessageTooBig: ``size`` is over :attr:`max_message_size`.
+        """
         if self.max_message_size is not None and size > self.max_message_size:
             raise MessageTooBig("a message is too big")
 
@@ -252,14 +259,17 @@ class Hixie75(Protocol):
         return b"\x00%b\xff" % message.encode(), b""
 
     def ping(self, data: bytes = b"") -> None:  # noqa: ARG002
-        """:raises UnsupportedFeature: always."""
+        """Refuse to send a ping, which the draft does not have.
+
+        :raises UnsupportedFeature: always.
+        """
         raise UnsupportedFeature(f"hixie-{self.version} has no pings")
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
         """Start the closing handshake, if the draft has one; ``code`` and ``reason`` are checked, but not sent.
 
         The state becomes ``CLOSING``: messages still arrive, until the peer's closing frame or the end of its stream.
-        Without a closing frame the end of our stream tells the peer (:attr:`Protocol.eof_to_send`). An incomplete
+        Without a closing frame the end of our stream is the Close (:attr:`Protocol.eof_to_send`). An incomplete
         opening handshake is given up, with the close code 1006.
 
         :raises ValueError: RFC 6455 would not allow ``code`` or ``reason``. They are checked alike in all versions, so

@@ -21,8 +21,8 @@ from .http import Request
 KEY3_SIZE: Final = 8
 #: Bytes of the response that follow the head of the answer.
 RESPONSE_SIZE: Final = 16
-#: Digits of a key that are parsed. ``int()`` takes quadratic time, and no header has room for the spaces that would
-#: divide a longer number into 32 bits.
+#: Digits of a key that are parsed. ``int()`` takes quadratic time. The number of a key is divided by its number of
+#: spaces, and no header is long enough for the spaces that would bring a longer number below 2**32.
 MAX_DIGITS: Final = 20
 
 _NO_DIGIT: Final = re.compile("[^0-9]+")
@@ -35,8 +35,8 @@ class Hixie76(Hixie75):
     """The WebSocket protocol of draft-hixie-thewebsocketprotocol-76, as Chrome 6 and Safari 5.0.1 speak it.
 
     Eight bytes of the challenge follow the head of the request. A server answers without waiting for them, because some
-    proxies hold them back until it does: :meth:`accept` sends the head of the answer. The first eight bytes that
-    :meth:`receive` takes are the rest of the challenge; then the response is sent and the connection is open.
+    proxies hold them back until it has answered: :meth:`accept` sends the head of the answer. The first eight bytes
+    that :meth:`receive` takes are the rest of the challenge; then the response is sent and the connection is open.
     """
 
     versions = (76,)
@@ -72,9 +72,10 @@ class Hixie76(Hixie75):
         self._send_response(subprotocol, headers)
 
     def connect(self) -> None:
-        """Ask for the connection (section 4.1); see :meth:`Hixie75.connect`.
+        """Send the request (section 4.1); see :meth:`Hixie75.connect`.
 
-        The draft wants the header fields in random order, lest servers depend on it. Here their order is fixed.
+        The draft asks for the header fields in random order, so that servers do not depend on an order. Their order is
+        fixed here.
         """
         (key1, number1), (key2, number2) = _make_key(), _make_key()
         key3 = secrets.token_bytes(KEY3_SIZE)
@@ -113,9 +114,9 @@ class Hixie76(Hixie75):
 
 
 def _solve(key: str, name: str) -> bytes:
-    """Return the number that a key hides, as 32 bits (section 5.2, steps 4 to 7).
+    """Return the number that a key encodes, as 32 bits (section 5.2, steps 4 to 7).
 
-    :raises HandshakeError: ``key`` hides none, so that this is not a client of the draft.
+    :raises HandshakeError: ``key`` encodes no number, so that the client does not speak the draft.
     """
     digits, spaces = _NO_DIGIT.sub("", key), key.count(" ")
     if spaces and 0 < len(digits) <= MAX_DIGITS:
@@ -126,7 +127,7 @@ def _solve(key: str, name: str) -> bytes:
 
 
 def _make_key() -> tuple[str, int]:
-    """Return a random key and the number that it hides (section 4.1, steps 16 to 22)."""
+    """Return a random key and the number that it encodes (section 4.1, steps 16 to 22)."""
     spaces = _RANDOM.randint(1, 12)
     number = _RANDOM.randint(0, (2**32 - 1) // spaces)
     key = list(str(number * spaces))

@@ -1,7 +1,7 @@
 """The HTTP of the opening handshakes: heads of requests and responses.
 
-Requests arrive parsed by the WSGI server, but unchecked: servers join repeated headers, and let control characters
-and folded lines through. Every function here takes time linear in the size of its input, and that size is bounded.
+The WSGI server parses requests, but does not check them: servers join repeated headers, and let control characters and
+folded lines through. Every function here takes time linear in the size of its input, and that size is bounded.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ MAX_HEAD_SIZE: Final = 16384
 # A token, RFC 9110 section 5.6.2
 _NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _TOKEN: Final = re.compile(_NAME)
-# Visible ASCII is all that may be repeated in a handshake of ours: no space, no control character, nothing that two
-# parsers could read differently.
+# Only visible ASCII may be repeated in a handshake of ours: no spaces, no control characters, and no other characters
+# that two parsers could read differently.
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 # RFC 9110 section 5.5, without obs-text
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
-# One extension of a list (RFC 6455 section 9.1). Each character decides how the match goes on, so the pattern never
-# backtracks.
+# One extension of a list (RFC 6455 section 9.1). Each character decides how the match continues, so that the
+# pattern never backtracks.
 _EXTENSION: Final = re.compile(rf'{_NAME}[ \t]*(?:;[ \t]*{_NAME}[ \t]*(?:=[ \t]*(?:{_NAME}|"{_NAME}")[ \t]*)?)*')
 
 _OWN_HEADERS: Final = ("sec-websocket-", "websocket-")
@@ -42,7 +42,7 @@ RESERVED_HEADERS: Final = frozenset({"upgrade", "connection", "content-length", 
 class Request:
     """An HTTP request that may be an opening handshake, as the WSGI server parsed it.
 
-    A client describes the handshake that it is going to send by one.
+    On the client side it describes the handshake that is to be sent.
     """
 
     #: Header fields by lower-case name, such as ``{"sec-websocket-version": "13"}``.
@@ -50,12 +50,11 @@ class Request:
     method: str = "GET"
     #: The request target: path and query, percent-encoded as on the request line.
     target: str = "/"
-    #: ``host[:port]``, checked already, or ``None`` if it is missing or bad: then the drafts that repeat it refuse the
-    #: handshake.
+    #: ``host[:port]``, checked already; ``None`` if it is missing or not allowed, for which the handshake is refused.
     host: str | None = None
     #: Whether the client uses TLS, to us or to a proxy in front of us.
     secure: bool = False
-    #: Such as ``(1, 1)``; ``None`` if the server does not provide it.
+    #: The version of HTTP, such as ``(1, 1)``; ``None`` if the server does not provide it.
     http_version: tuple[int, int] | None = None
 
     def header(self, name: str) -> str:
@@ -65,7 +64,7 @@ class Request:
     @property
     def is_upgrade(self) -> bool:
         """Whether the request asks for a WebSocket: its Upgrade has the token ``websocket``."""
-        return "websocket" in tokens(self.header("upgrade"))
+        return "websocket" in lowercase_tokens(self.header("upgrade"))
 
     @property
     def location(self) -> str:
@@ -74,15 +73,16 @@ class Request:
         :raises HandshakeError: the host or the target is missing, or is not visible ASCII.
         """
         scheme, default_port = ("wss", ":443") if self.secure else ("ws", ":80")
-        host = reflectable((self.host or "").lower(), "Host").removesuffix(default_port)
-        return f"{scheme}://{host}{reflectable(self.target, 'request target')}"
+        host = check_reflected((self.host or "").lower(), "Host").removesuffix(default_port)
+        return f"{scheme}://{host}{check_reflected(self.target, 'request target')}"
 
 
 def check_upgrade(request: Request, *, body: str = "") -> None:
     """Check the requirements that every version has for its request; ``body`` is a Content-Length to allow.
 
     :raises HandshakeError: the method is not GET, the version is HTTP/1.0, there is no ``Upgrade: websocket``, no
-        Connection token ``upgrade``, or there is a body: nothing reads it, so it would be taken for the next request.
+        Connection token ``upgrade``, or there is a body, which nothing would read and which would therefore be taken
+        for the next request.
     """
     if request.method != "GET":
         raise HandshakeError("a WebSocket handshake is a GET request")
@@ -90,7 +90,7 @@ def check_upgrade(request: Request, *, body: str = "") -> None:
         raise HandshakeError("a WebSocket handshake needs HTTP/1.1 (a proxy before this server may speak 1.0 to it)")
     if not request.is_upgrade:
         raise HandshakeError("the Upgrade header does not name websocket")
-    if "upgrade" not in tokens(request.header("connection")):
+    if "upgrade" not in lowercase_tokens(request.header("connection")):
         raise HandshakeError("the Connection header does not name upgrade")
     length = request.header("content-length").strip(" \t")
     if request.header("transfer-encoding") or length not in ("", "0", body):
@@ -151,9 +151,10 @@ def _parse_parameter(parameter: str) -> tuple[str, str | None]:
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:
     """Return the lines for ``(name, value)`` pairs that a handshake carries beside its own header fields.
 
-    They are checked here because no WSGI server checks them.
+    The pairs are checked here because no WSGI server checks them.
 
-    :raises ValueError: a name is not a token or belongs to the handshake, or a value is not visible ASCII.
+    :raises ValueError: a name is not a token or belongs to the handshake, or a value has characters other than visible
+        ASCII, inner spaces and tabs.
     """
     lines = []
     for name, value in headers:
@@ -166,7 +167,7 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> str:
     return "".join(lines)
 
 
-def reflectable(value: str, name: str) -> str:
+def check_reflected(value: str, name: str) -> str:
     """Return ``value`` if it may be repeated in a handshake of ours.
 
     The old drafts make a server repeat header fields of the client, and WSGI servers let CR, LF and other control
@@ -179,15 +180,15 @@ def reflectable(value: str, name: str) -> str:
     return value
 
 
-def tokens(value: str) -> set[str]:
+def lowercase_tokens(value: str) -> set[str]:
     """Return the elements of a list header in lower case, to be compared as a whole and never as substrings."""
     return {part.strip(" \t").lower() for part in value[:MAX_LIST_SIZE].split(",")}
 
 
 def further_headers(request: Request, *, without: Container[str] = ()) -> dict[str, str]:
-    """Return the header fields of a request that is to be sent, by their usual spelling, checked.
+    """Return the header fields of a request to send, with their names in the usual capitals, after a check of each.
 
-    ``without`` has the lower-case names of header fields to leave out.
+    ``without`` holds the lower-case names of header fields to leave out.
 
     :raises ValueError: a handshake cannot carry one of them; see :func:`header_lines`.
     """
@@ -204,7 +205,7 @@ def write_request(request: Request, headers: Mapping[str, str]) -> tuple[bytes, 
     :raises HandshakeError: the target is missing, or is not visible ASCII.
     """
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    target = reflectable(request.target, "request target")
+    target = check_reflected(request.target, "request target")
     head = f"GET {target} HTTP/1.1\r\n{lines}\r\n".encode("ascii")
     return head, replace(request, headers={name.lower(): value for name, value in headers.items()})
 
@@ -212,7 +213,7 @@ def write_request(request: Request, headers: Mapping[str, str]) -> tuple[bytes, 
 def parse_head(head: str) -> tuple[int, dict[str, str]]:
     """Return the status and the header fields, by lower-case name, of the head of an HTTP response.
 
-    :raises HandshakeError: it is not HTTP/1, or a header is malformed.
+    :raises HandshakeError: ``head`` is not of HTTP/1, or a header field is malformed.
     """
     first, *lines = head.split("\r\n")
     match = re.fullmatch(r"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?", first)

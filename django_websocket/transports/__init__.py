@@ -1,10 +1,11 @@
-"""How to wait for a socket, what its timeouts are and which locks fit it: under threads, TLS, eventlet and gevent.
+"""Transports: waiting, timeouts and locks for the sockets of threads, TLS, eventlet and gevent.
 
-:func:`open_transport` chooses among them, and no other folder knows the difference. The transport of the test client is
+:func:`open_transport` chooses one, and other folders need not distinguish them. The transport of the test client is
 in :mod:`django_websocket.testing`.
 
-* A plain socket under threads stays blocking, and its reads time out in the kernel (``SO_RCVTIMEO``). A read is one
-  system call, and so is a write as long as the kernel has room for it.
+* A plain socket under threads stays blocking, and its reads time out in the kernel (``SO_RCVTIMEO``). A read
+  with the default timeout is one system call, except in the main thread, and so is a write for which the kernel has
+  room.
 * Every other socket is non-blocking, and its transport polls it, or waits at the hub of its greenlets. On a TLS socket
   the timeouts of the kernel have no effect, and a blocking read of one thread would keep another from writing.
 """
@@ -25,9 +26,9 @@ _HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
 
 
 def open_transport(sock: Any, default_timeout: float | None) -> Transport:
-    """Return the transport for the socket of a server; a socket that is a transport already is returned itself.
+    """Return the transport for the socket of a server; if ``sock`` is a transport itself, it is returned.
 
-    ``default_timeout`` is :attr:`Transport.default_timeout`.
+    ``default_timeout`` becomes its :attr:`Transport.default_timeout`.
     """
     if isinstance(sock, Transport):
         sock.default_timeout = default_timeout
@@ -49,9 +50,9 @@ def is_tls(sock: Any) -> bool:
 
 @lru_cache
 def _green_library_of(kind: type) -> GreenLibrary | None:
-    """Return the green library that defines a class of sockets or one of its bases, ``None`` if neither does.
+    """Return the green library that defines a class of sockets or one of its bases, ``None`` if none does.
 
-    A library is imported only for a class of its own, hence only where the server has imported it already.
+    A library is imported only for a class of its own, hence only where the server has imported the library already.
     """
     libraries = {base.__module__.partition(".")[0] for base in kind.__mro__}
     if "eventlet" in libraries:

@@ -36,7 +36,7 @@ class Transport(ABC):
     may receive while another sends. Every thread may call :meth:`shutdown` at any time.
     """
 
-    #: Return the seconds on a clock that never goes back.
+    #: Return the time in seconds on a clock that never goes back.
     clock: Callable[[], float] = staticmethod(time.monotonic)
     #: Bytes that one read takes at most.
     read_size: int = READ_SIZE
@@ -72,7 +72,7 @@ class Transport(ABC):
 
     @abstractmethod
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
-        """End the connection, or one direction of it, and wake every thread that waits for it. Never raises.
+        """End the connection, or one direction of it, and wake every thread that waits for it; raise no error.
 
         Ending the direction of writing, ``SHUT_WR``, is safe in a signal handler.
         """
@@ -91,7 +91,7 @@ class Transport(ABC):
 
     @abstractmethod
     def enable_keepalive(self, interval: float, timeout: float) -> None:
-        """Make the system notice within ``interval + timeout`` seconds that the peer has vanished."""
+        """Configure the system to notice within ``interval + timeout`` seconds that the peer has vanished."""
 
 
 def is_timeout(error: OSError) -> bool:

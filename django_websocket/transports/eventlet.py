@@ -1,4 +1,4 @@
-"""The functions of eventlet that transports need, and how to wait at its hub.
+"""The functions of eventlet that transports need, and the waiter at its hub.
 
 Only functions import eventlet, so that the module can be imported where eventlet is not installed.
 """
@@ -69,7 +69,7 @@ class EventletWaiter(HubWaiter):
         if self._greenlet is not None:
             self._greenlet.switch()
         else:
-            # The greenlet is busy, and the hub would call again and again until it reads.
+            # The greenlet is busy, and the hub would call this method again and again until the greenlet reads.
             self._remove_listener()
 
     def _on_error(self, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""The functions of gevent that transports need, and how to wait at its hub.
+"""The functions of gevent that transports need, and the waiter at its hub.
 
 Only functions import gevent, so that the module can be imported where gevent is not installed.
 """
@@ -47,8 +47,8 @@ class Gevent(GreenLibrary):
 class GeventWaiter(HubWaiter):
     """Waits with the socket's own watcher.
 
-    Each wait starts and stops it, but gevent reports to the system only what has changed by the next turn of its loop,
-    which is mostly nothing.
+    Each wait starts and stops the watcher, but gevent passes only those changes to the system that remain at the next
+    turn of its loop, and mostly none remain.
     """
 
     def __init__(self, watcher: Any, hub: Any, getcurrent: Callable[[], Any]) -> None:

@@ -1,7 +1,7 @@
-"""Transports for greenlets; neither eventlet nor gevent is known here.
+"""Transports for greenlets; this module imports neither eventlet nor gevent.
 
-A :class:`GreenLibrary` has all that the two do differently. It takes functions that the library may have monkey-patched
-in their original form, so that the same code is right in patched and in unpatched processes.
+A :class:`GreenLibrary` holds the differences between the two. It takes the originals of functions that the library may
+have monkey-patched, so that the same code is right in patched and in unpatched processes.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any, Final, Protocol
 from .base import Lock, is_timeout
 from .sockets import SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, wait_for
 
-#: Seconds that a greenlet sleeps between two tries to acquire a lock that another one holds, at first and at most.
-_FIRST_PAUSE: Final = 0.001
-_LAST_PAUSE: Final = 0.05
+#: The shortest and the longest time in seconds that a greenlet sleeps between two tries to acquire a lock.
+_MIN_PAUSE: Final = 0.001
+_MAX_PAUSE: Final = 0.05
 
 
 class GreenLibrary(Protocol):
     """The functions of a green library that a transport needs."""
 
-    #: ``_thread.allocate_lock``, ``_thread.get_ident`` and the module ``select``, unpatched.
+    #: The originals of ``_thread.allocate_lock``, ``_thread.get_ident`` and the module ``select``.
     allocate_lock: Any
     get_ident: Any
     select: Any
@@ -37,7 +37,7 @@ class GreenLibrary(Protocol):
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         """Wait until ``fd`` can be written to, or read, and run other greenlets meanwhile.
 
-        :raises TimeoutError: it could not within ``timeout`` seconds.
+        :raises TimeoutError: ``fd`` was not ready within ``timeout`` seconds.
         """
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
@@ -53,10 +53,10 @@ class HubWaiter(ABC):
     The libraries' own waits register the descriptor with the system, and start a timer, for each wait. A waiter keeps
     one listener and one timer at the hub from one message to the next.
 
-    Only the greenlets of the thread that made it may use it, and only one of them may wait at a time.
+    Only greenlets of the thread that created the waiter may use it, and only one of them may wait at a time.
     """
 
-    #: The greenlet that waits, if one does.
+    #: The greenlet that waits; ``None`` if none does.
     _greenlet: Any = None
     #: The time on the monotonic clock when the wait ends; ``None`` means no limit.
     _deadline: float | None = None
@@ -71,11 +71,12 @@ class HubWaiter(ABC):
 
     @abstractmethod
     def wait(self, timeout: float | None) -> None:
-        """Wait until there are bytes to read, or the end; ``timeout`` is in seconds, ``None`` means no limit.
+        """Wait for bytes or the end of the stream; ``timeout`` is in seconds, ``None`` means no limit.
 
-        Subclasses implement all of it in one function, as each waiting connection holds the frames of its wait.
+        Subclasses implement the whole wait in one function, because each waiting connection keeps the stack frames of
+        its wait in memory.
 
-        :raises TimeoutError: there was nothing to read in time.
+        :raises TimeoutError: neither arrived in time.
         """
 
     def detach(self) -> None:
@@ -92,13 +93,13 @@ class HubWaiter(ABC):
         self._remove_listener()
 
     def _start_wait(self, timeout: float | None) -> None:
-        """Make the running greenlet the one that waits, and set its deadline."""
+        """Record the running greenlet as the one that waits, and set its deadline."""
         if timeout is None:
             self._deadline = None
         else:
             deadline = self._deadline = time.monotonic() + timeout
-            # A timer that expires before the deadline stays as it is and is set again when it expires, which happens
-            # once in many messages.
+            # A timer that expires before the deadline is kept, and is set again when it expires, which happens once in
+            # many messages.
             if self._timer is None or self._timer_expires > deadline:
                 self._set_timer(timeout, deadline)
         self._greenlet = self._getcurrent()
@@ -144,8 +145,8 @@ class HubWaiter(ABC):
 class GreenTransport(NonBlockingTransport):
     """A socket of eventlet or gevent.
 
-    Greenlets of the thread that opened it wait in the hub of that thread. Other threads of the system may send as well
-    (under a server that was not monkey-patched a view may start one): those wait natively.
+    Greenlets of the thread that opened the transport wait in the hub of that thread. Other threads of the system may
+    send as well (under a server that was not monkey-patched a view may start a thread): they wait natively.
 
     ``waiter`` is ``None`` on a TLS socket: the socket below it may be empty while TLS holds bytes to read.
     """
@@ -181,7 +182,7 @@ class GreenTransport(NonBlockingTransport):
                     waiter.wait(timeout)
                 else:
                     if size != SMALL_READ_SIZE or len(data) == size:
-                        self._resize(size, len(data))
+                        self._choose_read_size(size, len(data))
                     return data
         except OSError as error:
             if is_timeout(error):
@@ -219,9 +220,9 @@ class GreenTransport(NonBlockingTransport):
 class GreenLock:
     """A lock between greenlets and threads.
 
-    Greenlets of the thread that made it wait without blocking that thread, and other threads wait natively. The
+    Greenlets of the thread that created it wait without blocking that thread; other threads wait natively. The
     libraries' own locks work in one thread only, and a greenlet that waits for a native lock stops the greenlet that
-    holds it. There is contention only while a peer does not read, so that trying again after a pause is good enough.
+    holds it. There is contention only while a peer does not read, so that retries with pauses are good enough.
     """
 
     __slots__ = ("_library", "_lock", "_thread")
@@ -239,12 +240,12 @@ class GreenLock:
             return False
         if self._library.get_ident() != self._thread:
             return bool(self._lock.acquire(True, timeout))
-        pause, deadline = _FIRST_PAUSE, time.monotonic() + timeout
+        pause, deadline = _MIN_PAUSE, time.monotonic() + timeout
         while not self._lock.acquire(False):
             if timeout >= 0 and time.monotonic() >= deadline:
                 return False
             self._library.sleep(pause)
-            pause = min(2 * pause, _LAST_PAUSE)
+            pause = min(2 * pause, _MAX_PAUSE)
         return True
 
     def release(self) -> None:

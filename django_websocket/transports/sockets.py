@@ -13,10 +13,11 @@ from typing import Any, Final
 from .base import Transport, is_timeout
 
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
-#: small one takes less of the processor's caches.
+#: small buffer takes less of the processor's caches.
 SMALL_READ_SIZE: Final = 4096 - 64
 _HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
-#: A number, because Python would look up the member of an enumeration, and convert it to a number, in each call.
+#: The flag is a plain number, because Python would look up the member of its enumeration and convert it to a number in
+#: each call.
 _DONT_WAIT: Final = int(getattr(socket, "MSG_DONTWAIT", 0))
 #: The longest TCP_USER_TIMEOUT, in milliseconds: the kernel takes it as a C int.
 _MAX_USER_TIMEOUT: Final = 2**31 - 1
@@ -33,7 +34,8 @@ class SocketTransport(Transport):
         self.default_timeout = default_timeout
         #: Bytes that the next read takes at most: few, unless the last read was large.
         self._size = SMALL_READ_SIZE
-        # Nagle's algorithm would keep a small frame after another until the peer's delayed acknowledgement, for 40 ms.
+        # Nagle's algorithm would hold back a second small frame until the peer's delayed acknowledgement of the first,
+        # for 40 ms.
         self._set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _set_option(self, level: int, option: int, value: int | bytes) -> None:
@@ -49,10 +51,10 @@ class SocketTransport(Transport):
         except OSError:
             pass
 
-    def _resize(self, size: int, taken: int) -> None:
-        """Set the size of the next read after a read of ``size`` bytes got ``taken``.
+    def _choose_read_size(self, size: int, taken: int) -> None:
+        """Set the size of the next read, after a read of at most ``size`` bytes that returned ``taken`` bytes.
 
-        A small read that was not filled changes nothing and needs no call.
+        A read of :data:`SMALL_READ_SIZE` that was not filled changes nothing and needs no call.
         """
         self.more = taken == size
         self._size = self.read_size if taken >= SMALL_READ_SIZE else SMALL_READ_SIZE
@@ -74,7 +76,7 @@ class SocketTransport(Transport):
         self._send_rest(memoryview(data + payload)[sent:], timeout)
 
     def _send_rest(self, rest: memoryview, timeout: float, *, write: bool = True) -> None:
-        """Wait and send until all of ``rest`` is sent; without ``write``, TLS has to read before it can send on."""
+        """Wait and send until all of ``rest`` is sent; without ``write``, TLS has to read before it can send more."""
         while True:
             # Room in the buffer means that the peer has accepted bytes, perhaps a part of a TLS record that send() does
             # not count yet.
@@ -89,7 +91,7 @@ class SocketTransport(Transport):
     def _send_some(self, data: memoryview) -> tuple[int, bool]:
         """Send without waiting; return the number of bytes sent, and whether to wait for writing before the next try.
 
-        Otherwise the next try has to wait for reading, as TLS may need to.
+        If the second result is ``False``, the next try has to wait for reading, which TLS may need.
         """
         try:
             return self._plain.send(data, _DONT_WAIT), True
@@ -99,14 +101,14 @@ class SocketTransport(Transport):
     def _wait(self, write: bool, timeout: float | None) -> None:
         """Wait until the socket can be written to, or read; ``timeout`` is in seconds, ``None`` means no limit.
 
-        :raises TimeoutError: it could not in time.
+        :raises TimeoutError: the socket was not ready in time.
         """
         wait_for(self._plain, write=write, timeout=timeout)
 
     def _has_room(self, *, write: bool, timeout: float) -> bool:
         """Wait for room to send, and return whether poll() reported any.
 
-        Without a report there may be some room still: poll() reports it only once a third of the buffer is free.
+        There may be some room without a report, because poll() reports room only once a third of the buffer is free.
         """
         try:
             self._wait(write, timeout)
@@ -120,8 +122,8 @@ class SocketTransport(Transport):
         for name, value in (("TCP_KEEPIDLE", max(1, round(interval))), ("TCP_KEEPINTVL", seconds), ("TCP_KEEPCNT", 4)):
             if hasattr(socket, name):
                 self._set_option(socket.IPPROTO_TCP, getattr(socket, name), value)
-        # The kernel sends no probes while it waits for the peer to acknowledge bytes, and it retransmits those for a
-        # quarter of an hour. The user timeout of RFC 5482 limits both.
+        # The kernel sends no probes while it waits for the peer to acknowledge bytes, and it retransmits such bytes for
+        # a quarter of an hour. The user timeout of RFC 5482 limits both.
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             milliseconds = min(max(1, round((interval + timeout) * 1000)), _MAX_USER_TIMEOUT)
             self._set_option(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
@@ -150,7 +152,7 @@ class BlockingTransport(SocketTransport):
         except OSError:
             return b""
         if size != SMALL_READ_SIZE or len(data) == size:
-            self._resize(size, len(data))
+            self._choose_read_size(size, len(data))
         return data
 
     def try_receive(self) -> bytes | None:
@@ -160,7 +162,7 @@ class BlockingTransport(SocketTransport):
             return None
         except OSError:
             return b""
-        self._resize(self.read_size, len(data))
+        self._choose_read_size(self.read_size, len(data))
         return data
 
     def try_send(self, data: bytes) -> int:
@@ -208,7 +210,7 @@ class NonBlockingTransport(SocketTransport):
         if self._ended:
             return b""
         data: bytes = self._socket.recv(size)
-        self._resize(size, len(data))
+        self._choose_read_size(size, len(data))
         return data
 
     def try_receive(self) -> bytes | None:
@@ -253,7 +255,7 @@ class NonBlockingTransport(SocketTransport):
                 # The unwrap() of eventlet would return a socket that closes the descriptor when it is deleted.
                 if (tls := getattr(self._socket, "_sslobj", None)) is not None:
                     try:
-                        tls.shutdown()  # It sends close_notify and does not wait for that of the peer.
+                        tls.shutdown()  # This call sends close_notify and does not wait for that of the peer.
                     except OSError:
                         pass
         super().shutdown(how)
@@ -262,10 +264,10 @@ class NonBlockingTransport(SocketTransport):
 def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = select) -> None:
     """Wait until a socket can be written to, or read; ``timeout`` is in seconds, ``None`` means no limit.
 
-    ``select`` is the module :mod:`select`, or its original where a green library has patched it. Where it has
-    ``poll()``, that is used, as ``select()`` fails for descriptors over 1023.
+    ``select`` is the module :mod:`select`, or its original where a green library has patched it. ``poll()`` is used
+    where the module has it, because ``select()`` fails for descriptors over 1023.
 
-    :raises TimeoutError: it could not in time.
+    :raises TimeoutError: the socket was not ready in time.
     """
     fd = sock.fileno()
     if fd < 0:
@@ -282,6 +284,6 @@ def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = sel
 
 
 def _timeval(seconds: float) -> bytes:
-    """Return a ``struct timeval`` of at least a microsecond, as zero would mean no timeout."""
+    """Return a ``struct timeval`` of at least a microsecond, because zero would mean no timeout."""
     microseconds = max(1, round(seconds * 1_000_000))
     return struct.pack("@ll", microseconds // 1_000_000, microseconds % 1_000_000)

@@ -14,14 +14,14 @@ from django_websocket.protocols.http import (
     RESERVED_HEADERS,
     Request,
     check_extensions,
+    check_reflected,
     check_upgrade,
     further_headers,
     header_lines,
+    lowercase_tokens,
     parse_extensions,
     parse_head,
     parse_tokens,
-    reflectable,
-    tokens,
     write_request,
 )
 
@@ -237,7 +237,7 @@ def test_a_list_has_a_bounded_number_of_items():
     ],
 )
 def test_tokens(value, elements):
-    assert tokens(value) == elements
+    assert lowercase_tokens(value) == elements
 
 
 # Sec-WebSocket-Extensions
@@ -440,13 +440,13 @@ def test_the_value_of_a_header_is_checked_in_linear_time():
 
 @pytest.mark.parametrize("value", ["a", "http://example.com", "".join(map(chr, range(0x21, 0x7F)))])
 def test_visible_ascii_may_be_repeated(value):
-    assert reflectable(value, "X") == value
+    assert check_reflected(value, "X") == value
 
 
 @pytest.mark.parametrize("value", ["", "\n", "a\n", *UNCLEAN])
 def test_nothing_else_may_be_repeated(value):
     with pytest.raises(HandshakeError) as caught:
-        reflectable(value, "X")
+        check_reflected(value, "X")
     assert str(caught.value) == "the X is missing or malformed"
 
 

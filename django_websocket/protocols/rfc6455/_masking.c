@@ -1,6 +1,7 @@
-/* Masking (RFC 6455 section 5.3). masking.py has the same in Python, for installations without a C compiler.
+/* Masking (RFC 6455 section 5.3). masking.py has the same function in Python, for installations without a
+   C compiler.
 
-   This does not use the limited API, because the buffer protocol is a part of that from Python 3.11 only. */
+   This module does not use the limited API, which has the buffer protocol only from Python 3.11 on. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -86,7 +87,7 @@ PyDoc_STRVAR(apply_mask_doc,
 "\n"
 "Return ``data[start:stop]`` masked or unmasked with ``mask``; ``None`` is the four bytes before ``start``.\n"
 "\n"
-":raises ValueError: ``mask`` has not four bytes, or ``start`` or ``stop`` is negative.");
+":raises ValueError: ``mask`` does not have four bytes, or ``start`` or ``stop`` is negative.");
 
 static PyObject *
 apply_mask(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)

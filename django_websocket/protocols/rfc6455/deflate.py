@@ -1,6 +1,6 @@
 """permessage-deflate (RFC 7692): the parameters in a handshake, and the compression of messages.
 
-Without context takeover no state is kept between messages, so that an idle connection needs no memory for it.
+Without context takeover no state is kept between messages, so that an idle connection needs no memory for compression.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ TAIL: Final = b"\x00\x00\xff\xff"
 MAX_BITS: Final = 15
 #: The fewest window bits with which zlib can compress. It can inflate with eight too.
 MIN_BITS: Final = 9
-#: DEFLATE streams that a message may end before its own end. Two bytes from a peer end one, and each takes a new
-#: decompressor.
+#: The most DEFLATE streams that may end in one message. A peer needs only two bytes to end a stream, and the next one
+#: takes a new decompressor.
 MAX_STREAMS: Final = 1024
 #: Idle compressors with the same parameters that are kept, for all connections of the process. More are in use while
 #: more threads compress at the same time.
@@ -41,7 +41,7 @@ _BITS: Final = re.compile("[89]|1[0-5]")
 
 @dataclass(frozen=True)
 class Parameters:
-    """The parameters of an offer, or of the answer to it; ``None`` for one that is absent."""
+    """The parameters of an offer, or of the answer to it; ``False`` or ``None`` for one that is absent."""
 
     server_no_context_takeover: bool = False
     client_no_context_takeover: bool = False
@@ -112,8 +112,8 @@ def choose_offer(header: str, compression: Compression) -> Parameters | None:
         client_bits = min(bits, offer.client_max_window_bits or MAX_BITS)
         return Parameters(
             server_no_context_takeover=offer.server_no_context_takeover or not compression.context_takeover,
-            # A server may ask for this even if the client has not offered it (section 7.1.1.2); for fewer bits it may
-            # not (section 7.1.2.2).
+            # A server may ask for no context takeover even if the client has not offered it (section 7.1.1.2), but not
+            # for fewer window bits (section 7.1.2.2).
             client_no_context_takeover=offer.client_no_context_takeover or not compression.context_takeover,
             server_max_window_bits=server_bits if offer.server_max_window_bits or server_bits < MAX_BITS else None,
             client_max_window_bits=client_bits if offer.client_max_window_bits and client_bits < MAX_BITS else None,
@@ -124,7 +124,7 @@ def choose_offer(header: str, compression: Compression) -> Parameters | None:
 def check_answer(header: str, offer: Parameters) -> Parameters:
     """Return the answer of the server, from its Sec-WebSocket-Extensions, to a client's ``offer``.
 
-    :raises HandshakeError: it is malformed, or no answer to this offer.
+    :raises HandshakeError: ``header`` is malformed, or no answer to this offer.
     """
     try:
         ((name, pairs),) = parse_extensions(header)
@@ -156,9 +156,9 @@ class Deflate:
         "_compressors",
         "_decompressor",
         "_flush",
-        "_kind",
         "_peer_bits",
         "_peer_takeover",
+        "_settings",
         "_streams",
         "_takeover",
         "_threshold",
@@ -172,17 +172,18 @@ class Deflate:
         self._threshold = compression.threshold
         self._takeover = compression.context_takeover and not own[0]
         bits = min(compression.window_bits, own[1] or MAX_BITS)
-        self._kind = compression.level, bits, compression.memory_level
-        # A full flush clears the window of the compressor, for a fraction of the cost of a new one: so it can serve any
-        # connection. With context takeover the window is kept, and the compressor belongs to its connection.
+        self._settings = compression.level, bits, compression.memory_level
+        # A full flush clears the window of the compressor, for a fraction of the cost of a new compressor, so that it
+        # can serve any connection. With context takeover the window is kept, and each compressor belongs to one
+        # connection.
         self._flush = zlib.Z_SYNC_FLUSH if self._takeover else zlib.Z_FULL_FLUSH
-        self._compressors: list[Compressor] = [] if self._takeover else _idle.setdefault(self._kind, [])
+        self._compressors: list[Compressor] = [] if self._takeover else _idle.setdefault(self._settings, [])
         self._peer_takeover = not peer[0]
         self._peer_bits = peer[1] or MAX_BITS
         self._decompressor: Decompressor | None = None
         #: Whether a byte of the current message from the peer was received.
         self._begun = False
-        #: How many DEFLATE streams that message has ended.
+        #: The number of DEFLATE streams that have ended in the current message from the peer.
         self._streams = 0
 
     def compress(self, payload: bytes, wanted: bool | None = None) -> bytes | None:
@@ -191,7 +192,7 @@ class Deflate:
         ``wanted`` overrides the threshold: ``True`` asks for compression, ``False`` for none; ``None`` leaves it to the
         threshold.
         """
-        level, bits, memory_level = self._kind
+        level, bits, memory_level = self._settings
         threshold = self._threshold if wanted is None else 1
         # A server may demand eight window bits of a client. zlib cannot compress with so few, so nothing is compressed.
         if wanted is False or len(payload) < max(1, threshold) or bits < MIN_BITS:
@@ -201,7 +202,7 @@ class Deflate:
         except IndexError:
             compressor = zlib.compressobj(level, zlib.DEFLATED, -bits, memory_level)
         data = compressor.compress(payload) + compressor.flush(self._flush)
-        # This is not in a "finally", because a compressor that was interrupted holds half a message.
+        # There is no "finally" here: a compressor that was interrupted holds half a message, and has to be dropped.
         if len(self._compressors) < MAX_IDLE:
             self._compressors.append(compressor)
         # With context takeover the message is sent compressed even if it grew, because later ones may refer to it.
@@ -211,14 +212,14 @@ class Deflate:
         """Return a part of a message inflated; ``final`` marks the last part (section 7.2.2).
 
         At most ``room`` bytes and one more are returned; ``None`` is no limit. After a part with one byte more the
-        message is over its limit, and nothing of it can be inflated any more.
+        message is over its limit, and no more of it can be inflated.
 
         :raises InvalidData: ``data`` is not DEFLATE.
-        :raises PolicyViolation: the message ends over a thousand DEFLATE streams.
+        :raises PolicyViolation: more than :data:`MAX_STREAMS` DEFLATE streams end in the message.
         """
         self._begun = self._begun or bool(data)
-        # The tail is not added to an empty message, nor to one whose last byte ended its last stream: they do not need
-        # it, and it would disturb a stream that goes on in the next message.
+        # The tail is not added to an empty message, nor to one whose last byte ended its last stream: such messages do
+        # not need the tail, which would disturb a stream that continues in the next message.
         if final and self._begun and (data or self._decompressor is not None):
             data = data + TAIL
         max_length = 0 if room is None else room + 1

@@ -11,7 +11,8 @@ from ...exceptions import InvalidData, ProtocolError
 from ..base import CloseCode, is_close_code
 from .masking import apply_mask
 
-#: Bytes of payload in a control frame (section 5.5), and of the payload whose length needs no extension (section 5.2).
+#: The most bytes of payload in a control frame (section 5.5), and in a frame without an extended payload length
+#: (section 5.2).
 MAX_CONTROL_SIZE: Final = 125
 NOT_SHORTEST: Final = "a length is not in its shortest form"
 
@@ -43,7 +44,7 @@ CONTROL_OPCODES: Final = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
 
 
 def build_header(opcode: int, size: int, masked: int = 0) -> bytes:
-    """Return the header of a frame with ``size`` bytes of payload, without the masking key.
+    """Return the header of a frame with FIN and ``size`` bytes of payload, without the masking key.
 
     ``masked`` is 0 or :data:`MASKED`.
     """
@@ -73,7 +74,7 @@ def build_frame(opcode: int, payload: bytes, masked: bool) -> bytes:
 
 
 def long_length(data: bytes) -> int:
-    """Return the payload length in ``data``, which are the 8 bytes of an extended one (section 5.2).
+    """Return the payload length that the 8 bytes of ``data`` encode (section 5.2).
 
     :raises ProtocolError: the most significant bit is set, or fewer bytes would do.
     """
@@ -94,7 +95,7 @@ def parse_close(payload: bytes) -> tuple[int, str]:
     if not payload:
         return CloseCode.NO_STATUS_RECEIVED, ""
     code = int.from_bytes(payload[:2], "big")
-    # This refuses a payload of a single byte too, because that is a number below 256.
+    # The check refuses a payload of a single byte too, because its code is a number below 256.
     if not is_close_code(code):
         raise ProtocolError("a close code is not valid")
     try:

@@ -17,10 +17,18 @@ from typing import Final
 from ...exceptions import HandshakeError
 from .. import http
 from ..base import Compression
-from ..http import Request, check_extensions, check_upgrade, further_headers, parse_tokens, reflectable, tokens
+from ..http import (
+    Request,
+    check_extensions,
+    check_reflected,
+    check_upgrade,
+    further_headers,
+    lowercase_tokens,
+    parse_tokens,
+)
 from . import deflate
 
-#: Section 1.3
+#: The constant from which a server derives Sec-WebSocket-Accept (section 1.3).
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -95,15 +103,15 @@ def _check_key(key: str) -> None:
 def write_request(
     request: Request, version: int, subprotocols: tuple[str, ...], compression: Compression | None
 ) -> tuple[bytes, Request]:
-    """Return the bytes that ask for a connection, and the request as the server will find it (section 4.1).
+    """Return the bytes of a client's request, and the request as the server will find it (section 4.1).
 
-    ``request`` has the target, the host and further header fields.
+    ``request`` holds the target, the host and further header fields.
 
     :raises ValueError: a handshake cannot carry the host, the target, a header field or a subprotocol.
     """
     extra = further_headers(request)
     headers = {
-        "Host": reflectable(extra.pop("Host", request.host or ""), "Host"),
+        "Host": check_reflected(extra.pop("Host", request.host or ""), "Host"),
         "Upgrade": "websocket",
         "Connection": "Upgrade",
         "Sec-WebSocket-Key": base64.b64encode(os.urandom(16)).decode(),
@@ -127,15 +135,17 @@ def check_answer(
     subprotocols: Sequence[str],
     compression: Compression | None,
 ) -> tuple[str | None, deflate.Parameters | None]:
-    """Check the server's answer and return what it agreed on: the subprotocol, and the parameters of compression.
+    """Check the server's answer and return the agreed subprotocol and the agreed parameters of compression.
 
-    ``request`` is the request as it was sent; ``subprotocols`` and ``compression`` are what it offered (section 4.1).
+    ``request`` is the request as it was sent, with the offer of ``subprotocols`` and ``compression`` (section 4.1).
+    Both results are ``None`` where nothing was agreed on.
 
     :raises HandshakeError: the server refused, or its answer does not fit the request.
     """
     if status != 101:
         raise HandshakeError(f"the server refused with status {status}", status=status)
-    if tokens(headers.get("upgrade", "")) != {"websocket"} or "upgrade" not in tokens(headers.get("connection", "")):
+    upgrade, connection = (lowercase_tokens(headers.get(name, "")) for name in ("upgrade", "connection"))
+    if upgrade != {"websocket"} or "upgrade" not in connection:
         raise HandshakeError("the server's answer is no upgrade to WebSocket")
     expected = _accept_value(request.header("sec-websocket-key"))
     if not hmac.compare_digest(headers.get("sec-websocket-accept", "").encode(), expected.encode()):

@@ -19,7 +19,7 @@ def apply_mask_in_python(
 ) -> bytes:
     """Return ``data[start:stop]`` masked or unmasked with ``mask``; ``None`` is the four bytes before ``start``.
 
-    :raises ValueError: ``mask`` has not four bytes, or ``start`` or ``stop`` is negative.
+    :raises ValueError: ``mask`` does not have four bytes, or ``start`` or ``stop`` is negative.
     """
     if start < 0 or stop < 0:
         raise ValueError("an index is negative")

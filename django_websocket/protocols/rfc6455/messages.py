@@ -10,8 +10,8 @@ from ..base import Message
 from .deflate import Deflate
 from .masking import apply_mask
 
-#: Bytes of payload from which a piece is kept as it is. Smaller pieces are joined, because each object takes some
-#: dozens of bytes beside its payload.
+#: Bytes of payload from which a piece is kept as it is. Smaller pieces are joined, because each object has an overhead
+#: of several dozen bytes.
 _LARGE: Final = 4096
 _NOT_UTF_8: Final = "a text message is not UTF-8"
 
@@ -52,9 +52,9 @@ class MessageAssembler:
     def extend(self, data: bytes | memoryview) -> None:
         """Take payload of the current frame: unmask and inflate it, and validate it if it is text.
 
-        :raises InvalidData: it is not UTF-8 (section 8.1), or not DEFLATE.
-        :raises MessageTooBig: it inflates to more than the limit.
-        :raises PolicyViolation: it ends too many DEFLATE streams.
+        :raises InvalidData: the payload is not UTF-8 (section 8.1), or not DEFLATE.
+        :raises MessageTooBig: the message inflates to more than the limit.
+        :raises PolicyViolation: too many DEFLATE streams end in the message.
         """
         self.missing -= len(data)
         mask = self._mask
@@ -72,7 +72,8 @@ class MessageAssembler:
         else:
             self._pieces += (self._tail, payload)
             self._tail = bytearray()
-        # Checked last: bad text within the limit is found first, in whatever pieces the payload arrives.
+        # The size is checked last, so that invalid UTF-8 within the limit is always reported first, whatever the pieces
+        # in which the payload arrives.
         if self.compressed and self._limit is not None and self.size > self._limit:
             raise MessageTooBig("a message is too big")
 
@@ -82,9 +83,9 @@ class MessageAssembler:
         return deflate.inflate(payload, room, final=self._final and not self.missing)
 
     def _validate(self, payload: bytes, decoder: codecs.IncrementalDecoder) -> None:
-        """Check that the text goes on with UTF-8.
+        """Check that ``payload`` continues the text in valid UTF-8.
 
-        :raises InvalidData: it does not (section 8.1).
+        :raises InvalidData: ``payload`` does not (section 8.1).
         """
         try:
             decoder.decode(payload)
@@ -92,14 +93,15 @@ class MessageAssembler:
             raise InvalidData(_NOT_UTF_8) from None
         pending = decoder.getstate()[0]
         self._at_boundary = not pending
-        # The decoder of Python waits for the third byte of a surrogate, though the second makes it certain.
+        # Python's decoder waits for the third byte of an encoded surrogate, though the second byte already makes the
+        # text invalid.
         if len(pending) == 2 and pending[0] == 0xED and pending[1] >= 0xA0:
             raise InvalidData(_NOT_UTF_8)
 
     def end_frame(self) -> Message | None:
         """Finish the current frame; return the message if it was the last one, else ``None``.
 
-        An assembler that returned its message is of no further use.
+        An assembler cannot be used again after it has returned its message.
 
         :raises InvalidData: the text ends within a character.
         """

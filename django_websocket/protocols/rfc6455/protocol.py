@@ -1,4 +1,4 @@
-"""A connection of RFC 6455: its opening handshake, and then messages as frames, both ways (sections 4 to 7)."""
+"""A connection of RFC 6455: its opening handshake, then messages as frames in both directions (sections 4 to 7)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .frames import (
 from .masking import apply_mask
 from .messages import MessageAssembler
 
-# Plain constants, because the look-up of a member in its enumeration takes longer than the comparison.
+# These constants save the look-up of a member in its enumeration, which takes longer than the comparison.
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
 _WHOLE_TEXT: Final = FIN | int(Opcode.TEXT)
@@ -39,8 +39,8 @@ _OPEN: Final = State.OPEN
 
 #: Bytes of payload from which a frame is sent in two pieces.
 LARGE: Final = 1 << 14
-#: Pongs that may wait to be sent. From then on each further pong takes the place of the one ahead of it, so that of a
-#: flood of pings in one read only the latest is answered, as section 5.5.3 allows.
+#: The number of outgoing chunks from which a further pong replaces the pong ahead of it. Of a flood of pings in one
+#: read only the first ones and the latest are answered, as section 5.5.3 allows.
 MAX_PONGS: Final = 256
 
 
@@ -64,7 +64,7 @@ class RFC6455(Protocol):
         self._whole_limit = -1
         #: Assembles the message of which a part was received; ``None`` between messages.
         self._assembler: MessageAssembler | None = None
-        #: The compression that was agreed on (RFC 7692); ``None`` without.
+        #: The compression that was agreed on (RFC 7692), or ``None``.
         self._deflate: Deflate | None = None
         super().__init__(request, **options)
 
@@ -103,7 +103,7 @@ class RFC6455(Protocol):
         self.state = State.OPEN
 
     def connect(self) -> None:
-        """Ask for the connection (section 4.1).
+        """Send the request that opens the connection (section 4.1).
 
         :raises ValueError: a handshake cannot carry the host, the target, a header field or a subprotocol.
         """
@@ -124,9 +124,9 @@ class RFC6455(Protocol):
     # Frames from the peer
 
     def take_whole_messages(self, data: bytes, messages: MutableSequence[Message], position: int = 0) -> int:
-        """Append the messages that ``data`` holds whole, as nearly all are that a server receives.
+        """Append the unfragmented messages that ``data`` holds whole; nearly all that a server receives are such.
 
-        A frame that might be wrong, or whose treatment depends on the connection, is left to :meth:`receive`. See
+        A frame that may be invalid, or that depends on the state of the connection, is left to :meth:`receive`. See
         :meth:`Protocol.take_whole_messages`.
         """
         size, limit = len(data), self._whole_limit
@@ -184,7 +184,7 @@ class RFC6455(Protocol):
     def _parse_frame(self, data: bytes, position: int, messages: list[Message]) -> int:
         """Parse the frame at ``position``, or the received part of a data frame.
 
-        Return where the parsed bytes end; that is ``position`` if too few bytes were received.
+        Return the position behind the parsed bytes, which is ``position`` if too few bytes were received.
         """
         size = len(data)
         if size - position < 2:
@@ -223,7 +223,7 @@ class RFC6455(Protocol):
     def _check_header(self, first: int, second: int) -> None:
         """Check the first two bytes of a frame, before any of its payload is kept (section 5.2).
 
-        :raises ProtocolError: they break a rule, or do not fit the frames before.
+        :raises ProtocolError: the bytes break a rule, or do not fit the frames before.
         """
         opcode = first & 0x0F
         # Compression marks the first frame of a message by RSV1 (RFC 7692 section 6.1).
@@ -236,7 +236,7 @@ class RFC6455(Protocol):
             raise ProtocolError("an unknown opcode")
         elif (opcode == Opcode.CONTINUATION) is (self._assembler is None):
             raise ProtocolError("a continuation frame is out of place, or one is missing")
-        # Section 5.1
+        # A client has to mask every frame, and a server none (section 5.1).
         if bool(second & MASKED) is self.client:
             raise ProtocolError("a server's frame is masked" if self.client else "a client's frame is not masked")
 
@@ -251,7 +251,7 @@ class RFC6455(Protocol):
             compressed, length = assembler.compressed, length + assembler.size
             if self.max_fragments is not None and assembler.frames >= self.max_fragments:
                 raise PolicyViolation("a message has too many fragments")
-        # The size of a compressed message is known only when it is inflated; the assembler checks it then.
+        # The size of a compressed message is known only when it is inflated, and the assembler checks the size then.
         if self.max_message_size is not None and length > self.max_message_size and not compressed:
             raise MessageTooBig("a message is too big")
 
@@ -268,7 +268,7 @@ class RFC6455(Protocol):
     def _extend(self, data: bytes, start: int, messages: list[Message]) -> int:
         """Take payload of the data frame that was begun, and append the message if it is complete.
 
-        Return where the payload ends in ``data``.
+        Return the position behind the payload in ``data``.
 
         :raises ProtocolError: the message is not UTF-8, not DEFLATE, or too big.
         """
@@ -297,8 +297,8 @@ class RFC6455(Protocol):
                 self._queue(Opcode.CLOSE, payload[:2])
             self._finish(code, reason)
         elif self.state is State.OPEN:
-            # Section 5.5.2 asks for pongs until the peer's Close is received. We depart from it: once our Close is
-            # sent no pong is, because that Close is the last frame that the peer gets from us.
+            # Section 5.5.2 asks for pongs until the peer's Close is received. We depart from that: no pong follows our
+            # own Close, because that is the last frame that the peer gets from us.
             if len(self.outgoing) >= MAX_PONGS and self.outgoing[-1][0] == FIN | Opcode.PONG:
                 self.outgoing.pop()
             self._queue(Opcode.PONG, payload)
@@ -325,7 +325,8 @@ class RFC6455(Protocol):
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}")
         if self.state is not _OPEN:
             raise self.closed_error()
-        # Read once: another thread may be receiving the end of the connection, which sets the attribute to None.
+        # The attribute is read only once, because another thread that receives the end of the connection sets it to
+        # None.
         if (deflate := self._deflate) is not None:
             compressed = deflate.compress(payload, compress)
             if compressed is not None:

@@ -13,10 +13,10 @@ from django_websocket.protocols.base import Compression
 from django_websocket.protocols.http import (
     MAX_LIST_SIZE,
     check_extensions,
+    lowercase_tokens,
     parse_extensions,
     parse_head,
     parse_tokens,
-    tokens,
 )
 from django_websocket.protocols.rfc6455.deflate import Parameters, check_answer, choose_offer, make_offer
 
@@ -54,7 +54,7 @@ def run(data: bytes) -> str:
 
 def read(value: str, compression: Compression) -> str:
     """Parse a header with every function that parses headers, and return the kinds of their outcomes."""
-    assert all(part == part.strip(" \t").lower() for part in tokens(value))
+    assert all(part == part.strip(" \t").lower() for part in lowercase_tokens(value))
     return f"{spoken(value)}; {extended(value)}; {agreed(value, compression)}; {answered(value)}"
 
 

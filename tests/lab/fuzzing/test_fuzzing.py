@@ -136,7 +136,7 @@ def test_invalid_frames_that_are_sent_are_found(data, masked):
 def test_a_request_that_is_repeated_unchecked_is_found(monkeypatch):
     data = bytes([4]) + requests._OLDER.replace(b"http://example.com", b"http://example.com\r\rX: 1")
     assert requests.run(data) == "the Origin header is missing or malformed"
-    monkeypatch.setattr("django_websocket.protocols.hixie75.reflectable", lambda value, name: value)
+    monkeypatch.setattr("django_websocket.protocols.hixie75.check_reflected", lambda value, name: value)
     with pytest.raises(AssertionError):
         requests.run(data)
 

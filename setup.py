@@ -72,7 +72,8 @@ BENCHMARKS = [
 ]
 # What fuzzes with coverage; it is compiled for Linux.
 FUZZING = ["atheris>=3; sys_platform == 'linux'"]
-TYPES = ["django-stubs>=5.2", "mypy>=1.15"]
+# With websockets, whose types an instrument in lab/ uses.
+TYPES = ["django-stubs>=5.2", "mypy>=1.15", "websockets>=15"]
 
 setup(
     name="django-websocket",

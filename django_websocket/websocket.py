@@ -52,7 +52,7 @@ class WebSocket:
         ``take_over`` returns the server's socket and the bytes that the server has read from it; it is called once,
         when the handshake is sent. ``name`` names the connection in the log.
         """
-        protocol.defers_errors = True
+        protocol.defers_end = True
         self._protocol = protocol
         self._name = name
         self._handshake_timeout = options.handshake_timeout

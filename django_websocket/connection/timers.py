@@ -15,6 +15,7 @@ class Timers:
 
     __slots__ = (
         "_close_timeout",
+        "_end_deadline",
         "_idle_reported_at",
         "_last_ping",
         "_ping_timeout",
@@ -43,9 +44,11 @@ class Timers:
         self.pinged_at: float | None = None
         #: Seconds between the last answered ping and its pong; ``None`` before the first.
         self.latency: float | None = None
-        #: The end of the close timeout, for the peer's answer to our Close, or for the view to answer the messages
-        #: ahead of a deferred error; ``None`` before both.
+        #: The end of the close timeout for the peer's answer to our Close; ``None`` before the Close.
         self.close_deadline: float | None = None
+        #: The end of the time that the view has to answer the messages ahead of the peer's Close or error; ``None``
+        #: before the peer has sent either.
+        self._end_deadline: float | None = None
         #: When the peer is to be revalidated.
         self.revalidate_at = math.inf
         #: The time at which the hooks were told last that the connection is idle.
@@ -84,12 +87,20 @@ class Timers:
     # Closing
 
     def start_closing(self, now: float) -> None:
-        """Start the close timeout, or restart it."""
+        """Start the close timeout of our Close, or restart it."""
         self.close_deadline = now + self._close_timeout
 
     def is_close_overdue(self, now: float) -> bool:
-        """Return whether the close timeout is over."""
+        """Return whether the close timeout of our Close is over."""
         return self.close_deadline is not None and now >= self.close_deadline
+
+    def start_finishing(self, now: float) -> None:
+        """Start the time that the view has for the messages ahead of the peer's Close or error."""
+        self._end_deadline = now + self._close_timeout
+
+    def is_end_overdue(self, now: float) -> bool:
+        """Return whether that time is over."""
+        return self._end_deadline is not None and now >= self._end_deadline
 
     # Idleness
 

@@ -308,9 +308,16 @@ def test_a_close_that_comes_while_another_thread_sends_is_answered_behind_that()
     ws, line = connect()
     line.answering = False
     line.peer.close(1000)
-    close = line.peer.data_to_send()
-    line.on_send = lambda _: connection_of(ws)._take_and_answer(close) if not ws.closed else None
+    line.feed(line.peer.data_to_send())
+    seen = []
+
+    def on_send(data):
+        if not seen:
+            seen.append(Running(ws.wait).result())
+
+    line.on_send = on_send
     ws.send("ahead")
+    assert seen == [None]
     assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT, Opcode.CLOSE]
     with pytest.raises(ConnectionClosed):
         ws.send("behind")

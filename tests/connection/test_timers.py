@@ -62,6 +62,15 @@ def test_the_time_of_a_closing():
     assert not timers.is_close_overdue(105.0), "it was started anew"
 
 
+def test_the_time_for_the_messages_ahead_of_the_end():
+    timers = make_timers()
+    assert not timers.is_end_overdue(1e9), "the peer has not ended anything"
+    timers.start_finishing(100.0)
+    assert not timers.is_close_overdue(1e9), "we have not closed"
+    assert not timers.is_end_overdue(104.9)
+    assert timers.is_end_overdue(105.0)
+
+
 def test_idleness_is_told_once_until_it_lasts_as_long_again():
     timers = make_timers()
     timers.last_received_at = 100.0

@@ -344,11 +344,13 @@ class Connection:
             if timers.is_close_overdue(now):
                 self._abort("the peer did not answer Close")
         elif (due := timers.ping_due) is not None and now >= due:
+            progress = self._transport.send_progress()
             if timers.pinged_at is not None:
-                self._abort("no sign of life after a ping")
+                if not timers.extend_ping(now, progress):
+                    self._abort("no sign of life after a ping")
                 return
             self._fast_path = False
-            data = timers.make_ping(now)
+            data = timers.make_ping(now, progress)
             with self._mutex:
                 if self.protocol.state is State.OPEN:
                     self.protocol.ping(data)

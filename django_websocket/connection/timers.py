@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from typing import Final
+
+from ..transports import SendProgress
+
+_NO_PROGRESS: Final = SendProgress(0, pending=False)
 
 
 class Timers:
@@ -19,6 +24,7 @@ class Timers:
         "_idle_reported_at",
         "_last_ping",
         "_ping_timeout",
+        "_progress",
         "close_deadline",
         "last_received_at",
         "latency",
@@ -54,6 +60,8 @@ class Timers:
         #: The time at which the hooks were told last that the connection is idle.
         self._idle_reported_at = -math.inf
         self._last_ping: tuple[bytes, float] | None = None
+        #: The progress of what was sent, at the last ping or when its time was extended.
+        self._progress = _NO_PROGRESS
 
     # Pings
 
@@ -67,12 +75,26 @@ class Timers:
         )
         return None if seconds is None else start + seconds
 
-    def make_ping(self, now: float) -> bytes:
+    def make_ping(self, now: float, progress: SendProgress) -> bytes:
         """Return the payload of a ping that is sent now, and expect an answer to it in time."""
         data = os.urandom(4)
         self.pinged_at = now
+        self._progress = progress
         self.note_ping(data, now)
         return data
+
+    def extend_ping(self, now: float, progress: SendProgress) -> bool:
+        """Return whether a ping that was not answered in time gets the same time again.
+
+        It does while the peer takes what was sent ahead of the ping, or what is sent behind it: a peer that reads
+        slowly is alive, and gets to the ping late. Bytes that its system takes at once, the ping among them, prove
+        nothing.
+        """
+        before, self._progress = self._progress, progress
+        if progress.taken == before.taken or not (progress.pending or before.pending):
+            return False
+        self.pinged_at = now
+        return True
 
     def note_ping(self, data: bytes, now: float) -> None:
         """Remember a ping that is sent now, so that its pong gives the :attr:`latency`."""

@@ -42,7 +42,8 @@ CONTROL_BURST: Final = 200
 UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
-#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown.
+#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown, and
+#: :meth:`Connection.close` for a thread that was woken from its read.
 LEAVE_TIMEOUT: Final = 1.0
 
 
@@ -612,9 +613,12 @@ class Connection:
 
     def _finish_closing(self) -> None:
         """Read until the peer's Close has arrived or the close timeout is over; drop messages that arrive meanwhile."""
-        if not self._reading.acquire(timeout=self._close_timeout):
-            # Another thread is still reading and has not noticed the Close.
-            return
+        if not self._reading.acquire(blocking=False):
+            # Another thread began to read before the Close, perhaps for longer than the close timeout, after which the
+            # closer wakes it.
+            closer.add(self.finish_if_due)
+            if not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
+                return
         try:
             kept = len(self.messages)
             while self.protocol.state is not State.CLOSED:

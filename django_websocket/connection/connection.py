@@ -405,7 +405,15 @@ class Connection:
                 self._revalidate()
             finally:
                 self._reading.release()
-        self._polled_at = max(self._polled_at, timers.last_received_at)
+        self.poll_sometimes()
+
+    def poll_sometimes(self) -> None:
+        """Look for what has come in, for a view that asks whether the connection is closed; at most once a second.
+
+        Thread-safe.
+        """
+        now = self._clock()
+        self._polled_at = max(self._polled_at, self._timers.last_received_at)
         if now - self._polled_at > POLL_INTERVAL:
             self.poll()
 

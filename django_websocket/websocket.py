@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import EllipsisType
 from typing import Any, Final
@@ -52,7 +53,7 @@ class WebSocket:
         ``take_over`` returns the server's socket and the bytes that the server has read from it; it is called once,
         when the handshake is sent. ``name`` names the connection in the log.
         """
-        protocol.defers_errors = True
+        protocol.defers_end = True
         self._protocol = protocol
         self._name = name
         self._handshake_timeout = options.handshake_timeout
@@ -93,7 +94,13 @@ class WebSocket:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more can be sent; :meth:`wait` still returns what has come in before."""
+        """Whether nothing more can be sent; :meth:`wait` still returns what has come in before.
+
+        The property looks for what has come in, without waiting, at most once a second. It stays false while the view
+        may still answer what came ahead of the client's Close. Thread-safe.
+        """
+        if self._connection is not None and self._protocol.state is State.OPEN:
+            self._connection.poll_sometimes()
         return self._protocol.state >= State.CLOSING
 
     @property
@@ -155,9 +162,15 @@ class WebSocket:
         if opening is None:
             raise self._protocol.closed_error()
         connection, received = opening.answer(subprotocol, headers)
-        self._connection = connection
-        self._opening = None
-        connection.start(received, self._handshake_timeout)
+        try:
+            connection.start(received, self._handshake_timeout)
+        finally:
+            # Other threads see the connection from now on. Before, their frames could overtake the handshake.
+            self._connection = connection
+            if self._opening is None:
+                # The view, in another thread, has ended meanwhile.
+                connection.end(CloseCode.NORMAL_CLOSURE, wait=False)
+            self._opening = None
         self._subprotocol = self._protocol.subprotocol
         return connection
 
@@ -169,10 +182,14 @@ class WebSocket:
         ``timeout`` is in seconds; ``None`` is no limit. Pings are sent and answered while :meth:`wait` waits.
 
         :raises TimeoutError: no message came in time; the connection stays as it is.
+        :raises TypeError: ``timeout`` is not a number.
+        :raises ValueError: ``timeout`` is not a number of seconds, but NaN.
         :raises ConnectionClosed: the connection is closed and this is the hundredth call since, or the WebSocket ended
             before its handshake.
         :raises RuntimeError: another thread is waiting.
         """
+        if timeout is not None:
+            _check_timeout(timeout)
         connection = self._connection or self._open(self._subprotocol)
         if connection.messages or connection.fetch(timeout):
             return connection.messages.popleft()
@@ -237,20 +254,18 @@ class WebSocket:
     # Sending
 
     def send(self, message: object, compress: bool | None = None) -> None:
-        """Send a message: ``str`` as text, bytes-like as binary, anything else as ``str(message)``.
+        """Send a message: ``str`` as text, bytes-like as binary, numbers and other objects as ``str(message)``.
 
         Where compression was agreed on, ``compress=False`` sends the message uncompressed, and ``compress=True``
         ignores the threshold. The call waits while the client does not read. Thread-safe.
 
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
+        :raises TypeError: ``message`` is ``None``, or a collection, for which :meth:`send_json` is meant.
         """
-        connection = self._connection or self._open(self._subprotocol)
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
-            try:
-                message = memoryview(message)  # type: ignore[arg-type]
-            except TypeError:
-                message = str(message)
+            message = _convert(message)
+        connection = self._connection or self._open(self._subprotocol)
         connection.send(message, compress)
 
     def send_json(self, obj: object, compress: bool | None = None) -> None:
@@ -293,8 +308,34 @@ class WebSocket:
 
         ``wait=False`` does not wait for the peer: the process, or the greenlet, is being stopped.
         """
+        # The order is the opposite of that in _open(), which may be running in another thread.
+        self._opening = None
         if self._connection is None:
             self._protocol.connection_lost()
-            self._opening = None
         else:
             self._connection.end(code, wait=wait)
+
+
+def _check_timeout(timeout: float) -> None:
+    """Check the timeout of a wait.
+
+    :raises TypeError: it is not a number.
+    :raises ValueError: it is NaN, which no time ever reaches.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"wait() takes a timeout in seconds, not {type(timeout).__name__}")
+    if math.isnan(timeout):
+        raise ValueError("wait() takes a timeout in seconds, not NaN")
+
+
+def _convert(message: object) -> str | memoryview:
+    """Return what is sent for a message that is neither ``str`` nor bytes.
+
+    :raises TypeError: its ``str()`` would not be a message that anybody could read.
+    """
+    if message is None or isinstance(message, (dict, list, tuple, set, frozenset)):
+        raise TypeError(f"send() takes str or bytes, not {type(message).__name__}; send_json() sends it as JSON")
+    try:
+        return memoryview(message)  # type: ignore[arg-type]
+    except TypeError:
+        return str(message)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+import socket
 from array import array
+from collections import namedtuple
 from datetime import date
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +16,7 @@ from django_websocket.connection.connection import (
     POLL_INTERVAL,
 )
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
+from django_websocket.process.registry import registry
 from django_websocket.protocols.base import CloseCode, Compression
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.http import Request
@@ -22,6 +27,7 @@ from django_websocket.websocket import MAX_CLOSED_WAITS, WebSocket
 from .connection.conftest import clean_registry, followed  # noqa: F401 - they are for every test
 from .connection.line import Line, connect
 from .options import make_options
+from .running import Running
 
 
 def test_version_and_repr():
@@ -45,9 +51,48 @@ def test_echo():
 
 def test_what_is_neither_text_nor_bytes_is_sent_as_text():
     ws, line = connect()
-    for message in (bytearray(b"a"), memoryview(b"bcd")[::2], 5, None, 1.5):
+    for message in (bytearray(b"a"), memoryview(b"bcd")[::2], array("B", b"e"), 5, 1.5, True, UUID(int=7)):
         ws.send(message)
-    assert line.heard == [b"a", b"bd", "5", "None", "1.5"]
+    assert line.heard == [b"a", b"bd", b"e", "5", "1.5", "True", str(UUID(int=7))]
+
+
+@pytest.mark.parametrize("message", [None, {}, {"a": 1}, [], [1], (1,), namedtuple("Point", "x")(1), {1}, frozenset()])
+def test_what_nobody_could_read_is_not_sent(message):
+    ws, line = connect(accept=False)
+    with pytest.raises(TypeError, match=rf"not {type(message).__name__}; send_json\(\) "):
+        ws.send(message)
+    assert not ws.handshake_sent
+    ws.send("good")
+    assert line.heard == ["good"]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [("5", TypeError), (b"5", TypeError), (True, TypeError), ([5], TypeError), (math.nan, ValueError)],
+)
+def test_bad_timeouts(timeout, error):
+    ws, line = connect()
+    line.say("x")
+    for call in (ws.wait, ws.wait_json):
+        with pytest.raises(error, match="takes a timeout in seconds"):
+            call(timeout)
+    assert ws.wait() == "x"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, -math.inf, 0.0])
+def test_a_timeout_that_is_over_at_once(timeout):
+    ws, line = connect()
+    with pytest.raises(TimeoutError):
+        ws.wait(timeout)
+    line.say("x")
+    assert ws.wait(timeout) == "x"
+
+
+@pytest.mark.parametrize("timeout", [math.inf, 1e300])
+def test_a_timeout_without_an_end(timeout):
+    ws, line = connect()
+    line.say("x", at=line.now + 1e6)
+    assert ws.wait(timeout) == "x"
 
 
 def test_text_that_cannot_be_sent_leaves_the_connection_as_it_is():
@@ -243,3 +288,103 @@ def test_sends_whatever_has_bytes():
 
 def test_a_reason_is_escaped_in_the_errors_text():
     assert str(ConnectionClosed(CloseCode.NORMAL_CLOSURE, "a\nb")) == "the WebSocket is closed (1000, 'a\\nb')"
+
+
+def test_a_view_that_asks_whether_it_is_closed_notices_that_the_client_has_gone():
+    ws, line = connect()
+    line.peer.close(4001)
+    line.feed(line.peer.data_to_send())
+    assert not ws.closed, "it looked a moment ago"
+    line.now += POLL_INTERVAL + 0.125
+    assert ws.closed
+    assert ws.close_code == 4001
+
+
+def test_asking_whether_it_is_closed_looks_once_a_second():
+    ws, line = connect()
+    line.now += POLL_INTERVAL + 0.125
+    assert not ws.closed
+    line.feed(AssertionError("looked again"))
+    line.now += POLL_INTERVAL
+    assert not ws.closed
+    ws.send("tick")
+
+
+def test_asking_whether_it_is_closed_keeps_what_has_come_in():
+    ws, line = connect()
+    line.say("a")
+    line.peer.ping(b"alive?")
+    line.feed(line.peer.data_to_send())
+    line.peer.close(4001)
+    line.feed(line.peer.data_to_send())
+    for _ in range(3):
+        line.now += POLL_INTERVAL + 0.125
+        assert not ws.closed
+    assert line.peer.pong == b"alive?"
+    assert ws.wait() == "a"
+    ws.send("A")
+    assert (ws.wait(), ws.closed) == (None, True)
+
+
+def test_a_silent_client_is_dropped_while_the_view_asks_whether_it_is_closed():
+    ws, line = connect()
+    line.answering = False
+    while not ws.closed:
+        line.now += 1
+    assert ws.close_code == 1006
+
+
+def test_before_the_handshake_it_is_not_closed_and_nobody_looks():
+    ws, line = connect(accept=False)
+    line.feed(AssertionError("looked"))
+    line.now += 2 * POLL_INTERVAL
+    assert not ws.closed
+    assert not ws.handshake_sent
+
+
+def test_other_threads_see_the_connection_once_the_handshake_is_sent():
+    """A frame of another thread must not overtake the answer to the handshake."""
+    ws, line = connect(accept=False)
+    seen = []
+
+    def on_send(data):
+        line.on_send = None
+        seen.append((data[:12], ws.handshake_sent))
+        with pytest.raises(RuntimeError, match="another thread is sending the handshake"):
+            Running(ws.send, "early").result()
+
+    line.on_send = on_send
+    ws.accept()
+    assert seen == [(b"HTTP/1.1 101", False)]
+    assert ws.handshake_sent
+    ws.send("now")
+    assert line.heard == ["now"]
+
+
+def test_a_handshake_that_is_interrupted_counts_as_sent():
+    """A part of it may be on its way, so that no HTTP response may follow."""
+
+    class Interruption(BaseException):
+        pass
+
+    ws, line = connect(accept=False)
+
+    def on_send(_):
+        raise Interruption
+
+    line.on_send = on_send
+    with pytest.raises(Interruption):
+        ws.accept()
+    assert ws.handshake_sent
+    assert ws.closed
+    ws.end()
+    assert not len(registry)
+
+
+def test_a_view_that_ends_while_another_thread_sends_the_handshake():
+    ws, line = connect(accept=False)
+    line.on_send = lambda _: ws.end()
+    Running(ws.accept).result()
+    assert socket.SHUT_RDWR in line.shut
+    assert ws.closed
+    assert not len(registry)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from ..exceptions import ConnectionClosed, PolicyViolation
+from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
 from ..options import Options
 from ..process.closer import closer
 from ..process.registry import registry
@@ -42,7 +42,8 @@ CONTROL_BURST: Final = 200
 UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
-#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown.
+#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown, and
+#: :meth:`Connection.close` for a thread that was woken from its read.
 LEAVE_TIMEOUT: Final = 1.0
 
 
@@ -57,9 +58,9 @@ class Connection:
     read those bytes, or by the thread that is writing at the moment: :meth:`_flush` waits for the socket,
     :meth:`_flush_nowait` does not.
 
-    If the peer breaks the protocol, the connection is failed only when the view asks for a message and none is left, so
-    that the view can answer the messages ahead of the error. The view has the close timeout for that, and nothing is
-    read meanwhile.
+    The peer's Close is answered only when the view has taken the messages ahead of it and asks for another one, so that
+    the view can answer each message (RFC 6455 section 5.5.1). If the peer breaks the protocol, the connection is failed
+    at the same moment. The view has the close timeout for that, and nothing is read meanwhile.
     """
 
     # A dictionary for this many attributes would be slower, and larger.
@@ -121,8 +122,9 @@ class Connection:
         self._control_frames = RateLimit(CONTROL_RATE, CONTROL_BURST)
         #: Whether :meth:`fetch` may use its fast path: there is nothing to send, fail, close or revalidate.
         self._fast_path = False
-        #: Whether a thread waits for messages.
-        self._waiting = False
+        #: Whether a thread waits for messages; ``None`` if no message has come since the view asked in vain, or at all:
+        #: the view then has none to answer.
+        self._waiting: bool | None = None
         #: The rest of a frame that could not be sent at once.
         self._unsent = b""
         #: Whether a flush found another thread writing: that thread flushes when it is done.
@@ -211,7 +213,7 @@ class Connection:
                 if deadline is not None and not self.messages and self._clock() >= deadline:
                     raise TimeoutError("no message came in time")
         finally:
-            self._waiting = False
+            self._waiting = False if self.messages else None
             self._reading.release()
         return True
 
@@ -221,9 +223,9 @@ class Connection:
         The caller holds the lock for reading.
         """
         protocol, timers = self.protocol, self._timers
-        if protocol.deferred_error is not None:
-            # The view has taken all messages that came ahead of the error.
-            self._fail()
+        if protocol.deferred_end is not None:
+            # The view has taken all messages ahead of the end.
+            self._finish_deferred()
             self._flush()
             return
         self._backlog = 0
@@ -254,8 +256,7 @@ class Connection:
         """Take the bytes that have arrived, without waiting; return whether this thread could read.
 
         Nothing is read once a whole read is queued. The result is ``False`` while another thread reads. ``asked`` means
-        that the view asks for messages, which fails a connection with a deferred error once no message is left.
-        Thread-safe.
+        that the view asks for messages: if none is left, it has answered all that it has taken. Thread-safe.
         """
         if not self._reading.acquire(blocking=False):
             return False
@@ -265,12 +266,12 @@ class Connection:
                 self._backlog = 0
             self._polled_at = self._clock()
             room = self._backlog < self._transport.read_size
-            if room and protocol.state is not State.CLOSED and protocol.deferred_error is None:
+            if room and protocol.state is not State.CLOSED and protocol.deferred_end is None:
                 data = self._transport.try_receive()
                 if data is None:
                     if self._has_unsent():
                         self._flush_nowait()
-                        self._timers.start_closing(self._clock())
+                        self._restart_closing()
                     self._check_deadlines()
                     self._flush_nowait()
                 else:
@@ -278,10 +279,12 @@ class Connection:
                     self._take(data)
                     self._flush_nowait()
                     self._fast_path = self._allows_fast_path()
-            if protocol.deferred_error is not None and (
-                self._timers.is_close_overdue(self._clock()) or (asked and not self.messages)
+            if asked and not self.messages:
+                self._waiting = None
+            if protocol.deferred_end is not None and (
+                self._timers.is_end_overdue(self._clock()) or (self._waiting is None and not self.messages)
             ):
-                self._fail()
+                self._finish_deferred()
                 self._flush_nowait()
         finally:
             self._reading.release()
@@ -299,6 +302,8 @@ class Connection:
         with self._mutex:
             self.messages.extend(self.protocol.receive(data))
         self._timers.pinged_at = None
+        if self._waiting is None and self.messages:
+            self._waiting = False
         if self.protocol.has_events:
             self._handle_events(now)
 
@@ -314,21 +319,22 @@ class Connection:
         if protocol.pong is not None:
             pong, protocol.pong = protocol.pong, None
             timers.note_pong(pong, now)
-        if protocol.deferred_error is not None:
-            timers.start_closing(now)
-            self._log(logging.WARNING, f"failed with {protocol.deferred_error.code}: {protocol.deferred_error}")
+        if protocol.deferred_end is not None:
+            timers.start_finishing(now)
+            if isinstance(protocol.deferred_end, ProtocolError):
+                self._log(logging.WARNING, f"failed with {protocol.deferred_end.code}: {protocol.deferred_end}")
         elif protocol.error is not None:
             self._log(logging.WARNING, f"failed with {protocol.close_code}: {protocol.error}")
 
     def _allows_fast_path(self) -> bool:
         """Return whether :meth:`fetch` may use its fast path."""
         protocol = self.protocol
-        return protocol.state is _OPEN and protocol.deferred_error is None and not self._has_unsent()
+        return protocol.state is _OPEN and protocol.deferred_end is None and not self._has_unsent()
 
-    def _fail(self) -> None:
-        """Fail the connection for the error that was deferred (RFC 6455 section 7.1.7). Send nothing."""
+    def _finish_deferred(self) -> None:
+        """Answer the peer's Close, or fail the connection for its error, which was deferred. Send nothing."""
         with self._mutex:
-            self.protocol.fail()
+            self.protocol.finish_deferred()
 
     # Time
 
@@ -339,11 +345,13 @@ class Connection:
             if timers.is_close_overdue(now):
                 self._abort("the peer did not answer Close")
         elif (due := timers.ping_due) is not None and now >= due:
+            progress = self._transport.send_progress()
             if timers.pinged_at is not None:
-                self._abort("no sign of life after a ping")
+                if not timers.extend_ping(now, progress):
+                    self._abort("no sign of life after a ping")
                 return
             self._fast_path = False
-            data = timers.make_ping(now)
+            data = timers.make_ping(now, progress)
             with self._mutex:
                 if self.protocol.state is State.OPEN:
                     self.protocol.ping(data)
@@ -397,7 +405,15 @@ class Connection:
                 self._revalidate()
             finally:
                 self._reading.release()
-        self._polled_at = max(self._polled_at, timers.last_received_at)
+        self.poll_sometimes()
+
+    def poll_sometimes(self) -> None:
+        """Look for what has come in, for a view that asks whether the connection is closed; at most once a second.
+
+        Thread-safe.
+        """
+        now = self._clock()
+        self._polled_at = max(self._polled_at, self._timers.last_received_at)
         if now - self._polled_at > POLL_INTERVAL:
             self.poll()
 
@@ -484,9 +500,14 @@ class Connection:
                 self._writing.release()
 
     def _flush_late(self) -> None:
-        """Send bytes that could not be sent earlier; restart the close timeout, as a Close may be among them."""
+        """Send bytes that could not be sent earlier."""
         if self._has_unsent():
             self._flush()
+            self._restart_closing()
+
+    def _restart_closing(self) -> None:
+        """Restart the close timeout if our Close may have been among bytes that were sent late."""
+        if self.protocol.state is State.CLOSING:
             self._timers.start_closing(self._clock())
 
     def _flush_nowait(self) -> None:
@@ -551,7 +572,7 @@ class Connection:
         self._flush_nowait()
         # While another thread is writing, the Close is not queued and has no deadline. That thread has the send
         # timeout, and sends the Close afterwards.
-        if not self._timers.is_close_overdue(self._clock()):
+        if self.protocol.state is not State.CLOSING or not self._timers.is_close_overdue(self._clock()):
             return False
         # Threads that read or write wake up, and find the end of the stream.
         self._transport.shutdown()
@@ -600,9 +621,12 @@ class Connection:
 
     def _finish_closing(self) -> None:
         """Read until the peer's Close has arrived or the close timeout is over; drop messages that arrive meanwhile."""
-        if not self._reading.acquire(timeout=self._close_timeout):
-            # Another thread is still reading and has not noticed the Close.
-            return
+        if not self._reading.acquire(blocking=False):
+            # Another thread began to read before the Close, perhaps for longer than the close timeout, after which the
+            # closer wakes it.
+            closer.add(self.finish_if_due)
+            if not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
+                return
         try:
             kept = len(self.messages)
             while self.protocol.state is not State.CLOSED:
@@ -637,8 +661,8 @@ class Connection:
 
     def _begin_close(self, code: int, reason: str) -> None:
         """Make the protocol begin its closing handshake; the caller holds the mutex."""
-        # If an error of the peer was deferred, the Close reports that error instead.
-        self.protocol.fail()
+        # If a Close or an error of the peer was deferred, the Close answers it instead.
+        self.protocol.finish_deferred()
         if self.protocol.state is State.OPEN:
             self._fast_path = False
             self._timers.start_closing(self._clock())

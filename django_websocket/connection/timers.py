@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+from typing import Final
+
+from ..transports import SendProgress
+
+_NO_PROGRESS: Final = SendProgress(0, pending=False)
 
 
 class Timers:
@@ -15,9 +20,11 @@ class Timers:
 
     __slots__ = (
         "_close_timeout",
+        "_end_deadline",
         "_idle_reported_at",
         "_last_ping",
         "_ping_timeout",
+        "_progress",
         "close_deadline",
         "last_received_at",
         "latency",
@@ -43,14 +50,18 @@ class Timers:
         self.pinged_at: float | None = None
         #: Seconds between the last answered ping and its pong; ``None`` before the first.
         self.latency: float | None = None
-        #: The end of the close timeout, for the peer's answer to our Close, or for the view to answer the messages
-        #: ahead of a deferred error; ``None`` before both.
+        #: The end of the close timeout for the peer's answer to our Close; ``None`` before the Close.
         self.close_deadline: float | None = None
+        #: The end of the time that the view has to answer the messages ahead of the peer's Close or error; ``None``
+        #: before the peer has sent either.
+        self._end_deadline: float | None = None
         #: When the peer is to be revalidated.
         self.revalidate_at = math.inf
         #: The time at which the hooks were told last that the connection is idle.
         self._idle_reported_at = -math.inf
         self._last_ping: tuple[bytes, float] | None = None
+        #: The progress of what was sent, at the last ping or when its time was extended.
+        self._progress = _NO_PROGRESS
 
     # Pings
 
@@ -64,12 +75,26 @@ class Timers:
         )
         return None if seconds is None else start + seconds
 
-    def make_ping(self, now: float) -> bytes:
+    def make_ping(self, now: float, progress: SendProgress) -> bytes:
         """Return the payload of a ping that is sent now, and expect an answer to it in time."""
         data = os.urandom(4)
         self.pinged_at = now
+        self._progress = progress
         self.note_ping(data, now)
         return data
+
+    def extend_ping(self, now: float, progress: SendProgress) -> bool:
+        """Return whether a ping that was not answered in time gets the same time again.
+
+        It does while the peer takes what was sent ahead of the ping, or what is sent behind it: a peer that reads
+        slowly is alive, and gets to the ping late. Bytes that its system takes at once, the ping among them, prove
+        nothing.
+        """
+        before, self._progress = self._progress, progress
+        if progress.taken == before.taken or not (progress.pending or before.pending):
+            return False
+        self.pinged_at = now
+        return True
 
     def note_ping(self, data: bytes, now: float) -> None:
         """Remember a ping that is sent now, so that its pong gives the :attr:`latency`."""
@@ -84,12 +109,20 @@ class Timers:
     # Closing
 
     def start_closing(self, now: float) -> None:
-        """Start the close timeout, or restart it."""
+        """Start the close timeout of our Close, or restart it."""
         self.close_deadline = now + self._close_timeout
 
     def is_close_overdue(self, now: float) -> bool:
-        """Return whether the close timeout is over."""
+        """Return whether the close timeout of our Close is over."""
         return self.close_deadline is not None and now >= self.close_deadline
+
+    def start_finishing(self, now: float) -> None:
+        """Start the time that the view has for the messages ahead of the peer's Close or error."""
+        self._end_deadline = now + self._close_timeout
+
+    def is_end_overdue(self, now: float) -> bool:
+        """Return whether that time is over."""
+        return self._end_deadline is not None and now >= self._end_deadline
 
     # Idleness
 

@@ -15,7 +15,7 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, NamedTuple, TypeAlias
 
 from ..exceptions import ConnectionClosed, HandshakeError, ProtocolError, WebSocketError
 from .http import MAX_HEAD_SIZE, Request, header_lines, parse_head
@@ -84,6 +84,14 @@ class Compression:
 _NO_REQUEST: Final = Request()
 
 
+class PeerClose(NamedTuple):
+    """The Close of the peer."""
+
+    #: The close code; 1005 if the Close has none.
+    code: int
+    reason: str
+
+
 class Protocol(ABC):
     """One connection of one protocol version, server or client side.
 
@@ -141,11 +149,11 @@ class Protocol(ABC):
         self.close_reason = ""
         #: The reason why the connection was failed; ``None`` if it was not.
         self.error: WebSocketError | None = None
-        #: Whether an error of the peer is kept until :meth:`fail` is called, so that the messages ahead of it can be
-        #: answered first.
-        self.defers_errors = False
-        #: The error of the peer that is kept until :meth:`fail` is called; ``None`` if there is none.
-        self.deferred_error: ProtocolError | None = None
+        #: Whether the peer's Close, or its error, is kept until :meth:`finish_deferred` is called, so that the messages
+        #: ahead of it can be answered first (RFC 6455 section 5.5.1).
+        self.defers_end = False
+        #: The peer's Close or error that is kept until :meth:`finish_deferred` is called; ``None`` if there is none.
+        self.deferred_end: PeerClose | ProtocolError | None = None
         #: The header fields of the server's answer, by lower-case name (client side).
         self.response_headers: dict[str, str] = {}
         #: The payload of the last pong that was received.
@@ -221,8 +229,10 @@ class Protocol(ABC):
 
         No bytes of a peer make this method raise. When a peer breaks the protocol, the messages that were complete
         before are returned, :attr:`state` becomes ``CLOSED``, the reason is in :attr:`error`, and a Close is in
-        :attr:`outgoing` if the version has one. With :attr:`defers_errors` an ``OPEN`` connection stays ``OPEN``, the
-        reason is in :attr:`deferred_error`, and all further bytes are ignored until :meth:`fail` is called.
+        :attr:`outgoing` if the version has one. After a Close of the peer the state becomes ``CLOSED`` too.
+
+        With :attr:`defers_end` an ``OPEN`` connection stays ``OPEN`` in both cases, the Close or the error is in
+        :attr:`deferred_end`, and all further bytes are ignored until :meth:`finish_deferred` is called.
         """
         messages: list[Message] = []
         if self.state is State.CLOSED:
@@ -232,7 +242,7 @@ class Protocol(ABC):
             if not rest:
                 return messages
             data = rest
-        if self.deferred_error is not None:
+        if self.deferred_end is not None:
             return messages
         if not data:
             self._receive_eof()
@@ -310,14 +320,18 @@ class Protocol(ABC):
         :raises ValueError: ``code`` must not be sent, or ``reason`` is over 123 bytes of UTF-8.
         """
 
-    def fail(self, error: ProtocolError | None = None) -> None:
-        """Fail the connection for its :attr:`deferred_error`, or else for ``error`` (RFC 6455 section 7.1.7).
-
-        Without an error, or on a closed connection, the call does nothing.
-        """
-        error = self.deferred_error or error
-        if error is not None and self.state is not State.CLOSED:
+    def fail(self, error: ProtocolError) -> None:
+        """Fail the connection (RFC 6455 section 7.1.7); do nothing if it is closed, or its end is deferred."""
+        if self.deferred_end is None and self.state is not State.CLOSED:
             self._fail_now(error)
+
+    def finish_deferred(self) -> None:
+        """Answer the Close of the peer that was kept, or fail the connection for its error; do nothing without one."""
+        end = self.deferred_end
+        if isinstance(end, PeerClose):
+            self._finish_close(end)
+        elif end is not None:
+            self._fail_now(end)
 
     def data_to_send(self) -> bytes:
         """Return all bytes of :attr:`outgoing`, and clear it."""
@@ -329,9 +343,14 @@ class Protocol(ABC):
         return data
 
     def connection_lost(self) -> None:
-        """Close the connection without a Close, because it was lost or is abandoned (RFC 6455 section 7.1.5)."""
+        """Close the connection without a Close of ours, because it was lost or is abandoned.
+
+        The close code is 1006, or that of the peer's Close if one was kept (RFC 6455 section 7.1.5).
+        """
         self.outgoing.clear()
-        if self.state is not State.CLOSED:
+        if isinstance(self.deferred_end, PeerClose):
+            self._finish(*self.deferred_end)
+        elif self.state is not State.CLOSED:
             self._finish(CloseCode.ABNORMAL_CLOSURE)
 
     def closed_error(self) -> ConnectionClosed:
@@ -349,11 +368,11 @@ class Protocol(ABC):
             raise self.closed_error()
 
     def _fail(self, error: ProtocolError) -> None:
-        """Fail the connection for an error of the peer, or keep the error until :meth:`fail` is called."""
-        if self.defers_errors and self.state is State.OPEN:
+        """Fail the connection for an error of the peer, or keep the error until :meth:`finish_deferred` is called."""
+        if self.defers_end and self.state is State.OPEN:
             self.has_events = True
             _forget_traceback(error)
-            self.deferred_error = error
+            self.deferred_end = error
         else:
             self._fail_now(error)
 
@@ -367,12 +386,30 @@ class Protocol(ABC):
     def _send_failure(self, error: ProtocolError) -> None:
         """Send the Close that reports ``error`` to the peer, if the version has one."""
 
+    def _receive_close(self, code: int, reason: str = "") -> None:
+        """Take the Close of the peer: answer it, or keep it until :meth:`finish_deferred` is called."""
+        close = PeerClose(code, reason)
+        if self.defers_end and self.state is State.OPEN:
+            self.has_events = True
+            self.deferred_end = close
+        else:
+            self._finish_close(close)
+
+    def _finish_close(self, close: PeerClose) -> None:
+        if self.state is State.OPEN:
+            self._answer_close(close)
+        self._finish(*close)
+
+    @abstractmethod
+    def _answer_close(self, close: PeerClose) -> None:
+        """Send the answer to the Close of the peer, if the version has one."""
+
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         """Close the connection, after which no bytes are taken from the peer."""
         self.has_events = True
         self.state = State.CLOSED
         self.close_code, self.close_reason, self.error = code, reason, error
-        self.deferred_error = None
+        self.deferred_end = None
         self._head.clear()
         if error is not None:
             _forget_traceback(error)

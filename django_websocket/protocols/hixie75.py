@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from ..exceptions import HandshakeError, MessageTooBig, ProtocolError, UnsupportedFeature
-from .base import CloseCode, Message, Protocol, State, check_close
+from .base import CloseCode, Message, PeerClose, Protocol, State, check_close
 from .http import MAX_LIST_SIZE, Request, check_reflected, check_upgrade, further_headers, write_request
 
 #: Bytes that the length of a frame may take; they hold 70 bits. The draft sets no limit, and an endless run of 0x80
@@ -165,8 +165,10 @@ class Hixie75(Protocol):
 
     def _receive_eof(self) -> None:
         """Take the end of the stream, which is a Close between two frames if the draft has no closing handshake."""
-        clean = self._frame is None and not self.closing_frame
-        self._finish(CloseCode.NO_STATUS_RECEIVED if clean else CloseCode.ABNORMAL_CLOSURE)
+        if self._frame is None and not self.closing_frame:
+            self._receive_close(CloseCode.NO_STATUS_RECEIVED)
+        else:
+            self._finish(CloseCode.ABNORMAL_CLOSURE)
 
     def _fail(self, error: ProtocolError) -> None:
         self._frame = None
@@ -175,7 +177,7 @@ class Hixie75(Protocol):
     def _parse(self, data: bytes, messages: list[Message]) -> None:
         """Parse all frames of ``data``, each byte once; see :meth:`Protocol._parse`."""
         position, size = 0, len(data)
-        while position < size and self.state is not State.CLOSED:
+        while position < size and self.state is not State.CLOSED and self.deferred_end is None:
             frame = self._frame
             if frame is None:
                 self._frame = _Frame(data[position])
@@ -222,8 +224,7 @@ class Hixie75(Protocol):
         if not frame.length:
             self._frame = None
             if self.closing_frame and frame.kind == _CLOSING:
-                self._send_closing_frame()
-                self._finish(CloseCode.NO_STATUS_RECEIVED)
+                self._receive_close(CloseCode.NO_STATUS_RECEIVED)
             else:
                 self._count_ignored()
 
@@ -285,6 +286,10 @@ class Hixie75(Protocol):
 
     def _send_failure(self, error: ProtocolError) -> None:  # noqa: ARG002
         """Send the closing frame, if the draft has one; it cannot carry the reason."""
+        self._send_closing_frame()
+
+    def _answer_close(self, close: PeerClose) -> None:  # noqa: ARG002
+        """Send the closing frame, if the draft has one."""
         self._send_closing_frame()
 
     def _send_closing_frame(self) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol
 
+from .progress import SendProgress
+
 #: Bytes that one read takes from the kernel at most: a message of 64 KiB with its header.
 READ_SIZE: Final = 65536 + 14
 
@@ -62,13 +64,17 @@ class Transport(ABC):
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
         """Send all of ``data``, and all of ``payload`` after it.
 
-        :raises TimeoutError: the peer accepted no byte for ``timeout`` seconds. The stream is unusable from then on.
+        :raises TimeoutError: the peer took no byte for ``timeout`` seconds. The stream is unusable from then on.
         :raises OSError: the peer is gone.
         """
 
     @abstractmethod
     def try_send(self, data: bytes) -> int:
         """Send as much of ``data`` as possible without waiting, and return the number of bytes sent."""
+
+    def send_progress(self) -> SendProgress:
+        """Return how far the peer has taken what was sent. Thread-safe."""
+        return SendProgress(0, pending=False)
 
     @abstractmethod
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:

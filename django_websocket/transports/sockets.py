@@ -11,6 +11,7 @@ import threading
 from typing import Any, Final
 
 from .base import Transport, is_timeout
+from .progress import SendProgress, tcp_progress
 
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
 #: small buffer takes less of the processor's caches.
@@ -19,12 +20,20 @@ _HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
 #: The flag is a plain number, because Python would look up the member of its enumeration and convert it to a number in
 #: each call.
 _DONT_WAIT: Final = int(getattr(socket, "MSG_DONTWAIT", 0))
+#: The number of times in the send timeout that a thread which waits for room looks for progress: the kernel does not
+#: say when the peer made it.
+_LOOKS: Final = 8
 #: The longest TCP_USER_TIMEOUT, in milliseconds: the kernel takes it as a C int.
 _MAX_USER_TIMEOUT: Final = 2**31 - 1
 
 
 class SocketTransport(Transport):
     """A connection over a socket of the system."""
+
+    #: Whether a thread waits until more can be sent, and the number of times that more could be sent. They measure the
+    #: progress where the system does not.
+    _blocked = False
+    _steps = 0
 
     def __init__(self, sock: Any, plain: _socket.socket, default_timeout: float | None) -> None:
         self._socket = sock
@@ -77,16 +86,29 @@ class SocketTransport(Transport):
 
     def _send_rest(self, rest: memoryview, timeout: float, *, write: bool = True) -> None:
         """Wait and send until all of ``rest`` is sent; without ``write``, TLS has to read before it can send more."""
-        while True:
-            # Room in the buffer means that the peer has accepted bytes, perhaps a part of a TLS record that send() does
-            # not count yet.
-            stalled = not self._has_room(write=write, timeout=timeout)
-            sent, write = self._send_some(rest)
-            if sent == len(rest):
-                return
-            if stalled and not sent:
-                raise TimeoutError
-            rest = rest[sent:]
+        self._blocked = True
+        try:
+            taken, deadline = self.send_progress().taken, self.clock() + timeout
+            while True:
+                left = min(deadline - self.clock(), timeout / _LOOKS)
+                room = self._has_room(write=write, timeout=max(0.0, left))
+                sent, write = self._send_some(rest)
+                if sent == len(rest):
+                    return
+                rest = rest[sent:]
+                # Room in the buffer means that the peer has taken bytes, perhaps a part of a TLS record that
+                # _send_some() does not count yet.
+                self._steps += room or sent > 0
+                before, taken = taken, self.send_progress().taken
+                if taken != before:
+                    deadline = self.clock() + timeout
+                elif self.clock() >= deadline:
+                    raise TimeoutError
+        finally:
+            self._blocked = False
+
+    def send_progress(self) -> SendProgress:
+        return tcp_progress(self._plain) or SendProgress(self._steps, self._blocked)
 
     def _send_some(self, data: memoryview) -> tuple[int, bool]:
         """Send without waiting; return the number of bytes sent, and whether to wait for writing before the next try.

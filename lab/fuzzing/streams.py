@@ -65,8 +65,8 @@ def check_splits(
     for other in others:
         assert other == whole, f"in pieces: {other}; whole: {whole}"
     held = make()
-    held.defers_errors = True
-    assert compared(deliver(held, pieces[1], limit)) == whole, "a fault that is held changes what is seen"
+    held.defers_end = True
+    assert compared(deliver(held, pieces[1], limit)) == whole, "an end that is deferred changes the outcome"
     return whole.kind
 
 
@@ -82,7 +82,7 @@ def deliver(protocol: Protocol, pieces: Iterable[bytes], limit: int | None) -> O
     before, fresh = protocol.state, kept(protocol)
     for index, piece in enumerate(pieces):
         # A connection does it in the same way, but for its optimizations.
-        whole = protocol.take_whole_messages(piece, messages) if protocol.defers_errors else 0
+        whole = protocol.take_whole_messages(piece, messages) if protocol.defers_end else 0
         if whole < len(piece):
             messages += protocol.receive(piece[whole:])
         assert protocol.state >= before, f"the state went from {before!r} to {protocol.state!r}"
@@ -90,10 +90,10 @@ def deliver(protocol: Protocol, pieces: Iterable[bytes], limit: int | None) -> O
         if index % EVERY == 0:
             check_memory(protocol, limit, fresh)
     check_memory(protocol, limit, fresh)
-    if protocol.deferred_error is not None:
-        assert (protocol.defers_errors, protocol.state) == (True, State.OPEN)
+    if protocol.deferred_end is not None:
+        assert (protocol.defers_end, protocol.state) == (True, State.OPEN)
         assert not protocol.receive(b"more")
-        protocol.fail()
+        protocol.finish_deferred()
         assert protocol.state is State.CLOSED
     assert all(isinstance(message, (str, bytes)) for message in messages)
     if limit is not None:
@@ -142,6 +142,8 @@ def check_sending(protocol: Protocol) -> None:
 def check_end(protocol: Protocol) -> None:
     """Check that the end of the stream closes the protocol, and that it ignores all that follows."""
     assert not protocol.receive(b"")
+    # The end of the stream is the Close of hixie-75, which is deferred as every Close.
+    protocol.finish_deferred()
     assert protocol.state is State.CLOSED
     assert protocol.close_code is not None
     end = protocol.close_code, protocol.close_reason, repr(protocol.error)

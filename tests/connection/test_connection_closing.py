@@ -9,6 +9,7 @@ import struct
 
 import pytest
 
+from django_websocket.connection import connection as module
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import MAX_CLOSE_REASON
 from django_websocket.protocols.hixie75 import Hixie75
@@ -308,9 +309,44 @@ def test_a_close_that_comes_while_another_thread_sends_is_answered_behind_that()
     ws, line = connect()
     line.answering = False
     line.peer.close(1000)
-    close = line.peer.data_to_send()
-    line.on_send = lambda _: connection_of(ws)._take_and_answer(close) if not ws.closed else None
+    line.feed(line.peer.data_to_send())
+    seen = []
+
+    def on_send(data):
+        if not seen:
+            seen.append(Running(ws.wait).result())
+
+    line.on_send = on_send
     ws.send("ahead")
+    assert seen == [None]
     assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT, Opcode.CLOSE]
     with pytest.raises(ConnectionClosed):
         ws.send("behind")
+
+
+def test_the_view_closes_while_another_thread_waits(live, followed):
+    """The peer does not answer, and the thread's read began before the Close."""
+    ws, browser = live(close_timeout=0.1)
+
+    def finish():
+        until(lambda: followed)
+        until(followed[0].finish_if_due)
+
+    waiting = Running(ws.wait)
+    until(reading_lock(ws).locked)
+    finishing = Running(finish)
+    ws.close(4000)
+    assert waiting.result() is None
+    finishing.result()
+    assert ws.close_code == 1006
+    assert browser.protocol.receive(browser.sock.recv(100)) == []
+    assert browser.protocol.close_code == 4000
+
+
+def test_the_view_closes_while_another_thread_reads_for_ever(live, monkeypatch):
+    """The thread was stopped within its read: the close does not wait for it longer than it has to."""
+    monkeypatch.setattr(module, "LEAVE_TIMEOUT", 0.01)
+    ws, _ = live(close_timeout=0.01)
+    reading_lock(ws).acquire()
+    ws.close(4000)
+    reading_lock(ws).release()

@@ -12,6 +12,7 @@ from django_websocket.connection.connection import (
     READ_TIMEOUT,
 )
 from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.transports import SendProgress
 
 from .line import PING_INTERVAL, PING_TIMEOUT, START, connect, records
 
@@ -182,3 +183,30 @@ def test_a_view_that_polls_is_kept_alive():
     line.now += PING_TIMEOUT
     assert not ws.has_messages()
     assert (ws.closed, ws.close_code) == (True, 1006)
+
+
+@pytest.mark.parametrize("use", ["wait", "read"])
+def test_a_slow_reader_is_alive(use):
+    """The ping stands behind megabytes, which the peer takes steadily; when it takes no more, it is dropped."""
+    ws, line = connect()
+    line.answering = False
+    last = START + 10 * (PING_INTERVAL + PING_TIMEOUT)
+    line.send_progress = lambda: SendProgress(int(1000 * min(line.now, last)), pending=True)
+    while not ws.closed:
+        if use == "wait":
+            assert ws.wait() is None
+        else:
+            assert ws.read() is None
+            line.now += 1
+    assert last < line.now <= last + 2 * PING_TIMEOUT + 2
+    assert ws.close_code == 1006
+    assert [opcode for opcode, _ in line.frames] == [Opcode.PING]
+
+
+def test_a_peer_whose_system_alone_is_alive_is_dropped():
+    """The system takes small messages, and the ping, as long as it has room for them."""
+    ws, line = connect()
+    line.answering = False
+    line.send_progress = lambda: SendProgress(int(1000 * line.now), pending=False)
+    assert ws.wait() is None
+    assert line.now == START + PING_INTERVAL + PING_TIMEOUT

@@ -91,9 +91,9 @@ ERRORS = [
 @pytest.mark.parametrize(("version", "data", "close"), ERRORS)
 def test_an_error_may_be_deferred_until_the_messages_ahead_of_it_are_answered(version, data, close):
     server = version.open_server()
-    server.defers_errors = True
+    server.defers_end = True
     assert server.receive(data) == ["a"]
-    error = server.deferred_error
+    error = server.deferred_end
     assert isinstance(error, ProtocolError)
     assert error.__traceback__ is None
     assert (server.state, server.error, server.close_code) == (State.OPEN, None, None)
@@ -102,18 +102,18 @@ def test_an_error_may_be_deferred_until_the_messages_ahead_of_it_are_answered(ve
     # Nothing more is taken, neither good bytes nor the end of the stream.
     for more in (data, b""):
         assert server.receive(more) == []
-    assert (server.state, server.deferred_error) == (State.OPEN, error)
+    assert (server.state, server.deferred_end) == (State.OPEN, error)
     server.send("A")
     answer = server.data_to_send()
     assert b"A" in answer
-    server.fail()
-    assert (server.state, server.error, server.deferred_error) == (State.CLOSED, error, None)
+    server.finish_deferred()
+    assert (server.state, server.error, server.deferred_end) == (State.CLOSED, error, None)
     assert (server.close_code, server.close_reason) == (1002, str(error))
     assert server.eof_to_send
     sent = server.data_to_send()
     assert sent.startswith(close)
     assert bool(sent) is bool(close)
-    server.fail()
+    server.finish_deferred()
     assert not server.outgoing
     with pytest.raises(ConnectionClosed):
         server.send("late")
@@ -123,22 +123,97 @@ def test_an_error_may_be_deferred_until_the_messages_ahead_of_it_are_answered(ve
 def test_an_error_is_not_deferred_behind_our_close(version, data, close):
     """Nothing can be answered any more."""
     server = version.open_server()
-    server.defers_errors = True
+    server.defers_end = True
     server.close()
     server.data_to_send()
     assert server.receive(data) == ["a"]
-    assert (server.state, server.close_code, server.deferred_error) == (State.CLOSED, 1002, None)
+    assert (server.state, server.close_code, server.deferred_end) == (State.CLOSED, 1002, None)
     assert not server.outgoing
 
 
 def test_a_connection_may_be_lost_while_an_error_is_deferred():
     server = rfc6455.open_server()
-    server.defers_errors = True
+    server.defers_end = True
     server.receive(b"\xff\xff")
     server.connection_lost()
-    server.fail()
-    assert (server.state, server.close_code, server.error, server.deferred_error) == (State.CLOSED, 1006, None, None)
+    server.finish_deferred()
+    assert (server.state, server.close_code, server.error, server.deferred_end) == (State.CLOSED, 1006, None, None)
     assert not server.outgoing
+
+
+# A Close of the peer
+
+
+#: For each version a message with a Close behind it, in the pieces in which a stream may deliver them at best, the
+#: close code, and the answer to the Close. The Close of hixie-75 is the end of the stream.
+CLOSES = [
+    (rfc6455, [rfc6455.make_frame(rfc6455.TEXT, b"a") + rfc6455.make_close(3000, b"bye")], 3000, b"\x88\x02\x0b\xb8"),
+    (rfc6455, [rfc6455.make_frame(rfc6455.TEXT, b"a") + rfc6455.make_frame(rfc6455.CLOSE, b"")], 1005, b"\x88\x00"),
+    (test_hixie76, [b"\x00a\xff\xff\x00"], 1005, b"\xff\x00"),
+    (test_hixie75, [b"\x00a\xff", b""], 1005, b""),
+]
+
+
+def deliveries(pieces):
+    """Yield the pieces whole, byte by byte, and cut at each place."""
+    yield pieces
+    first, *rest = pieces
+    yield [first[index : index + 1] for index in range(len(first))] + rest
+    for place in range(1, len(first)):
+        yield [first[:place], first[place:], *rest]
+
+
+@pytest.mark.parametrize(("version", "pieces", "code", "answer"), CLOSES)
+def test_a_close_may_be_deferred_until_the_messages_ahead_of_it_are_answered(version, pieces, code, answer):
+    for delivery in deliveries(pieces):
+        server = version.open_server()
+        server.defers_end = True
+        assert [message for piece in delivery for message in server.receive(piece)] == ["a"]
+        assert server.has_events
+        assert (server.state, server.close_code, server.deferred_end.code) == (State.OPEN, None, code)
+        assert not server.outgoing
+        # Nothing more is taken, neither bytes nor the end of the stream.
+        for more in (*pieces, b""):
+            assert server.receive(more) == []
+        server.send("A")
+        assert b"A" in server.data_to_send()
+        server.finish_deferred()
+        assert (server.state, server.close_code, server.error, server.deferred_end) == (State.CLOSED, code, None, None)
+        assert server.data_to_send() == answer
+        server.finish_deferred()
+        assert not server.outgoing
+        with pytest.raises(ConnectionClosed):
+            server.send("late")
+
+
+@pytest.mark.parametrize(("version", "pieces", "code", "answer"), CLOSES)
+def test_a_close_is_not_deferred_behind_our_close(version, pieces, code, answer):
+    server = version.open_server()
+    server.defers_end = True
+    server.close()
+    server.data_to_send()
+    assert [message for piece in pieces for message in server.receive(piece)] == ["a"]
+    assert (server.state, server.close_code, server.deferred_end) == (State.CLOSED, code, None)
+    assert not server.outgoing
+
+
+def test_a_connection_that_is_lost_behind_a_deferred_close_has_the_code_of_the_close():
+    server = rfc6455.open_server()
+    server.defers_end = True
+    server.receive(rfc6455.make_close(3000, b"bye"))
+    server.connection_lost()
+    assert (server.state, server.close_code, server.close_reason) == (State.CLOSED, 3000, "bye")
+    assert not server.outgoing
+
+
+def test_a_deferred_close_is_not_overtaken_by_an_error():
+    server = rfc6455.open_server()
+    server.defers_end = True
+    server.receive(rfc6455.make_close(3000))
+    server.fail(ProtocolError("too late"))
+    assert server.state is State.OPEN
+    server.finish_deferred()
+    assert (server.close_code, server.error) == (3000, None)
 
 
 # Bytes to send

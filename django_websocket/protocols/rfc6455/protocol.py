@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, MutableSequence
 from typing import Any, ClassVar, Final
 
 from ...exceptions import MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
-from ..base import CloseCode, Message, Protocol, State, check_close
+from ..base import CloseCode, Message, PeerClose, Protocol, State, check_close
 from ..http import Request
 from . import handshake
 from .deflate import Deflate, choose_offer
@@ -173,7 +173,7 @@ class RFC6455(Protocol):
                 position = self.take_whole_messages(data, messages, position)
                 self._whole_limit = -1
             start, position = position, self._parse_frame(data, position, messages)
-            if self.state is State.CLOSED:
+            if self.state is State.CLOSED or self.deferred_end is not None:
                 return
             if position == start:
                 break
@@ -291,17 +291,18 @@ class RFC6455(Protocol):
         if opcode == Opcode.PONG:
             self.pong = payload
         elif opcode == Opcode.CLOSE:
-            code, reason = parse_close(payload)
-            if self.state is State.OPEN:
-                # The status code is echoed, as is typical; the reason is not (section 5.5.1).
-                self._queue(Opcode.CLOSE, payload[:2])
-            self._finish(code, reason)
+            self._receive_close(*parse_close(payload))
         elif self.state is State.OPEN:
             # Section 5.5.2 asks for pongs until the peer's Close is received. We depart from that: no pong follows our
             # own Close, because that is the last frame that the peer gets from us.
             if len(self.outgoing) >= MAX_PONGS and self.outgoing[-1][0] == FIN | Opcode.PONG:
                 self.outgoing.pop()
             self._queue(Opcode.PONG, payload)
+
+    def _answer_close(self, close: PeerClose) -> None:
+        """Send Close with the status code of the peer's, as is typical, and without its reason (section 5.5.1)."""
+        has_code = close.code != CloseCode.NO_STATUS_RECEIVED
+        self._queue(Opcode.CLOSE, close.code.to_bytes(2, "big") if has_code else b"")
 
     def _send_failure(self, error: ProtocolError) -> None:
         """Send the Close that reports ``error`` to the peer (section 7.1.7)."""

@@ -81,7 +81,7 @@ class Impatient:
 
     def _fail(self, error):
         self._fail_now(error)
-        self.close_reason = f"{self.defers_errors}"
+        self.close_reason = f"{self.defers_end}"
 
 
 class Reopening:

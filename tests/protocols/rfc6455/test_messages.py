@@ -246,7 +246,7 @@ def test_the_end_frees_an_unfinished_message(end):
 def test_a_failure_frees_the_messages_before_it(bad, holds):
     def scenario(memory):
         server = open_server()
-        server.defers_errors = holds
+        server.defers_end = holds
         assert server.receive(make_frame(BINARY, bytes(2**16)) + bad) == [bytes(2**16)]
         assert server.state is (State.OPEN if holds else State.CLOSED)
         return memory()

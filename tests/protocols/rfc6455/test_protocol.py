@@ -105,9 +105,9 @@ def closed_server():
 
 def failing_server():
     server = receiving_server()
-    server.defers_errors = True
+    server.defers_end = True
     server.receive(make_frame(0x3))
-    assert server.deferred_error is not None
+    assert server.deferred_end is not None
     return server
 
 

@@ -1,0 +1,39 @@
+"""The progress of what was sent: how much of it the peer has acknowledged."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import Any, Final, NamedTuple
+
+#: Linux's ``struct tcp_info`` up to ``tcpi_notsent_bytes``, of which three fields are read.
+_TCP_INFO: Final = struct.Struct("=24xI92xQ16xI")
+
+
+class SendProgress(NamedTuple):
+    """The progress of what was sent on a connection."""
+
+    #: A number that grows whenever the peer takes more of it. Only its changes have a meaning.
+    taken: int
+    #: Whether there is more of it that the peer has not taken yet.
+    pending: bool
+
+
+def tcp_progress(sock: Any) -> SendProgress | None:
+    """Return the progress of a TCP connection, by the acknowledgements of the peer's system; ``None`` if unknown.
+
+    Linux counts acknowledged bytes since version 4.1. Room in the buffer for sending would be no measure: a full buffer
+    may take some more bytes although the peer has taken none.
+    """
+    if not hasattr(socket, "TCP_INFO"):
+        return None
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    except OSError:
+        return None  # It is no TCP socket, or it is closed.
+    if len(info) < _TCP_INFO.size:
+        return None
+    segments, acknowledged, unsent = _TCP_INFO.unpack(info)
+    # The answer to a handshake has been acknowledged on every connection that is in use. Systems that imitate Linux
+    # leave the counter at zero.
+    return SendProgress(acknowledged, bool(segments or unsent)) if acknowledged else None

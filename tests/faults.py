@@ -346,13 +346,17 @@ def converse(world, listener, script, fault):
         protocol = RFC6455(Request(headers, host="example.com"))
         transport = world.open(sock)
         wait = transport._wait
+        skipped = 0.0
 
         def wait_unless_stalled(write, timeout):
+            nonlocal skipped
             if write and fault.kind == "stall" and fault.done:
+                skipped += timeout
                 raise TimeoutError
             wait(write, timeout)
 
         transport._wait = wait_unless_stalled
+        transport.clock = lambda: time.monotonic() + skipped
         ws = WebSocket(
             protocol, lambda: (transport, b""), make_options(ping_interval=None, close_timeout=LIMIT), name="/"
         )

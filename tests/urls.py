@@ -43,8 +43,8 @@ def look_closer(request):
     """Send what the view sees before the handshake, and after it."""
     websocket = request.websocket
     before = request.is_websocket(), websocket.version, websocket.closed, websocket.handshake_sent
-    websocket.send(before)
-    websocket.send((request.is_websocket(), websocket is request.websocket, websocket.handshake_sent))
+    websocket.send(str(before))
+    websocket.send(f"{request.is_websocket()} {websocket is request.websocket} {websocket.handshake_sent}")
 
 
 #: Exceptions by the names that they have in addresses.

@@ -144,7 +144,7 @@ def thread_wait(request):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    websocket.send(errors)
+    websocket.send(repr(errors))
 
 
 @route("busy-thread/", ping_interval=None)

@@ -21,7 +21,8 @@ MAX_LIST_ITEMS: Final = 32
 #: Bytes of the head of the server's answer that a client reads.
 MAX_HEAD_SIZE: Final = 16384
 # A token, RFC 9110 section 5.6.2
-_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_CHARACTER: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_NAME: Final = f"{_CHARACTER}+"
 _TOKEN: Final = re.compile(_NAME)
 # Only visible ASCII may be repeated in a handshake of ours: no spaces, no control characters, and no other characters
 # that two parsers could read differently.
@@ -29,9 +30,11 @@ _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 # RFC 9110 section 5.5, without obs-text
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
+# A quoted string that is a token once it is unquoted: each character may follow a backslash.
+_QUOTED: Final = rf'"(?:\\?{_CHARACTER})+"'
 # One extension of a list (RFC 6455 section 9.1). Each character decides how the match continues, so that the
 # pattern never backtracks.
-_EXTENSION: Final = re.compile(rf'{_NAME}[ \t]*(?:;[ \t]*{_NAME}[ \t]*(?:=[ \t]*(?:{_NAME}|"{_NAME}")[ \t]*)?)*')
+_EXTENSION: Final = re.compile(rf"{_NAME}[ \t]*(?:;[ \t]*{_NAME}[ \t]*(?:=[ \t]*(?:{_NAME}|{_QUOTED})[ \t]*)?)*")
 
 _OWN_HEADERS: Final = ("sec-websocket-", "websocket-")
 #: Header fields that a handshake writes itself, or that would change how its answer is parsed.
@@ -119,6 +122,8 @@ def parse_tokens(value: str, header: str) -> tuple[str, ...]:
 def check_extensions(value: str) -> None:
     """Check the form of Sec-WebSocket-Extensions (RFC 6455 section 9.1).
 
+    A quoted value has to be a token once it is unquoted.
+
     :raises HandshakeError: ``value`` is too long, has too many items, or is malformed.
     """
     if len(value) > MAX_LIST_SIZE or value.count(",") >= MAX_LIST_ITEMS:
@@ -145,7 +150,8 @@ def parse_extensions(value: str) -> list[tuple[str, list[tuple[str, str | None]]
 
 def _parse_parameter(parameter: str) -> tuple[str, str | None]:
     name, equals, value = parameter.partition("=")
-    return name.rstrip(" \t"), value.strip(' \t"') if equals else None
+    # No token has a backslash, so that each one is the first half of a quoted pair (RFC 9110 section 5.6.4).
+    return name.rstrip(" \t"), value.strip(' \t"').replace("\\", "") if equals else None
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:

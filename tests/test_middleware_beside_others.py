@@ -157,6 +157,14 @@ class TestOtherMiddleware:
         with WebSocketClient().websocket("/echo/", secure=True) as websocket:
             assert websocket.accepted
 
+    @pytest.mark.parametrize("proto", ["https", "wss"])
+    def test_no_redirect_to_https_behind_a_proxy_that_ends_tls(self, settings, proto):
+        settings.MIDDLEWARE = FULL
+        settings.SECURE_SSL_REDIRECT = True
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        with WebSocketClient().websocket("/echo/", headers={"X-Forwarded-Proto": proto}) as websocket:
+            assert websocket.accepted
+
     def test_redirect_to_the_address_with_a_slash(self, caplog):
         with WebSocketClient().websocket("/echo") as websocket:
             assert websocket.response.url == "/echo/"

@@ -66,6 +66,25 @@ class TestOrigins:
         assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
         assert attempt("/unreachable/", **{**changes, "HTTP_X_FORWARDED_PROTO": "http"}).status_code == 403
 
+    @pytest.mark.parametrize(
+        ("proto", "origin", "status"),
+        [
+            ("wss", "https://testserver", 204),
+            (" wss , http", "https://testserver", 204),
+            ("wss", "http://testserver", 403),
+            ("wss", "https://evil.example", 403),
+            ("ws", "http://testserver", 204),
+            ("ws", "https://testserver", 403),
+            ("http, wss", "https://testserver", 403),
+            ("WSS", "https://testserver", 403),
+        ],
+    )
+    def test_the_scheme_of_a_websocket(self, client, settings, proto, origin, status):
+        """Traefik, for one, announces ``wss`` for an upgrade."""
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        path = "/status/204/" if status == 204 else "/unreachable/"
+        assert attempt(path, HTTP_ORIGIN=origin, HTTP_X_FORWARDED_PROTO=proto).status_code == status
+
     def test_forwarded_host(self, client, settings):
         """The header counts only if the project trusts its proxy."""
         settings.ALLOWED_HOSTS = ["testserver", "public.example"]

@@ -19,7 +19,15 @@ def parsed(path="/", environ=HANDSHAKE, **changes):
 
 
 class TestParse:
-    @pytest.mark.parametrize("environ", [{}, {"HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_VERSION": "13"}])
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {},
+            {"HTTP_UPGRADE": ""},
+            {"HTTP_UPGRADE": "h2c"},
+            {"HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_VERSION": "13"},
+        ],
+    )
     def test_a_request_without_upgrade(self, environ):
         """All of them share one empty request: nothing else of them is looked at."""
         request = parsed(environ=environ)
@@ -45,6 +53,38 @@ class TestParse:
     def test_scheme_and_method(self, scheme, secure):
         request = parsed(**{"wsgi.url_scheme": scheme})
         assert (request.method, request.secure) == ("GET", secure)
+
+    @pytest.mark.parametrize(
+        ("changes", "scheme"),
+        [
+            ({"wsgi.url_scheme": "wss"}, "https"),
+            ({"wsgi.url_scheme": "ws"}, "http"),
+            ({"HTTP_X_FORWARDED_PROTO": "wss"}, "https"),
+            ({"HTTP_X_FORWARDED_PROTO": "wss,http"}, "https"),
+            ({"HTTP_X_FORWARDED_PROTO": "ws", "wsgi.url_scheme": "https"}, "http"),
+            ({"HTTP_X_FORWARDED_PROTO": "http,wss"}, "http"),
+            # The project does not trust this header.
+            ({"HTTP_X_FORWARDED_SCHEME": "wss"}, "http"),
+        ],
+    )
+    def test_the_scheme_of_a_websocket(self, settings, changes, scheme):
+        """Everything behind the middleware reads it as that of HTTP, ``SecurityMiddleware`` for one."""
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        request = RequestFactory().get("/", **{**HANDSHAKE, **changes})
+        assert parse(request).secure == (scheme == "https")
+        assert (request.scheme, request.is_secure()) == (scheme, scheme == "https")
+
+    def test_the_scheme_of_plain_http_is_left_alone(self, settings):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        request = RequestFactory().get("/", HTTP_X_FORWARDED_PROTO="wss")
+        parse(request)
+        assert request.META["HTTP_X_FORWARDED_PROTO"] == "wss"
+        assert not request.is_secure()
+
+    def test_a_project_may_take_wss_for_the_secure_scheme(self, settings):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "wss")
+        assert parsed(HTTP_X_FORWARDED_PROTO="wss").secure
+        assert not parsed(HTTP_X_FORWARDED_PROTO="https").secure
 
     @pytest.mark.parametrize(("host", "expected"), [("TestServer:80", "TestServer:80"), ("evil.example", None)])
     def test_host(self, host, expected):
@@ -218,6 +258,12 @@ class TestLocation:
         settings.USE_X_FORWARDED_HOST = True
         data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_X_FORWARDED_PROTO="https", HTTP_X_FORWARDED_HOST="localhost")
         assert b"\r\nSec-WebSocket-Location: wss://localhost/echo/\r\n" in data
+
+    @pytest.mark.parametrize(("proto", "scheme"), [("https", "wss"), ("wss", "wss"), ("ws", "ws"), ("http", "ws")])
+    def test_forwarded_scheme(self, client, wire, settings, proto, scheme):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_X_FORWARDED_PROTO=proto)
+        assert f"\r\nSec-WebSocket-Location: {scheme}://testserver/echo/\r\n".encode() in data
 
     @pytest.mark.parametrize("target", ["/echo/\r\nX-Injected: 1", "/echo/ HTTP", "/echo/\x00", "/\xe9cho/"])
     def test_a_malformed_target(self, client, target):

@@ -16,7 +16,7 @@ from . import protocols, servers
 from .conf import conf
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
-from .handshake.origins import check_origin
+from .handshake.origins import check_origins
 from .handshake.requests import parse
 from .handshake.responses import (
     BAD_HOST,
@@ -179,8 +179,8 @@ class Upgrade:
         options = conf.options(getattr(view, OPTIONS, {}))
         if protocol.request.host is None:
             raise HandshakeError(BAD_HOST)
-        check_origin(
-            protocol.origin,
+        check_origins(
+            protocol.origins,
             host=protocol.request.host,
             secure=protocol.request.secure,
             allowed=options.allowed_origins,

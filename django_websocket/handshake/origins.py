@@ -27,6 +27,8 @@ _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://((?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?",
     re.ASCII | re.IGNORECASE,
 )
+# With "*" an origin need not have that form. The old drafts reflect it, and so it is visible ASCII at least.
+_VISIBLE: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_ORIGIN_SIZE}}}")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # No entry of a list may have these schemes. Browsers send the scheme of the page, never that of the WebSocket; and
 # "null" stands for many origins, not for one.
@@ -47,8 +49,8 @@ class Origin(NamedTuple):
 _HOSTLESS: Final = {"null": Origin("null", "", None), "file://": Origin("file", "", None)}
 
 
-def check_origin(
-    origin: str | None,
+def check_origins(
+    origins: Sequence[str],
     *,
     host: str,
     secure: bool,
@@ -56,33 +58,48 @@ def check_origin(
     trusted: Sequence[str] = (),
     require: bool = False,
 ) -> None:
-    """Check ``origin``, the Origin header of a handshake; ``None`` for a request without one.
+    """Check each origin that a handshake names; browsers name one, in the Origin header.
 
     ``host`` and ``secure`` are ``get_host()`` and ``is_secure()`` of the request. ``allowed`` is a list of origins, in
-    which ``"*"`` allows every origin; ``None`` allows the request's own origin and those of the list ``trusted``.
-    ``require`` refuses requests without an Origin.
+    which ``"*"`` allows every origin, even malformed ones of visible ASCII; ``None`` allows the request's own origin
+    and those of the list ``trusted``. ``require`` refuses requests without an Origin.
+
+    An origin that is exactly ``host``, without a scheme, is the request's own: clients of 2010 to 2015 that are no
+    browsers send such a one.
 
     :raises HandshakeError: the origin is missing but required, malformed, or not allowed (403). The text never repeats
         the header; the ``detail`` for the log does, and may name the origin of this site.
     """
-    if origin is None:
-        if require:
-            raise HandshakeError("the Origin header is missing", status=403)
-        return
-    source = _parse(origin)
+    if require and not origins:
+        raise HandshakeError("the Origin header is missing", status=403)
+    for origin in origins:
+        if allowed is not None and "*" in allowed:
+            if not _VISIBLE.fullmatch(origin):
+                raise _malformed(origin)
+        else:
+            _check_origin(origin, f"{'https' if secure else 'http'}://{host}", allowed, trusted)
+
+
+def _check_origin(origin: str, own: str, allowed: Sequence[str] | None, trusted: Sequence[str]) -> None:
+    """Check one origin; ``own`` is the origin of the request. The other arguments are as in :func:`check_origins`."""
+    is_host = origin == own.partition("://")[2]
+    source = _parse(origin) or (_parse(own) if is_host else None)
     if source is None or source.host.startswith("*"):
-        raise HandshakeError("the Origin header is malformed", status=403, detail=f"it says {origin}")
-    detail = f"the page is of {origin}"
-    if allowed is None:
-        own = f"{'https' if secure else 'http'}://{host}"
-        # Behind a proxy that terminates TLS, a site that lacks SECURE_PROXY_SSL_HEADER believes its own scheme to be
-        # http and refuses its own pages, which is the usual mistake. The log therefore names both origins.
-        detail = f"this site is {own}, {detail}"
-        good = source == _parse(own) or _covers(tuple(trusted), source)
-    else:
-        good = "*" in allowed or _covers(tuple(allowed), source)
-    if not good:
-        raise HandshakeError("the Origin is not allowed", status=403, detail=detail)
+        raise _malformed(origin)
+    page = f"the page is of {origin}"
+    if allowed is not None:
+        if not _covers(tuple(allowed), source):
+            raise _not_allowed(page)
+    elif source != _parse(own) and not _covers(tuple(trusted), source):
+        raise _not_allowed(f"this site is {own}, {page}")
+
+
+def _malformed(origin: str) -> HandshakeError:
+    return HandshakeError("the Origin header is malformed", status=403, detail=f"it says {origin}")
+
+
+def _not_allowed(detail: str) -> HandshakeError:
+    return HandshakeError("the Origin is not allowed", status=403, detail=detail)
 
 
 def parse_listed(text: str) -> Origin | None:

@@ -52,10 +52,16 @@ class TestOrigins:
 
     @pytest.mark.parametrize("version", ["8", "7"])
     def test_the_origin_of_the_drafts(self, client, version):
-        """Versions 7 and 8 have it in another header, which is checked as well."""
-        changes = {"HTTP_SEC_WEBSOCKET_VERSION": version, "HTTP_SEC_WEBSOCKET_ORIGIN": "https://evil.example"}
-        assert attempt("/unreachable/", **changes).status_code == 403
-        assert attempt("/unreachable/", **changes, HTTP_ORIGIN="http://testserver").status_code == 400
+        """Versions 7 and 8 have it in another header; if both are there, each has to be allowed."""
+        good, evil = "http://testserver", "https://evil.example"
+        version = {"HTTP_SEC_WEBSOCKET_VERSION": version}
+        assert attempt("/unreachable/", **version, HTTP_SEC_WEBSOCKET_ORIGIN=evil).status_code == 403
+        for origin, other in ((good, evil), (evil, good), (good, "")):
+            headers = {"HTTP_SEC_WEBSOCKET_ORIGIN": origin, "HTTP_ORIGIN": other}
+            assert attempt("/unreachable/", **version, **headers).status_code == 403
+        for other in (good, "testserver"):
+            headers = {"HTTP_SEC_WEBSOCKET_ORIGIN": good, "HTTP_ORIGIN": other}
+            assert attempt("/status/204/", **version, **headers).status_code == 204
 
     def test_forwarded_protocol(self, client, settings):
         """Behind a proxy that ends TLS the scheme of the page is another than that of the request."""

@@ -265,6 +265,12 @@ class TestLocation:
         data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_X_FORWARDED_PROTO=proto)
         assert f"\r\nSec-WebSocket-Location: {scheme}://testserver/echo/\r\n".encode() in data
 
+    @pytest.mark.parametrize("origin", ["app", "127.0.0.1:8000", "http://a/b?c"])
+    def test_an_origin_is_reflected_as_it_came(self, client, wire, origin):
+        data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_ORIGIN=origin)
+        assert f"\r\nSec-WebSocket-Origin: {origin}\r\n".encode() in data
+        assert data.endswith(RESPONSE76)
+
     @pytest.mark.parametrize("target", ["/echo/\r\nX-Injected: 1", "/echo/ HTTP", "/echo/\x00", "/\xe9cho/"])
     def test_a_malformed_target(self, client, target):
         response = attempt("/unreachable/", HIXIE76, RAW_URI=target)

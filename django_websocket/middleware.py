@@ -17,13 +17,13 @@ from .conf import conf
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
 from .handshake.origins import check_origins
-from .handshake.requests import parse
+from .handshake.requests import host_error, parse
 from .handshake.responses import (
-    BAD_HOST,
     escape_for_log,
     refuse,
     refuse_plain,
     response_of_ended_websocket,
+    takes_no_websockets,
     unavailable,
 )
 from .housekeeping.hooks import DjangoHooks
@@ -175,10 +175,10 @@ class Upgrade:
         """
         protocol = self._protocol
         if not (conf.accept_all or any(getattr(view, mark, False) for mark in MARKS)):
-            raise HandshakeError("this address takes no WebSockets")
+            raise takes_no_websockets()
         options = conf.options(getattr(view, OPTIONS, {}))
         if protocol.request.host is None:
-            raise HandshakeError(BAD_HOST)
+            raise host_error(request)
         check_origins(
             protocol.origins,
             host=protocol.request.host,
@@ -242,7 +242,7 @@ class Upgrade:
             return response_of_ended_websocket(response, finish)
         if self._protocol.request.host is None and self._step is not Step.REFUSED:
             # Another middleware has called get_host(), and Django has answered its error before the view was found.
-            response = refuse(request, HandshakeError(BAD_HOST))
+            response = refuse(request, host_error(request))
         return close_connection_after(response, request, self._connection)
 
     def close_connection_with_request(self, request: HttpRequest) -> None:

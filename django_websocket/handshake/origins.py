@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from django.utils.http import is_same_domain
 
 from ..exceptions import HandshakeError
+from . import remedies
 
 #: Characters of an Origin; a longer one is malformed. A host name has at most 253.
 MAX_ORIGIN_SIZE: Final = 512
@@ -89,17 +90,40 @@ def _check_origin(origin: str, own: str, allowed: Sequence[str] | None, trusted:
     page = f"the page is of {origin}"
     if allowed is not None:
         if not _covers(tuple(allowed), source):
-            raise _not_allowed(page)
+            raise _not_allowed(page, remedies.UNLISTED_BY_US)
     elif source != _parse(own) and not _covers(tuple(trusted), source):
-        raise _not_allowed(f"this site is {own}, {page}")
+        raise _not_allowed(f"this site is {own}, {page}", _find_remedy(source, own))
 
 
 def _malformed(origin: str) -> HandshakeError:
     return HandshakeError("the Origin header is malformed", status=403, detail=f"it says {origin}")
 
 
-def _not_allowed(detail: str) -> HandshakeError:
-    return HandshakeError("the Origin is not allowed", status=403, detail=detail)
+def _not_allowed(detail: str, remedy: str) -> HandshakeError:
+    return HandshakeError("the Origin is not allowed", status=403, detail=detail, remedy=remedy)
+
+
+def _find_remedy(page: Origin, own_text: str) -> str:
+    """Return what to change so that ``page`` may connect to the site that takes ``own_text`` for its origin.
+
+    Whether the page may connect is for the reader to decide: it may as well be that of an attacker.
+    """
+    own = _parse(own_text)
+    if page.scheme == "null":
+        return remedies.NO_ORIGIN
+    if own is None or page.host != own.host:
+        return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"
+    found = []
+    if page.scheme != own.scheme:
+        found.append({"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}.get(page.scheme, remedies.UNLISTED))
+    if page.port != own.port and not (_has_default_port(page) and _has_default_port(own)):
+        # A port that the Host has was not lost: the page is of another server on the same machine.
+        found = [*found, remedies.LOST_PORT] if _has_default_port(own) else [remedies.UNLISTED]
+    return "; ".join(found)
+
+
+def _has_default_port(origin: Origin) -> bool:
+    return origin.port == _DEFAULT_PORTS.get(origin.scheme)
 
 
 def parse_listed(text: str) -> Origin | None:

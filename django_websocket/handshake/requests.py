@@ -8,9 +8,12 @@ from typing import Any, Final
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 
 from .. import protocols
+from ..exceptions import HandshakeError
 from ..protocols.http import lowercase_tokens
+from . import remedies
 
 
 def parse(request: HttpRequest) -> protocols.Request:
@@ -50,6 +53,21 @@ def _field_name(key: str) -> str:
     The cache makes all connections share one string.
     """
     return key[5:].replace("_", "-").lower()
+
+
+def host_error(request: HttpRequest) -> HandshakeError:
+    """Return the error for a request whose Host is missing, malformed or not in ``ALLOWED_HOSTS``."""
+    meta = request.META
+    if not meta.get("HTTP_HOST"):
+        return HandshakeError("the Host header is missing", remedy=remedies.MISSING_HOST)
+    name, host = "Host", meta["HTTP_HOST"]
+    if settings.USE_X_FORWARDED_HOST and "HTTP_X_FORWARDED_HOST" in meta:
+        name, host = "X-Forwarded-Host", meta["HTTP_X_FORWARDED_HOST"]
+    detail = f"it says {host}"
+    domain, _ = split_domain_port(host)
+    if not domain:
+        return HandshakeError(f"the {name} header is malformed", detail=detail)
+    return HandshakeError(f"the {name} header is not allowed", detail=detail, remedy=remedies.UNKNOWN_HOST)
 
 
 #: The schemes of HTTP by those of WebSockets.

@@ -53,7 +53,8 @@ class Request:
     method: str = "GET"
     #: The request target: path and query, percent-encoded as on the request line.
     target: str = "/"
-    #: ``host[:port]``, checked already; ``None`` if it is missing or not allowed, for which the handshake is refused.
+    #: ``host[:port]``, checked already; ``None`` if it is missing or not allowed. Whoever drives the connection refuses
+    #: the handshake then.
     host: str | None = None
     #: Whether the client uses TLS, to us or to a proxy in front of us.
     secure: bool = False
@@ -90,11 +91,18 @@ def check_upgrade(request: Request, *, body: str = "") -> None:
     if request.method != "GET":
         raise HandshakeError("a WebSocket handshake is a GET request")
     if request.http_version is not None and request.http_version < (1, 1):
-        raise HandshakeError("a WebSocket handshake needs HTTP/1.1 (a proxy before this server may speak 1.0 to it)")
+        raise HandshakeError(
+            "a WebSocket handshake needs HTTP/1.1 (a proxy before this server may speak 1.0 to it)",
+            remedy="nginx speaks 1.1 with 'proxy_http_version 1.1;'",
+        )
     if not request.is_upgrade:
         raise HandshakeError("the Upgrade header does not name websocket")
     if "upgrade" not in lowercase_tokens(request.header("connection")):
-        raise HandshakeError("the Connection header does not name upgrade")
+        raise HandshakeError(
+            "the Connection header does not name upgrade",
+            remedy="if a proxy in front of this server drops it, it has to pass it on, as nginx does with "
+            "'proxy_set_header Connection \"upgrade\";'",
+        )
     length = request.header("content-length").strip(" \t")
     if request.header("transfer-encoding") or length not in ("", "0", body):
         raise HandshakeError("a WebSocket handshake has no body")

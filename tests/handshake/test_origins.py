@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_websocket.exceptions import HandshakeError
+from django_websocket.handshake import remedies
 from django_websocket.handshake.origins import MAX_ORIGIN_SIZE, Origin, check_origins, parse_listed
 
 MISSING = "the Origin header is missing"
@@ -352,6 +353,55 @@ class TestSeveral:
         assert refusal(self.OWN, self.OTHER, allowed=[self.OWN]) == NOT_ALLOWED
         assert refusal(self.OWN, "anything", allowed=["*"]) is None
         assert refusal(self.OWN, "any thing", allowed=["*"]) == MALFORMED
+
+
+class TestRemedies:
+    """The log names the setting to change, in each of the usual mistakes."""
+
+    @pytest.mark.parametrize(
+        ("own", "page", "remedy"),
+        [
+            # A proxy ends TLS, and Django is not told.
+            ("http://example.com", "https://example.com", remedies.TLS_PROXY),
+            ("http://example.com:443", "https://example.com", remedies.TLS_PROXY),
+            ("http://example.com:8443", "https://example.com:8443", remedies.TLS_PROXY),
+            # It drops the port as well.
+            ("http://example.com", "https://example.com:8443", f"{remedies.TLS_PROXY}; {remedies.LOST_PORT}"),
+            # It only drops the port.
+            ("http://example.com", "http://example.com:8000", remedies.LOST_PORT),
+            ("https://example.com", "https://example.com:8443", remedies.LOST_PORT),
+            # A server for development on another port.
+            ("http://localhost:8000", "http://localhost:3000", remedies.UNLISTED),
+            ("http://localhost:8000", "https://localhost:3000", remedies.UNLISTED),
+            ("http://localhost:8000", "http://localhost", remedies.UNLISTED),
+            # A page without TLS, which anybody on the way can have changed.
+            ("https://example.com", "http://example.com", remedies.HTTP_PAGE),
+            # Another name: the proxy's for this server, or another site.
+            ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            # An application's own scheme.
+            ("http://localhost", "capacitor://localhost", remedies.UNLISTED),
+            ("http://example.com", "null", remedies.NO_ORIGIN),
+        ],
+    )
+    def test_without_a_list(self, own, page, remedy):
+        scheme, _, host = own.partition("://")
+        with pytest.raises(HandshakeError) as caught:
+            check_origins([page], host=host, secure=scheme == "https")
+        assert caught.value.remedy == remedy
+        assert caught.value.detail == f"this site is {own}, the page is of {page}"
+
+    def test_with_a_list(self):
+        with pytest.raises(HandshakeError) as caught:
+            check_origins(["https://example.com"], host="example.com", secure=False, allowed=["https://example.org"])
+        assert caught.value.remedy == remedies.UNLISTED_BY_US
+        assert caught.value.detail == "the page is of https://example.com"
+
+    def test_a_malformed_origin_has_none(self):
+        with pytest.raises(HandshakeError) as caught:
+            check_origins(["x"], host="example.com", secure=False)
+        assert caught.value.remedy == ""
 
 
 class TestTrusted:

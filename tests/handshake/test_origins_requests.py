@@ -2,6 +2,8 @@
 
 import pytest
 
+from django_websocket.handshake import remedies
+
 from ..observing import records
 from ..requests import attempt
 
@@ -114,14 +116,22 @@ class TestOrigins:
         (record,) = records(caplog)
         assert record.getMessage() == (
             "WebSocket refused with 403 at /unreachable/: the Origin is not allowed "
-            "(this site is http://testserver, the page is of https://testserver)"
+            f"(this site is http://testserver, the page is of https://testserver); {remedies.TLS_PROXY}"
         )
 
     def test_the_log_names_the_page_where_origins_are_listed(self, client, settings, caplog):
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
         attempt("/unreachable/", HTTP_ORIGIN="http://testserver")
         (record,) = records(caplog)
-        assert record.getMessage().endswith("the Origin is not allowed (the page is of http://testserver)")
+        assert record.getMessage().endswith(
+            f"the Origin is not allowed (the page is of http://testserver); {remedies.UNLISTED_BY_US}"
+        )
+
+    def test_the_remedy_is_logged_whole(self, client, caplog):
+        """A long origin does not push it out."""
+        attempt("/unreachable/", HTTP_ORIGIN=f"http://{'a' * 300}")
+        (record,) = records(caplog)
+        assert record.getMessage().endswith(f"...); {remedies.REPLACED_HOST}; {remedies.UNLISTED}")
 
     @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
     def test_the_log_shortens_an_origin(self, client, caplog, letter):

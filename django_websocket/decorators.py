@@ -13,7 +13,8 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
-from .handshake.responses import refuse_plain, response_of_ended_websocket
+from .handshake.plain_http import refuse_plain
+from .handshake.responses import response_of_ended_websocket
 from .middleware import MARKS, OPTIONS, Upgrade, WebSocketMiddleware, is_handled, prepare_process
 from .websocket import WebSocket
 

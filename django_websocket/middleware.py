@@ -17,11 +17,11 @@ from .conf import conf
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
 from .handshake.origins import check_origins
+from .handshake.plain_http import answer_plain
 from .handshake.requests import host_error, parse
 from .handshake.responses import (
     escape_for_log,
     refuse,
-    refuse_plain,
     response_of_ended_websocket,
     takes_no_websockets,
     unavailable,
@@ -87,7 +87,7 @@ class WebSocketMiddleware:
         upgrade = Upgrade.of(request)
         if upgrade is not None:
             return upgrade.admit(request, view)
-        return refuse_plain(request) if getattr(view, "require_websocket", False) else None
+        return answer_plain(request, required=getattr(view, "require_websocket", False))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Return the response to ``ConnectionClosed`` after the handshake; leave every other exception to Django."""

@@ -11,6 +11,14 @@ from typing import Final
 #: The view has neither of the marks of the decorators.
 UNMARKED_VIEW: Final = "decorate its view with accept_websocket or require_websocket"
 
+#: A proxy has dropped the ``Upgrade``. Unlike the others, this one always stands in the answer too: the answer of a
+#: server behind a proxy is what its owner sees first.
+LOST_UPGRADE: Final = (
+    "this handshake came without its Upgrade header, which a proxy in front of this server drops; nginx passes it on "
+    "with 'proxy_set_header Upgrade $http_upgrade;' and 'proxy_set_header Connection \"upgrade\";', beside "
+    "'proxy_http_version 1.1;'"
+)
+
 # The Host
 
 MISSING_HOST: Final = "a proxy in front of this server has to pass the Host on"

@@ -18,13 +18,7 @@ logger = logging.getLogger("django_websocket.handshake")
 RETRY_AFTER: Final = 5
 #: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
-WEBSOCKETS_ONLY: Final = "this address takes WebSockets only"
 NO_WEBSOCKETS: Final = "this address takes no WebSockets"
-
-
-def refuse_plain(request: HttpRequest) -> HttpResponseBase:
-    """Log the refusal of a plain HTTP request to a view that takes WebSockets only, and return the response."""
-    return refuse(request, HandshakeError(WEBSOCKETS_ONLY))
 
 
 def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:

@@ -18,6 +18,7 @@ from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
 from .handshake.origins import check_origins
 from .handshake.plain_http import answer_plain
+from .handshake.redirects import log_redirect
 from .handshake.requests import host_error, parse
 from .handshake.responses import (
     escape_for_log,
@@ -274,11 +275,7 @@ def close_connection_after(
         logger.error("A view answered a WebSocket with status %d", response.status_code)
         response = HttpResponse(status=500)
     elif 300 <= response.status_code < 400:
-        logger.warning(
-            "WebSocket refused at %s by a redirect, which no client follows: is its address right, to the slash "
-            "and the scheme?",
-            escape_for_log(request.path),
-        )
+        log_redirect(request, response)
     try:
         connection = connection or servers.find(request.META)
     except SocketNotFound:

@@ -151,8 +151,8 @@ class TestOtherMiddleware:
             assert websocket.response.url == "https://testserver/echo/"
         (record,) = records(caplog)
         assert record.getMessage() == (
-            "WebSocket refused at /echo/ by a redirect, which no client follows: is its address right, to the slash "
-            "and the scheme?"
+            "WebSocket refused at /echo/ by a redirect, which no browser follows here, though other clients may: is "
+            "its address right, to the slash and the scheme?"
         )
         with WebSocketClient().websocket("/echo/", secure=True) as websocket:
             assert websocket.accepted

@@ -14,6 +14,7 @@ from django.utils.log import log_response
 
 from . import protocols, servers
 from .conf import conf
+from .conf.installed import warn_unless_installed
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
 from .handshake.origins import check_origins
@@ -288,7 +289,11 @@ def close_connection_after(
 
 
 def prepare_process() -> None:
-    """Make the end of this process close its WebSockets, as far as the settings say so."""
+    """Make the end of this process close its WebSockets, as far as the settings say so.
+
+    It also logs that the application is missing.
+    """
+    warn_unless_installed()
     if conf.close_on_sigterm:
         close_on_exit()
     _adopt_worker()

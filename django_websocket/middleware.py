@@ -32,6 +32,7 @@ from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
 from .process.shutdown import close_on_exit
 from .protocols.base import CloseCode, Protocol
+from .servers.asgi import warn_on_asgi
 from .websocket import WebSocket
 
 logger = logging.getLogger("django_websocket.handshake")
@@ -291,9 +292,10 @@ def close_connection_after(
 def prepare_process() -> None:
     """Make the end of this process close its WebSockets, as far as the settings say so.
 
-    It also logs that the application is missing.
+    It also logs what keeps this package from working in the whole process.
     """
     warn_unless_installed()
+    warn_on_asgi()
     if conf.close_on_sigterm:
         close_on_exit()
     _adopt_worker()

@@ -113,12 +113,14 @@ def _find_remedy(page: Origin, own_text: str) -> str:
         return remedies.NO_ORIGIN
     if own is None or page.host != own.host:
         return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"
-    found = []
+    moved = page.port != own.port and not (_has_default_port(page) and _has_default_port(own))
+    if moved and not _has_default_port(own):
+        # A port that the Host has was not lost. A page without one is behind a proxy, a page with another one is of
+        # another server on the same machine.
+        return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}" if _has_default_port(page) else remedies.UNLISTED
+    found = [remedies.LOST_PORT] if moved else []
     if page.scheme != own.scheme:
-        found.append({"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}.get(page.scheme, remedies.UNLISTED))
-    if page.port != own.port and not (_has_default_port(page) and _has_default_port(own)):
-        # A port that the Host has was not lost: the page is of another server on the same machine.
-        found = [*found, remedies.LOST_PORT] if _has_default_port(own) else [remedies.UNLISTED]
+        found.insert(0, {"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}.get(page.scheme, remedies.UNLISTED))
     return "; ".join(found)
 
 

@@ -373,11 +373,12 @@ class TestRemedies:
             # A server for development on another port.
             ("http://localhost:8000", "http://localhost:3000", remedies.UNLISTED),
             ("http://localhost:8000", "https://localhost:3000", remedies.UNLISTED),
-            ("http://localhost:8000", "http://localhost", remedies.UNLISTED),
             # A page without TLS, which anybody on the way can have changed.
             ("https://example.com", "http://example.com", remedies.HTTP_PAGE),
             # Another name: the proxy's for this server, or another site.
             ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
             ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
             ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
             # An application's own scheme.

@@ -12,5 +12,8 @@ class WebSocketConfig(AppConfig):
     verbose_name = "WebSockets"
 
     def ready(self) -> None:
-        """Register the system checks."""
+        """Register the system checks; log that no WebSocket will work if an ASGI server has loaded the project."""
         from . import checks  # noqa: F401
+        from .servers.asgi import warn_on_asgi
+
+        warn_on_asgi()

@@ -13,7 +13,9 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
-from .handshake.responses import refuse_plain, response_of_ended_websocket
+from .conf.installed import warn_unless_installed
+from .handshake.plain_http import refuse_plain
+from .handshake.responses import response_of_ended_websocket
 from .middleware import MARKS, OPTIONS, Upgrade, WebSocketMiddleware, is_handled, prepare_process
 from .websocket import WebSocket
 
@@ -49,6 +51,7 @@ def require_websocket(view: Any = None, /, **options: Any) -> Any:
 
 def _decorator(mark: str, view: Any, options: dict[str, Any]) -> Any:
     assert mark in MARKS
+    warn_unless_installed()
     check_options(options)
     if view is None:
         return lambda view: _decorate(mark, view, options)

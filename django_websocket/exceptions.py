@@ -33,16 +33,24 @@ class HandshakeError(WebSocketError, ValueError):
     ``status`` is the HTTP status to answer with, 400 by default; if a server refused our request (client side), it is
     the status of that refusal. ``headers`` are ``(name, value)`` pairs for the answer. The text is one line that may be
     sent to the peer, because it never repeats input of the peer. ``detail`` may repeat such input, unescaped, and has
-    to be escaped before it is logged.
+    to be escaped before it is logged. ``remedy`` repeats no input either: it says what to change, to whoever runs the
+    site.
     """
 
     def __init__(
-        self, reason: str, *, status: int = 400, headers: Iterable[tuple[str, str]] = (), detail: str = ""
+        self,
+        reason: str,
+        *,
+        status: int = 400,
+        headers: Iterable[tuple[str, str]] = (),
+        detail: str = "",
+        remedy: str = "",
     ) -> None:
         super().__init__(reason)
         self.status = status
         self.headers = tuple(headers)
         self.detail = detail
+        self.remedy = remedy
 
 
 #: The name of :class:`HandshakeError` in django-websocket 0.3.

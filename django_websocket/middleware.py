@@ -14,22 +14,25 @@ from django.utils.log import log_response
 
 from . import protocols, servers
 from .conf import conf
+from .conf.installed import warn_unless_installed
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
-from .handshake.origins import check_origin
-from .handshake.requests import parse
+from .handshake.origins import check_origins
+from .handshake.plain_http import answer_plain
+from .handshake.redirects import log_redirect
+from .handshake.requests import host_error, parse
 from .handshake.responses import (
-    BAD_HOST,
     escape_for_log,
     refuse,
-    refuse_plain,
     response_of_ended_websocket,
+    takes_no_websockets,
     unavailable,
 )
 from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
 from .process.shutdown import close_on_exit
 from .protocols.base import CloseCode, Protocol
+from .servers.asgi import warn_on_asgi
 from .websocket import WebSocket
 
 logger = logging.getLogger("django_websocket.handshake")
@@ -87,7 +90,7 @@ class WebSocketMiddleware:
         upgrade = Upgrade.of(request)
         if upgrade is not None:
             return upgrade.admit(request, view)
-        return refuse_plain(request) if getattr(view, "require_websocket", False) else None
+        return answer_plain(request, required=getattr(view, "require_websocket", False))
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Return the response to ``ConnectionClosed`` after the handshake; leave every other exception to Django."""
@@ -175,12 +178,12 @@ class Upgrade:
         """
         protocol = self._protocol
         if not (conf.accept_all or any(getattr(view, mark, False) for mark in MARKS)):
-            raise HandshakeError("this address takes no WebSockets")
+            raise takes_no_websockets()
         options = conf.options(getattr(view, OPTIONS, {}))
         if protocol.request.host is None:
-            raise HandshakeError(BAD_HOST)
-        check_origin(
-            protocol.origin,
+            raise host_error(request)
+        check_origins(
+            protocol.origins,
             host=protocol.request.host,
             secure=protocol.request.secure,
             allowed=options.allowed_origins,
@@ -242,7 +245,7 @@ class Upgrade:
             return response_of_ended_websocket(response, finish)
         if self._protocol.request.host is None and self._step is not Step.REFUSED:
             # Another middleware has called get_host(), and Django has answered its error before the view was found.
-            response = refuse(request, HandshakeError(BAD_HOST))
+            response = refuse(request, host_error(request))
         return close_connection_after(response, request, self._connection)
 
     def close_connection_with_request(self, request: HttpRequest) -> None:
@@ -274,11 +277,7 @@ def close_connection_after(
         logger.error("A view answered a WebSocket with status %d", response.status_code)
         response = HttpResponse(status=500)
     elif 300 <= response.status_code < 400:
-        logger.warning(
-            "WebSocket refused at %s by a redirect, which no client follows: is its address right, to the slash "
-            "and the scheme?",
-            escape_for_log(request.path),
-        )
+        log_redirect(request, response)
     try:
         connection = connection or servers.find(request.META)
     except SocketNotFound:
@@ -291,7 +290,12 @@ def close_connection_after(
 
 
 def prepare_process() -> None:
-    """Make the end of this process close its WebSockets, as far as the settings say so."""
+    """Make the end of this process close its WebSockets, as far as the settings say so.
+
+    It also logs what keeps this package from working in the whole process.
+    """
+    warn_unless_installed()
+    warn_on_asgi()
     if conf.close_on_sigterm:
         close_on_exit()
     _adopt_worker()

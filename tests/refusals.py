@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass, field, replace
 
 from django_websocket import servers
+from django_websocket.handshake import remedies
 
 NO_KEY = "the Sec-WebSocket-Key is missing or malformed"
 NO_CONNECTION = "the Connection header does not name upgrade"
@@ -43,13 +44,18 @@ class Fault:
 #: In the order of the documentation, which is the order of the checks.
 FAULTS = {
     "malformed": Fault(NO_KEY, changes={"HTTP_SEC_WEBSOCKET_KEY": "x"}),
-    "view": Fault("this address takes no WebSockets", path="/plain/"),
-    "host": Fault("the Host header is missing, malformed or not allowed", changes={"HTTP_HOST": None}),
+    "view": Fault("this address takes no WebSockets", path="/plain/", detail=f"; {remedies.UNMARKED_VIEW}"),
+    "host": Fault(
+        "the Host header is not allowed",
+        changes={"HTTP_HOST": "evil.example"},
+        detail=f" (it says evil.example); {remedies.UNKNOWN_HOST}",
+    ),
     "origin": Fault(
         "the Origin is not allowed",
         403,
         changes={"HTTP_ORIGIN": "https://evil.example"},
-        detail=" (this site is http://testserver, the page is of https://evil.example)",
+        detail=" (this site is http://testserver, the page is of https://evil.example); "
+        f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}",
     ),
     "no socket": Fault(
         f"this server gives no access to its sockets; {servers._WORKING}",

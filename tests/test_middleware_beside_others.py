@@ -151,10 +151,18 @@ class TestOtherMiddleware:
             assert websocket.response.url == "https://testserver/echo/"
         (record,) = records(caplog)
         assert record.getMessage() == (
-            "WebSocket refused at /echo/ by a redirect, which no client follows: is its address right, to the slash "
-            "and the scheme?"
+            "WebSocket refused at /echo/ by a redirect, which no browser follows here, though other clients may: is "
+            "its address right, to the slash and the scheme?"
         )
         with WebSocketClient().websocket("/echo/", secure=True) as websocket:
+            assert websocket.accepted
+
+    @pytest.mark.parametrize("proto", ["https", "wss"])
+    def test_no_redirect_to_https_behind_a_proxy_that_ends_tls(self, settings, proto):
+        settings.MIDDLEWARE = FULL
+        settings.SECURE_SSL_REDIRECT = True
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        with WebSocketClient().websocket("/echo/", headers={"X-Forwarded-Proto": proto}) as websocket:
             assert websocket.accepted
 
     def test_redirect_to_the_address_with_a_slash(self, caplog):

@@ -26,6 +26,7 @@ WITHOUT_MODULE = {
     "test_layers.py": "the imports of all modules",
     "test_mirror.py": "the places of the tests",
     "test_packaging.py": "what is installed, and the public names",
+    "test_troubleshooting.py": "the page of that name",
 }
 #: Folders of tests that mirror no folder of the package, and their subjects.
 WITHOUT_FOLDER = {

@@ -89,7 +89,7 @@ def _redirect_to_https() -> Iterator[CheckMessage]:
     ):
         yield Warning(
             "SECURE_SSL_REDIRECT without SECURE_PROXY_SSL_HEADER: behind a proxy that ends TLS every WebSocket is "
-            "redirected, and no client follows.",
+            "redirected, and no browser follows.",
             hint="Tell Django by SECURE_PROXY_SSL_HEADER what the proxy says. If the server itself ends TLS, silence "
             "this check.",
             id=f"{_APP}.W213",

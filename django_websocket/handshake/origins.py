@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from django.utils.http import is_same_domain
 
 from ..exceptions import HandshakeError
+from . import remedies
 
 #: Characters of an Origin; a longer one is malformed. A host name has at most 253.
 MAX_ORIGIN_SIZE: Final = 512
@@ -27,6 +28,8 @@ _ORIGIN: Final = re.compile(
     r"([a-z][a-z0-9+.-]*)://((?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?",
     re.ASCII | re.IGNORECASE,
 )
+# With "*" an origin need not have that form. The old drafts reflect it, and so it is visible ASCII at least.
+_VISIBLE: Final = re.compile(rf"[\x21-\x7e]{{1,{MAX_ORIGIN_SIZE}}}")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 # No entry of a list may have these schemes. Browsers send the scheme of the page, never that of the WebSocket; and
 # "null" stands for many origins, not for one.
@@ -47,8 +50,8 @@ class Origin(NamedTuple):
 _HOSTLESS: Final = {"null": Origin("null", "", None), "file://": Origin("file", "", None)}
 
 
-def check_origin(
-    origin: str | None,
+def check_origins(
+    origins: Sequence[str],
     *,
     host: str,
     secure: bool,
@@ -56,33 +59,73 @@ def check_origin(
     trusted: Sequence[str] = (),
     require: bool = False,
 ) -> None:
-    """Check ``origin``, the Origin header of a handshake; ``None`` for a request without one.
+    """Check each origin that a handshake names; browsers name one, in the Origin header.
 
     ``host`` and ``secure`` are ``get_host()`` and ``is_secure()`` of the request. ``allowed`` is a list of origins, in
-    which ``"*"`` allows every origin; ``None`` allows the request's own origin and those of the list ``trusted``.
-    ``require`` refuses requests without an Origin.
+    which ``"*"`` allows every origin, even malformed ones of visible ASCII; ``None`` allows the request's own origin
+    and those of the list ``trusted``. ``require`` refuses requests without an Origin.
+
+    An origin that is exactly ``host``, without a scheme, is the request's own: clients of 2010 to 2015 that are no
+    browsers send such a one.
 
     :raises HandshakeError: the origin is missing but required, malformed, or not allowed (403). The text never repeats
         the header; the ``detail`` for the log does, and may name the origin of this site.
     """
-    if origin is None:
-        if require:
-            raise HandshakeError("the Origin header is missing", status=403)
-        return
-    source = _parse(origin)
+    if require and not origins:
+        raise HandshakeError("the Origin header is missing", status=403)
+    for origin in origins:
+        if allowed is not None and "*" in allowed:
+            if not _VISIBLE.fullmatch(origin):
+                raise _malformed(origin)
+        else:
+            _check_origin(origin, f"{'https' if secure else 'http'}://{host}", allowed, trusted)
+
+
+def _check_origin(origin: str, own: str, allowed: Sequence[str] | None, trusted: Sequence[str]) -> None:
+    """Check one origin; ``own`` is the origin of the request. The other arguments are as in :func:`check_origins`."""
+    is_host = origin == own.partition("://")[2]
+    source = _parse(origin) or (_parse(own) if is_host else None)
     if source is None or source.host.startswith("*"):
-        raise HandshakeError("the Origin header is malformed", status=403, detail=f"it says {origin}")
-    detail = f"the page is of {origin}"
-    if allowed is None:
-        own = f"{'https' if secure else 'http'}://{host}"
-        # Behind a proxy that terminates TLS, a site that lacks SECURE_PROXY_SSL_HEADER believes its own scheme to be
-        # http and refuses its own pages, which is the usual mistake. The log therefore names both origins.
-        detail = f"this site is {own}, {detail}"
-        good = source == _parse(own) or _covers(tuple(trusted), source)
-    else:
-        good = "*" in allowed or _covers(tuple(allowed), source)
-    if not good:
-        raise HandshakeError("the Origin is not allowed", status=403, detail=detail)
+        raise _malformed(origin)
+    page = f"the page is of {origin}"
+    if allowed is not None:
+        if not _covers(tuple(allowed), source):
+            raise _not_allowed(page, remedies.UNLISTED_BY_US)
+    elif source != _parse(own) and not _covers(tuple(trusted), source):
+        raise _not_allowed(f"this site is {own}, {page}", _find_remedy(source, own))
+
+
+def _malformed(origin: str) -> HandshakeError:
+    return HandshakeError("the Origin header is malformed", status=403, detail=f"it says {origin}")
+
+
+def _not_allowed(detail: str, remedy: str) -> HandshakeError:
+    return HandshakeError("the Origin is not allowed", status=403, detail=detail, remedy=remedy)
+
+
+def _find_remedy(page: Origin, own_text: str) -> str:
+    """Return what to change so that ``page`` may connect to the site that takes ``own_text`` for its origin.
+
+    Whether the page may connect is for the reader to decide: it may as well be that of an attacker.
+    """
+    own = _parse(own_text)
+    if page.scheme == "null":
+        return remedies.NO_ORIGIN
+    if own is None or page.host != own.host:
+        return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"
+    moved = page.port != own.port and not (_has_default_port(page) and _has_default_port(own))
+    if moved and not _has_default_port(own):
+        # A port that the Host has was not lost. A page without one is behind a proxy, a page with another one is of
+        # another server on the same machine.
+        return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}" if _has_default_port(page) else remedies.UNLISTED
+    found = [remedies.LOST_PORT] if moved else []
+    if page.scheme != own.scheme:
+        found.insert(0, {"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}.get(page.scheme, remedies.UNLISTED))
+    return "; ".join(found)
+
+
+def _has_default_port(origin: Origin) -> bool:
+    return origin.port == _DEFAULT_PORTS.get(origin.scheme)
 
 
 def parse_listed(text: str) -> Origin | None:

@@ -5,17 +5,27 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Final
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
+from django.http.request import split_domain_port
 
 from .. import protocols
+from ..exceptions import HandshakeError
+from ..protocols.http import lowercase_tokens
+from . import remedies
 
 
 def parse(request: HttpRequest) -> protocols.Request:
-    """Return the request for the protocols to check; it is empty if ``request`` asks for no upgrade."""
+    """Return the request for the protocols to check; it is empty if ``request`` asks for no WebSocket.
+
+    In the ``META`` of a request that asks for one, the schemes of WebSockets are replaced by those of HTTP.
+    """
     meta = request.META
-    if "HTTP_UPGRADE" not in meta:
+    upgrade = meta.get("HTTP_UPGRADE")
+    if not upgrade or "websocket" not in lowercase_tokens(upgrade):
         return _NO_UPGRADE
+    _translate_scheme(meta)
     headers = {_field_name(name): value for name, value in meta.items() if name.startswith("HTTP_")}
     headers["content-length"] = meta.get("CONTENT_LENGTH") or ""
     try:
@@ -43,6 +53,39 @@ def _field_name(key: str) -> str:
     The cache makes all connections share one string.
     """
     return key[5:].replace("_", "-").lower()
+
+
+def host_error(request: HttpRequest) -> HandshakeError:
+    """Return the error for a request whose Host is missing, malformed or not in ``ALLOWED_HOSTS``."""
+    meta = request.META
+    if not meta.get("HTTP_HOST"):
+        return HandshakeError("the Host header is missing", remedy=remedies.MISSING_HOST)
+    name, host = "Host", meta["HTTP_HOST"]
+    if settings.USE_X_FORWARDED_HOST and "HTTP_X_FORWARDED_HOST" in meta:
+        name, host = "X-Forwarded-Host", meta["HTTP_X_FORWARDED_HOST"]
+    detail = f"it says {host}"
+    domain, _ = split_domain_port(host)
+    if not domain:
+        return HandshakeError(f"the {name} header is malformed", detail=detail)
+    return HandshakeError(f"the {name} header is not allowed", detail=detail, remedy=remedies.UNKNOWN_HOST)
+
+
+#: The schemes of HTTP by those of WebSockets.
+_HTTP_SCHEMES: Final = {"wss": "https", "ws": "http"}
+
+
+def _translate_scheme(meta: dict[str, Any]) -> None:
+    """Replace ``wss`` and ``ws`` by ``https`` and ``http`` wherever Django reads the scheme of a request.
+
+    Some proxies, Traefik for one, call the scheme of an upgrade by its name in the address of the WebSocket. Django
+    knows the other name only, and ``SecurityMiddleware`` would redirect the request to where it came from.
+    """
+    header, secure_value = settings.SECURE_PROXY_SSL_HEADER or ("", "")
+    for key in ("wsgi.url_scheme", header):
+        # Of a list Django reads the first item.
+        scheme = meta.get(key, "").partition(",")[0].strip()
+        if scheme in _HTTP_SCHEMES and scheme != secure_value:
+            meta[key] = _HTTP_SCHEMES[scheme]
 
 
 def _target(request: HttpRequest) -> str:

@@ -6,9 +6,11 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from ..exceptions import HandshakeError
+from . import remedies
 
 logger = logging.getLogger("django_websocket.handshake")
 
@@ -16,27 +18,27 @@ logger = logging.getLogger("django_websocket.handshake")
 RETRY_AFTER: Final = 5
 #: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
-WEBSOCKETS_ONLY: Final = "this address takes WebSockets only"
-BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
-
-
-def refuse_plain(request: HttpRequest) -> HttpResponseBase:
-    """Log the refusal of a plain HTTP request to a view that takes WebSockets only, and return the response."""
-    return refuse(request, HandshakeError(WEBSOCKETS_ONLY))
+NO_WEBSOCKETS: Final = "this address takes no WebSockets"
 
 
 def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WARNING) -> HttpResponse:
-    """Log the refusal of a request at ``level``, and return the response."""
+    """Log the refusal of a request at ``level``, and return the response.
+
+    With ``DEBUG`` the remedy stands in the response too: only the people who run the site see it then.
+    """
+    remedy = error.remedy and f"; {error.remedy}"
     logger.log(
         level,
-        "WebSocket refused with %d at %s: %s%s",
+        "WebSocket refused with %d at %s: %s%s%s",
         error.status,
         escape_for_log(request.path),
         error,
         error.detail and f" ({escape_for_log(error.detail)})",
+        remedy,
         extra={"status_code": error.status, "request": request},
     )
-    response = HttpResponse(f"{error}\n", status=error.status, content_type="text/plain; charset=utf-8")
+    text = f"{error}{remedy}\n" if settings.DEBUG else f"{error}\n"
+    response = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
     # Otherwise Django would log the response again, and mail a 503 to the admins of the site.
     response._has_been_logged = True  # type: ignore[attr-defined]  # noqa: SLF001 - as log_response() does
     # CommonMiddleware, which adds this header, stands behind our middleware and does not see the response.
@@ -44,6 +46,11 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
     for name, value in error.headers:
         response.headers[name] = value
     return response
+
+
+def takes_no_websockets() -> HandshakeError:
+    """Return the error for a view that is not marked."""
+    return HandshakeError(NO_WEBSOCKETS, remedy=remedies.UNMARKED_VIEW)
 
 
 def unavailable(reason: str) -> HandshakeError:

@@ -205,9 +205,15 @@ class Protocol(ABC):
         return False
 
     @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins that the client sent, unchecked and in order of importance; each of them has to be allowed."""
+        origin = self.request.headers.get("origin")
+        return () if origin is None else (origin,)
+
+    @property
     def origin(self) -> str | None:
-        """The Origin that the client sent, unchecked, or ``None``."""
-        return self.request.headers.get("origin")
+        """The origin that the client sent, unchecked, or ``None``: the first of :attr:`origins`."""
+        return next(iter(self.origins), None)
 
     # The handshake, client side
 

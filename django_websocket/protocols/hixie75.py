@@ -67,8 +67,6 @@ class Hixie75(Protocol):
     #: The frame that begins the closing handshake and answers it; empty if there is none.
     closing_frame: ClassVar[bytes] = b""
 
-    _location: str
-
     # Opening handshake
 
     @classmethod
@@ -80,7 +78,9 @@ class Hixie75(Protocol):
         """Check the client's request, above all the values that the answer repeats (section 5.1)."""
         check_upgrade(self.request, body=self.request_body)
         check_reflected(self.origin or "", "Origin header")
-        self._location = self.request.location
+        if self.request.host is not None:
+            # Without a host there is no location, and whoever drives the connection does not accept it.
+            _ = self.request.location
         name = f"{self.header_prefix}Protocol"
         # The draft has one name here and no list, so that a comma is a part of the name.
         subprotocol = self.request.header(name.lower())
@@ -106,7 +106,7 @@ class Hixie75(Protocol):
             f"HTTP/1.1 101 {self.reason_phrase}\r\n"
             "Upgrade: WebSocket\r\n"
             "Connection: Upgrade\r\n"
-            f"{prefix}Location: {self._location}\r\n"
+            f"{prefix}Location: {self.request.location}\r\n"
             f"{prefix}Origin: {self.origin}\r\n"
             f"{lines}\r\n".encode("ascii")
         )

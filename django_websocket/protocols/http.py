@@ -21,7 +21,8 @@ MAX_LIST_ITEMS: Final = 32
 #: Bytes of the head of the server's answer that a client reads.
 MAX_HEAD_SIZE: Final = 16384
 # A token, RFC 9110 section 5.6.2
-_NAME: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_CHARACTER: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_NAME: Final = f"{_CHARACTER}+"
 _TOKEN: Final = re.compile(_NAME)
 # Only visible ASCII may be repeated in a handshake of ours: no spaces, no control characters, and no other characters
 # that two parsers could read differently.
@@ -29,9 +30,11 @@ _VISIBLE: Final = re.compile(r"[\x21-\x7e]+")
 # RFC 9110 section 5.5, without obs-text
 _FIELD_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?|")
 
+# A quoted string that is a token once it is unquoted: each character may follow a backslash.
+_QUOTED: Final = rf'"(?:\\?{_CHARACTER})+"'
 # One extension of a list (RFC 6455 section 9.1). Each character decides how the match continues, so that the
 # pattern never backtracks.
-_EXTENSION: Final = re.compile(rf'{_NAME}[ \t]*(?:;[ \t]*{_NAME}[ \t]*(?:=[ \t]*(?:{_NAME}|"{_NAME}")[ \t]*)?)*')
+_EXTENSION: Final = re.compile(rf"{_NAME}[ \t]*(?:;[ \t]*{_NAME}[ \t]*(?:=[ \t]*(?:{_NAME}|{_QUOTED})[ \t]*)?)*")
 
 _OWN_HEADERS: Final = ("sec-websocket-", "websocket-")
 #: Header fields that a handshake writes itself, or that would change how its answer is parsed.
@@ -50,7 +53,8 @@ class Request:
     method: str = "GET"
     #: The request target: path and query, percent-encoded as on the request line.
     target: str = "/"
-    #: ``host[:port]``, checked already; ``None`` if it is missing or not allowed, for which the handshake is refused.
+    #: ``host[:port]``, checked already; ``None`` if it is missing or not allowed. Whoever drives the connection refuses
+    #: the handshake then.
     host: str | None = None
     #: Whether the client uses TLS, to us or to a proxy in front of us.
     secure: bool = False
@@ -87,11 +91,18 @@ def check_upgrade(request: Request, *, body: str = "") -> None:
     if request.method != "GET":
         raise HandshakeError("a WebSocket handshake is a GET request")
     if request.http_version is not None and request.http_version < (1, 1):
-        raise HandshakeError("a WebSocket handshake needs HTTP/1.1 (a proxy before this server may speak 1.0 to it)")
+        raise HandshakeError(
+            "a WebSocket handshake needs HTTP/1.1 (a proxy before this server may speak 1.0 to it)",
+            remedy="nginx speaks 1.1 with 'proxy_http_version 1.1;'",
+        )
     if not request.is_upgrade:
         raise HandshakeError("the Upgrade header does not name websocket")
     if "upgrade" not in lowercase_tokens(request.header("connection")):
-        raise HandshakeError("the Connection header does not name upgrade")
+        raise HandshakeError(
+            "the Connection header does not name upgrade",
+            remedy="if a proxy in front of this server drops it, it has to pass it on, as nginx does with "
+            "'proxy_set_header Connection \"upgrade\";'",
+        )
     length = request.header("content-length").strip(" \t")
     if request.header("transfer-encoding") or length not in ("", "0", body):
         raise HandshakeError("a WebSocket handshake has no body")
@@ -119,6 +130,8 @@ def parse_tokens(value: str, header: str) -> tuple[str, ...]:
 def check_extensions(value: str) -> None:
     """Check the form of Sec-WebSocket-Extensions (RFC 6455 section 9.1).
 
+    A quoted value has to be a token once it is unquoted.
+
     :raises HandshakeError: ``value`` is too long, has too many items, or is malformed.
     """
     if len(value) > MAX_LIST_SIZE or value.count(",") >= MAX_LIST_ITEMS:
@@ -145,7 +158,8 @@ def parse_extensions(value: str) -> list[tuple[str, list[tuple[str, str | None]]
 
 def _parse_parameter(parameter: str) -> tuple[str, str | None]:
     name, equals, value = parameter.partition("=")
-    return name.rstrip(" \t"), value.strip(' \t"') if equals else None
+    # No token has a backslash, so that each one is the first half of a quoted pair (RFC 9110 section 5.6.4).
+    return name.rstrip(" \t"), value.strip(' \t"').replace("\\", "") if equals else None
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> str:

@@ -7,26 +7,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_websocket.exceptions import HandshakeError
-from django_websocket.handshake.origins import MAX_ORIGIN_SIZE, Origin, check_origin, parse_listed
+from django_websocket.handshake import remedies
+from django_websocket.handshake.origins import MAX_ORIGIN_SIZE, Origin, check_origins, parse_listed
 
 MISSING = "the Origin header is missing"
 MALFORMED = "the Origin header is malformed"
 NOT_ALLOWED = "the Origin is not allowed"
 
 
-def refusal(origin, *, host="www.example.com", secure=False, **kwargs):
-    """Return why ``origin`` is refused, ``None`` if it is allowed."""
+def refusal(*origins, host="www.example.com", secure=False, **kwargs):
+    """Return why one of ``origins`` is refused, ``None`` if all are allowed."""
     try:
-        check_origin(origin, host=host, secure=secure, **kwargs)
+        check_origins(origins, host=host, secure=secure, **kwargs)
     except HandshakeError as error:
         return str(error)
     return None
 
 
-@pytest.mark.parametrize("origin", [None, "", "http://malicious.com"])
-def test_status(origin):
+@pytest.mark.parametrize("origins", [[], [""], ["http://malicious.com"]])
+def test_status(origins):
     with pytest.raises(HandshakeError) as caught:
-        check_origin(origin, host="www.example.com", secure=False, require=True)
+        check_origins(origins, host="www.example.com", secure=False, require=True)
     assert caught.value.status == 403
 
 
@@ -139,7 +140,7 @@ class TestOwnOrigin:
     [
         "",
         " ",
-        "www.example.com",
+        "example.com",
         "//www.example.com",
         "http:www.example.com",
         "http:/www.example.com",
@@ -235,8 +236,31 @@ class TestOwnOrigin:
 )
 def test_malformed(origin):
     assert refusal(origin) == MALFORMED
-    assert refusal(origin, allowed=["*"]) == MALFORMED
+    assert refusal(origin, allowed=["https://example.com"]) == MALFORMED
     assert refusal(origin, trusted=[origin]) == MALFORMED
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "",
+        " ",
+        "http://a b",
+        "a\tb",
+        "a\r\n X: 1",
+        "a\n",
+        "\x00",
+        "\x7f",
+        "\x85",
+        "é",
+        "\u212a",
+        "a" * (MAX_ORIGIN_SIZE + 1),
+    ],
+)
+def test_malformed_even_where_every_origin_is_allowed(origin):
+    """The old drafts reflect it."""
+    assert refusal(origin, allowed=["*"]) == MALFORMED
+    assert refusal(origin, allowed=["https://example.com", "*"]) == MALFORMED
 
 
 def test_every_string_over_the_limit_is_too_long():
@@ -256,12 +280,12 @@ def test_letters_that_fold_into_ascii_ones(letter):
 
 class TestMissing:
     def test_allowed(self):
-        assert refusal(None) is None
-        assert refusal(None, allowed=[]) is None
+        assert refusal() is None
+        assert refusal(allowed=[]) is None
 
     def test_required(self):
-        assert refusal(None, require=True) == MISSING
-        assert refusal(None, require=True, allowed=["*"]) == MISSING
+        assert refusal(require=True) == MISSING
+        assert refusal(require=True, allowed=["*"]) == MISSING
 
     def test_required_and_there(self):
         assert refusal("http://www.example.com", require=True) is None
@@ -269,6 +293,116 @@ class TestMissing:
 
     def test_empty_is_not_missing(self):
         assert refusal("") == MALFORMED
+
+
+class TestWithoutScheme:
+    """Clients of 2010 to 2015 that are no browsers send the ``Host`` as their ``Origin``."""
+
+    @pytest.mark.parametrize("host", ["www.example.com", "127.0.0.1:8000", "[::1]:8000", "WWW.example.com"])
+    @pytest.mark.parametrize("secure", [False, True])
+    def test_exactly_the_host_is_the_own_origin(self, host, secure):
+        assert refusal(host, host=host, secure=secure) is None
+        assert refusal(host, host=host, secure=secure, require=True) is None
+
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "example.com",
+            "www.example.com:80",
+            "WWW.example.com",
+            "www.example.com.",
+            "//www.example.com",
+            "www.example.co",
+        ],
+    )
+    def test_anything_else_is_malformed(self, origin):
+        assert refusal(origin) == MALFORMED
+        assert refusal(origin, trusted=[origin, f"http://{origin}"]) == MALFORMED
+
+    def test_the_own_origin_has_to_be_listed(self):
+        host = "127.0.0.1:8000"
+        assert refusal(host, host=host, allowed=["http://127.0.0.1:8000"]) is None
+        assert refusal(host, host=host, allowed=["https://127.0.0.1:8000"]) == NOT_ALLOWED
+        assert refusal(host, host=host, allowed=["https://127.0.0.1:8000"], secure=True) is None
+        assert refusal(host, host=host, allowed=[]) == NOT_ALLOWED
+
+    @pytest.mark.parametrize("host", ["null", "file://"])
+    def test_a_page_without_an_origin_has_no_host(self, host):
+        """A sandboxed page sends ``null``, whatever the name of this site is."""
+        assert refusal(host, host=host) == NOT_ALLOWED
+
+    @pytest.mark.parametrize("host", ["", "a b", "*.example.com", "www.example.com:0080", "www.example.com:99999"])
+    def test_a_malformed_host(self, host):
+        assert refusal(host, host=host) == MALFORMED
+
+
+class TestSeveral:
+    """Some clients of the drafts send two header fields with an origin."""
+
+    OWN, OTHER = "http://www.example.com", "https://malicious.com"
+
+    def test_each_has_to_be_allowed(self):
+        assert refusal(self.OWN, self.OWN) is None
+        assert refusal(self.OWN, "www.example.com") is None
+        assert refusal(self.OWN, self.OTHER) == NOT_ALLOWED
+        assert refusal(self.OTHER, self.OWN) == NOT_ALLOWED
+        assert refusal(self.OWN, "") == MALFORMED
+
+    def test_in_a_list(self):
+        assert refusal(self.OWN, self.OTHER, allowed=[self.OWN, self.OTHER]) is None
+        assert refusal(self.OWN, self.OTHER, allowed=[self.OWN]) == NOT_ALLOWED
+        assert refusal(self.OWN, "anything", allowed=["*"]) is None
+        assert refusal(self.OWN, "any thing", allowed=["*"]) == MALFORMED
+
+
+class TestRemedies:
+    """The log names the setting to change, in each of the usual mistakes."""
+
+    @pytest.mark.parametrize(
+        ("own", "page", "remedy"),
+        [
+            # A proxy ends TLS, and Django is not told.
+            ("http://example.com", "https://example.com", remedies.TLS_PROXY),
+            ("http://example.com:443", "https://example.com", remedies.TLS_PROXY),
+            ("http://example.com:8443", "https://example.com:8443", remedies.TLS_PROXY),
+            # It drops the port as well.
+            ("http://example.com", "https://example.com:8443", f"{remedies.TLS_PROXY}; {remedies.LOST_PORT}"),
+            # It only drops the port.
+            ("http://example.com", "http://example.com:8000", remedies.LOST_PORT),
+            ("https://example.com", "https://example.com:8443", remedies.LOST_PORT),
+            # A server for development on another port.
+            ("http://localhost:8000", "http://localhost:3000", remedies.UNLISTED),
+            ("http://localhost:8000", "https://localhost:3000", remedies.UNLISTED),
+            # A page without TLS, which anybody on the way can have changed.
+            ("https://example.com", "http://example.com", remedies.HTTP_PAGE),
+            # Another name: the proxy's for this server, or another site.
+            ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            # An application's own scheme.
+            ("http://localhost", "capacitor://localhost", remedies.UNLISTED),
+            ("http://example.com", "null", remedies.NO_ORIGIN),
+        ],
+    )
+    def test_without_a_list(self, own, page, remedy):
+        scheme, _, host = own.partition("://")
+        with pytest.raises(HandshakeError) as caught:
+            check_origins([page], host=host, secure=scheme == "https")
+        assert caught.value.remedy == remedy
+        assert caught.value.detail == f"this site is {own}, the page is of {page}"
+
+    def test_with_a_list(self):
+        with pytest.raises(HandshakeError) as caught:
+            check_origins(["https://example.com"], host="example.com", secure=False, allowed=["https://example.org"])
+        assert caught.value.remedy == remedies.UNLISTED_BY_US
+        assert caught.value.detail == "the page is of https://example.com"
+
+    def test_a_malformed_origin_has_none(self):
+        with pytest.raises(HandshakeError) as caught:
+            check_origins(["x"], host="example.com", secure=False)
+        assert caught.value.remedy == ""
 
 
 class TestTrusted:
@@ -360,7 +494,22 @@ class TestAllowed:
         assert refusal(origin, allowed=["https://other.example", listed]) == NOT_ALLOWED
 
     @pytest.mark.parametrize(
-        "origin", ["https://malicious.com", "http://[::1]:1", "wss://a", "capacitor://localhost", "null", "file://"]
+        "origin",
+        [
+            *("https://malicious.com", "http://[::1]:1", "wss://a", "capacitor://localhost", "null", "file://"),
+            # No origins, but visible ASCII.
+            *(
+                "127.0.0.1:8000",
+                "app",
+                "http://*.example.com",
+                "http://a/b?c#d",
+                "http://a@b",
+                "http://a,http://b",
+                "*",
+            ),
+            "".join(map(chr, range(0x21, 0x7F))),
+            "a" * MAX_ORIGIN_SIZE,
+        ],
     )
     def test_star_is_every_origin(self, origin):
         assert refusal(origin, allowed=["*"]) is None

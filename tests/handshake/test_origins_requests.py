@@ -2,6 +2,8 @@
 
 import pytest
 
+from django_websocket.handshake import remedies
+
 from ..observing import records
 from ..requests import attempt
 
@@ -52,10 +54,16 @@ class TestOrigins:
 
     @pytest.mark.parametrize("version", ["8", "7"])
     def test_the_origin_of_the_drafts(self, client, version):
-        """Versions 7 and 8 have it in another header, which is checked as well."""
-        changes = {"HTTP_SEC_WEBSOCKET_VERSION": version, "HTTP_SEC_WEBSOCKET_ORIGIN": "https://evil.example"}
-        assert attempt("/unreachable/", **changes).status_code == 403
-        assert attempt("/unreachable/", **changes, HTTP_ORIGIN="http://testserver").status_code == 400
+        """Versions 7 and 8 have it in another header; if both are there, each has to be allowed."""
+        good, evil = "http://testserver", "https://evil.example"
+        version = {"HTTP_SEC_WEBSOCKET_VERSION": version}
+        assert attempt("/unreachable/", **version, HTTP_SEC_WEBSOCKET_ORIGIN=evil).status_code == 403
+        for origin, other in ((good, evil), (evil, good), (good, "")):
+            headers = {"HTTP_SEC_WEBSOCKET_ORIGIN": origin, "HTTP_ORIGIN": other}
+            assert attempt("/unreachable/", **version, **headers).status_code == 403
+        for other in (good, "testserver"):
+            headers = {"HTTP_SEC_WEBSOCKET_ORIGIN": good, "HTTP_ORIGIN": other}
+            assert attempt("/status/204/", **version, **headers).status_code == 204
 
     def test_forwarded_protocol(self, client, settings):
         """Behind a proxy that ends TLS the scheme of the page is another than that of the request."""
@@ -65,6 +73,25 @@ class TestOrigins:
         assert attempt("/status/204/", **changes).status_code == 204
         assert attempt("/unreachable/", **{**changes, "HTTP_ORIGIN": "http://testserver"}).status_code == 403
         assert attempt("/unreachable/", **{**changes, "HTTP_X_FORWARDED_PROTO": "http"}).status_code == 403
+
+    @pytest.mark.parametrize(
+        ("proto", "origin", "status"),
+        [
+            ("wss", "https://testserver", 204),
+            (" wss , http", "https://testserver", 204),
+            ("wss", "http://testserver", 403),
+            ("wss", "https://evil.example", 403),
+            ("ws", "http://testserver", 204),
+            ("ws", "https://testserver", 403),
+            ("http, wss", "https://testserver", 403),
+            ("WSS", "https://testserver", 403),
+        ],
+    )
+    def test_the_scheme_of_a_websocket(self, client, settings, proto, origin, status):
+        """Traefik, for one, announces ``wss`` for an upgrade."""
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        path = "/status/204/" if status == 204 else "/unreachable/"
+        assert attempt(path, HTTP_ORIGIN=origin, HTTP_X_FORWARDED_PROTO=proto).status_code == status
 
     def test_forwarded_host(self, client, settings):
         """The header counts only if the project trusts its proxy."""
@@ -89,14 +116,22 @@ class TestOrigins:
         (record,) = records(caplog)
         assert record.getMessage() == (
             "WebSocket refused with 403 at /unreachable/: the Origin is not allowed "
-            "(this site is http://testserver, the page is of https://testserver)"
+            f"(this site is http://testserver, the page is of https://testserver); {remedies.TLS_PROXY}"
         )
 
     def test_the_log_names_the_page_where_origins_are_listed(self, client, settings, caplog):
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
         attempt("/unreachable/", HTTP_ORIGIN="http://testserver")
         (record,) = records(caplog)
-        assert record.getMessage().endswith("the Origin is not allowed (the page is of http://testserver)")
+        assert record.getMessage().endswith(
+            f"the Origin is not allowed (the page is of http://testserver); {remedies.UNLISTED_BY_US}"
+        )
+
+    def test_the_remedy_is_logged_whole(self, client, caplog):
+        """A long origin does not push it out."""
+        attempt("/unreachable/", HTTP_ORIGIN=f"http://{'a' * 300}")
+        (record,) = records(caplog)
+        assert record.getMessage().endswith(f"...); {remedies.REPLACED_HOST}; {remedies.UNLISTED}")
 
     @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
     def test_the_log_shortens_an_origin(self, client, caplog, letter):

@@ -3,10 +3,11 @@
 import pytest
 from django.test import Client, RequestFactory
 
-from django_websocket import middleware
+from django_websocket.handshake import remedies
 from django_websocket.handshake.requests import parse
 
 from ..connections import RefusedConnection
+from ..observing import records
 from ..refusals import FAULTS, HTTP11, NO_BODY, NO_CONNECTION, NO_GET, NO_KEY, NO_VERSION
 from ..requests import HANDSHAKE, HIXIE76, KEY3, RESPONSE76, attempt
 from ..views import OURS
@@ -19,7 +20,15 @@ def parsed(path="/", environ=HANDSHAKE, **changes):
 
 
 class TestParse:
-    @pytest.mark.parametrize("environ", [{}, {"HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_VERSION": "13"}])
+    @pytest.mark.parametrize(
+        "environ",
+        [
+            {},
+            {"HTTP_UPGRADE": ""},
+            {"HTTP_UPGRADE": "h2c"},
+            {"HTTP_CONNECTION": "Upgrade", "HTTP_SEC_WEBSOCKET_VERSION": "13"},
+        ],
+    )
     def test_a_request_without_upgrade(self, environ):
         """All of them share one empty request: nothing else of them is looked at."""
         request = parsed(environ=environ)
@@ -45,6 +54,38 @@ class TestParse:
     def test_scheme_and_method(self, scheme, secure):
         request = parsed(**{"wsgi.url_scheme": scheme})
         assert (request.method, request.secure) == ("GET", secure)
+
+    @pytest.mark.parametrize(
+        ("changes", "scheme"),
+        [
+            ({"wsgi.url_scheme": "wss"}, "https"),
+            ({"wsgi.url_scheme": "ws"}, "http"),
+            ({"HTTP_X_FORWARDED_PROTO": "wss"}, "https"),
+            ({"HTTP_X_FORWARDED_PROTO": "wss,http"}, "https"),
+            ({"HTTP_X_FORWARDED_PROTO": "ws", "wsgi.url_scheme": "https"}, "http"),
+            ({"HTTP_X_FORWARDED_PROTO": "http,wss"}, "http"),
+            # The project does not trust this header.
+            ({"HTTP_X_FORWARDED_SCHEME": "wss"}, "http"),
+        ],
+    )
+    def test_the_scheme_of_a_websocket(self, settings, changes, scheme):
+        """Everything behind the middleware reads it as that of HTTP, ``SecurityMiddleware`` for one."""
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        request = RequestFactory().get("/", **{**HANDSHAKE, **changes})
+        assert parse(request).secure == (scheme == "https")
+        assert (request.scheme, request.is_secure()) == (scheme, scheme == "https")
+
+    def test_the_scheme_of_plain_http_is_left_alone(self, settings):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        request = RequestFactory().get("/", HTTP_X_FORWARDED_PROTO="wss")
+        parse(request)
+        assert request.META["HTTP_X_FORWARDED_PROTO"] == "wss"
+        assert not request.is_secure()
+
+    def test_a_project_may_take_wss_for_the_secure_scheme(self, settings):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "wss")
+        assert parsed(HTTP_X_FORWARDED_PROTO="wss").secure
+        assert not parsed(HTTP_X_FORWARDED_PROTO="https").secure
 
     @pytest.mark.parametrize(("host", "expected"), [("TestServer:80", "TestServer:80"), ("evil.example", None)])
     def test_host(self, host, expected):
@@ -110,7 +151,7 @@ class TestMalformed:
             ({"HTTP_SEC_WEBSOCKET_KEY2": "no spaces, no digits"}, "the Sec-WebSocket-Key2 is missing or malformed"),
             ({"HTTP_ORIGIN": None}, "the Origin header is missing or malformed"),
             ({"HTTP_ORIGIN": "http://testserver\r\n X-Injected: 1"}, "the Origin header is missing or malformed"),
-            ({"HTTP_HOST": None}, "the Host is missing or malformed"),
+            ({"HTTP_HOST": None}, "the Host header is missing"),
             ({"HTTP_SEC_WEBSOCKET_PROTOCOL": "a\nb"}, "the Sec-WebSocket-Protocol header is missing or malformed"),
             ({"CONTENT_LENGTH": "7"}, NO_BODY),
             ({"HTTP_TRANSFER_ENCODING": "chunked"}, NO_BODY),
@@ -134,16 +175,42 @@ class TestMalformed:
 
 
 class TestHosts:
-    BAD = ["evil.example", "testserver,testserver", "testserver:port", "", "test server", "testserver\x00"]
+    BAD = {
+        None: "missing",
+        "": "missing",
+        "evil.example": "not allowed",
+        "testserver,testserver": "malformed",
+        "testserver:port": "malformed",
+        "test server": "malformed",
+        "testserver\x00": "malformed",
+    }
 
+    @pytest.mark.parametrize("environ", [HANDSHAKE, HIXIE76])
     @pytest.mark.parametrize("host", BAD)
     @pytest.mark.parametrize("middleware", [[OURS], []])
-    def test_a_host_that_is_refused(self, settings, host, middleware):
+    def test_a_host_that_is_refused(self, settings, caplog, environ, host, middleware):
+        """The log says which host it is, and what is wrong with it."""
         settings.MIDDLEWARE = middleware
-        response = attempt("/unreachable/", HTTP_HOST=host)
-        assert (response.status_code, response.content.decode()) == (400, FAULTS["host"].text + "\n")
+        response = attempt("/unreachable/", environ, HTTP_HOST=host)
+        text = f"the Host header is {self.BAD[host]}"
+        assert (response.status_code, response.content.decode()) == (400, f"{text}\n")
+        (record,) = records(caplog)
+        rest = {"missing": f"; {remedies.MISSING_HOST}", "malformed": f" (it says {ascii(host)[1:-1]})"}
+        rest["not allowed"] = f" (it says {host}); {remedies.UNKNOWN_HOST}"
+        assert record.getMessage() == f"WebSocket refused with 400 at /unreachable/: {text}{rest[self.BAD[host]]}"
 
-    @pytest.mark.parametrize("host", BAD)
+    @pytest.mark.parametrize("middleware", [[OURS], []])
+    def test_a_forwarded_host_that_is_refused(self, settings, caplog, middleware):
+        settings.MIDDLEWARE = middleware
+        settings.USE_X_FORWARDED_HOST = True
+        for host, text in (("evil.example", "not allowed"), ("a b", "malformed"), ("", "malformed")):
+            response = attempt("/unreachable/", HTTP_X_FORWARDED_HOST=host)
+            assert response.content.decode() == f"the X-Forwarded-Host header is {text}\n"
+            assert f"(it says {host})" in records(caplog)[-1].getMessage()
+        response = attempt("/unreachable/", HTTP_HOST=None, HTTP_X_FORWARDED_HOST="testserver")
+        assert response.content == b"the Host header is missing\n"
+
+    @pytest.mark.parametrize("host", [host for host in BAD if host is not None])
     def test_another_middleware_asks_for_the_host_first(self, host):
         connection = RefusedConnection()
         assert attempt("/unreachable/", HTTP_HOST=host, connection=connection).status_code == 400
@@ -153,7 +220,8 @@ class TestHosts:
         """Django's debug page would repeat the host, and show the settings."""
         settings.DEBUG = True
         response = attempt("/unreachable/", HTTP_HOST="evil.example")
-        assert (response.status_code, response.content.decode()) == (400, f"{middleware.BAD_HOST}\n")
+        text = f"{FAULTS['host'].text}; {remedies.UNKNOWN_HOST}\n"
+        assert (response.status_code, response.content.decode()) == (400, text)
 
     @pytest.mark.parametrize("host", ["TestServer", "testserver.", "testserver:8000", "localhost", "[::1]:8000"])
     def test_a_host_that_is_allowed(self, client, host):
@@ -218,6 +286,18 @@ class TestLocation:
         settings.USE_X_FORWARDED_HOST = True
         data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_X_FORWARDED_PROTO="https", HTTP_X_FORWARDED_HOST="localhost")
         assert b"\r\nSec-WebSocket-Location: wss://localhost/echo/\r\n" in data
+
+    @pytest.mark.parametrize(("proto", "scheme"), [("https", "wss"), ("wss", "wss"), ("ws", "ws"), ("http", "ws")])
+    def test_forwarded_scheme(self, client, wire, settings, proto, scheme):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_X_FORWARDED_PROTO=proto)
+        assert f"\r\nSec-WebSocket-Location: {scheme}://testserver/echo/\r\n".encode() in data
+
+    @pytest.mark.parametrize("origin", ["app", "127.0.0.1:8000", "http://a/b?c"])
+    def test_an_origin_is_reflected_as_it_came(self, client, wire, origin):
+        data = wire("/echo/", KEY3, b"", HIXIE76, HTTP_ORIGIN=origin)
+        assert f"\r\nSec-WebSocket-Origin: {origin}\r\n".encode() in data
+        assert data.endswith(RESPONSE76)
 
     @pytest.mark.parametrize("target", ["/echo/\r\nX-Injected: 1", "/echo/ HTTP", "/echo/\x00", "/\xe9cho/"])
     def test_a_malformed_target(self, client, target):

@@ -7,6 +7,8 @@ import pytest
 
 from lab.kinds import KINDS, TLS_KINDS
 
+from ..requests import KEY3 as EXAMPLE_KEY3
+from ..requests import OLD_ANSWERS, OLD_CLIENTS
 from .clients import PROMPT, Raw, close_frame, frame, get, handshake
 from .parameters import on, param
 
@@ -128,6 +130,27 @@ def test_hixie76_key(server, when, length):
                 client.send(piece)
         assert client.exactly(16) == RESPONSE
         talk76(client)
+
+
+@everywhere
+@pytest.mark.parametrize("name", OLD_CLIENTS)
+def test_clients_of_their_time(server, name):
+    """Guards what clients of 2010 to 2015 really send, libraries without a browser: the Host as the Origin, and short
+
+    keys.
+    """
+    places = {"host": server.host, "origin": server.origin, "url": server.url("/echo/")}
+    old = name.endswith("76")
+    with Raw(server) as client:
+        client.send((OLD_CLIENTS[name] % places).encode() + (EXAMPLE_KEY3 if old else b""))
+        answer = (OLD_ANSWERS[name] % places).encode()
+        assert client.exactly(len(answer)) == answer
+        if old:
+            talk76(client)
+        else:
+            client.send_frame("hello")
+            assert client.message() == "hello"
+            client.end()
 
 
 @both

@@ -15,6 +15,7 @@ import pytest
 from websockets.frames import Opcode
 from websockets.sync.client import connect
 
+from django_websocket.handshake import remedies
 from django_websocket.protocols.hixie76 import Hixie76
 from lab.kinds import Kind
 from lab.servers import EVENTLET_WORKER, HOST, PATIENCE, ROOT, eventually, insecure
@@ -187,6 +188,51 @@ def test_origin_without_the_setting(launch, proxies):
         client.send(handshake(nginx, "/echo/"))
         assert client.response()[0] == 403
     server.check()
+
+
+#: What nginx needs for WebSockets, and what each mistake of its owner leaves of it.
+PASSED_ON = """\
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "line"),
+    [
+        ({PASSED_ON: ""}, 400, f"at /echo/: this address takes WebSockets only; {remedies.LOST_UPGRADE}"),
+        ({"proxy_http_version 1.1;": ""}, 400, "nginx speaks 1.1 with 'proxy_http_version 1.1;'"),
+        ({"Connection $connection_upgrade": 'Connection ""'}, 400, "'proxy_set_header Connection \"upgrade\";'"),
+        ({"Host $http_host": "Host $host"}, 403, f"); {remedies.LOST_PORT}"),
+        ({"proxy_set_header Host $http_host;": ""}, 403, f"); {remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+        ({"X-Forwarded-Proto $scheme": 'X-Forwarded-Proto ""'}, 403, f"); {remedies.TLS_PROXY}"),
+    ],
+    ids=["Upgrade", "HTTP/1.0", "Connection", "port", "Host", "TLS"],
+)
+@on(GTHREAD)
+def test_mistakes_in_the_site(server, proxies, changes, status, line):
+    """Guards what the log says of each line that the site may lack: how nginx passes a handshake on without it."""
+    # Without a line for the Host, nginx makes it of this address: another name than that of the page.
+    nginx = proxies(server, changes=changes, backend=f"http://localhost:{server.port}")
+    with Raw(nginx) as client:
+        client.send(handshake(nginx, "/echo/"))
+        assert client.response()[0] == status
+    (record,) = server.records("django_websocket.handshake")
+    assert record["message"].endswith(line)
+
+
+@on(GTHREAD)
+def test_a_page_in_the_place_of_a_websocket(server, proxies):
+    """Guards the view that takes both, which answers the rest of a handshake with its page."""
+    nginx = proxies(server, changes={PASSED_ON: ""})
+    for _ in range(2):
+        with Raw(nginx) as client:
+            client.send(handshake(nginx, "/lower_case/?message=HTTP"))
+            assert client.response()[::2] == (200, b"http")
+    (record,) = server.records("django_websocket.handshake")
+    assert record["message"] == (
+        f"A WebSocket handshake was answered like plain HTTP at /lower_case/: {remedies.LOST_UPGRADE}"
+    )
 
 
 # Refusals

@@ -135,7 +135,7 @@ def test_end_of_the_connection(serve, kind):
 def test_scope_of_a_websocket(serve):
     """Guards what the documentation says of ASGI servers that do the handshake themselves: Django fails, before any
 
-    middleware or view, and no WebSocket opens.
+    middleware or view, and no WebSocket opens. The log has a sentence of ours ahead of that, once.
     """
     server = serve(SCOPE_KIND)
     with Raw(server) as client:
@@ -143,7 +143,9 @@ def test_scope_of_a_websocket(serve):
         status, _, _ = client.response()
     assert status == 500
     assert "ValueError: Django can only handle ASGI/HTTP connections, not websocket." in server.text
-    assert server.records("django_websocket") == []
+    (record,) = server.records("django_websocket")
+    assert record["message"].startswith("This process has imported django.core.asgi. An ASGI server gives no access to")
+    assert "'Django can only handle ASGI/HTTP connections, not websocket.'; gunicorn (gthread, " in record["message"]
     see_plain_http(server)
 
 

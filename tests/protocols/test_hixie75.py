@@ -123,7 +123,6 @@ def test_refuses_to_repeat_an_unclean_value(where, value):
     [
         Request(UPGRADE, host="example.com"),
         make_request({"origin": ""}),
-        make_request(host=None),
         make_request(method="POST"),
         make_request({"connection": "keep-alive"}),
         make_request({"content-length": "8"}),
@@ -133,6 +132,15 @@ def test_refuses_to_repeat_an_unclean_value(where, value):
 def test_refuses_a_malformed_request(request_):
     with pytest.raises(HandshakeError):
         Hixie75(request_)
+
+
+def test_accepts_nothing_without_a_host():
+    """Whoever drives the connection refuses such a request; were it accepted, the answer would have no location."""
+    server = Hixie75(make_request(host=None))
+    with pytest.raises(HandshakeError, match="the Host is missing"):
+        server.accept()
+    assert not server.outgoing
+    assert server.state is State.CONNECTING
 
 
 def test_takes_one_subprotocol_of_bounded_size():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,6 +257,8 @@ EXTENSIONS = [
     "x-webkit-deflate-frame",
     "constructor; __class__=__init__",
     f"{TCHAR}; {TCHAR}={TCHAR}",
+    r'foo; a="\1\0"; b="1\0"; c="\1", bar',
+    'foo; a="{}"'.format("".join(f"\\{character}" for character in TCHAR)),
     ",".join(["a"] * MAX_LIST_ITEMS),
     "a" * MAX_LIST_SIZE,
 ]
@@ -279,6 +283,19 @@ MALFORMED_EXTENSIONS = [
     'foo; a="1 2"',
     'foo; a="1,2"',
     'foo; a="1"2',
+    # Unquoted, these are no tokens.
+    r'foo; a="\""',
+    r'foo; a="\\"',
+    r'foo; a="1\ 2"',
+    r'foo; a="1\,2"',
+    r'foo; a="1\;2"',
+    r'foo; a="\=1"',
+    # A quoted pair is a part of a quoted string, and has two characters.
+    r"foo; a=\1",
+    r'foo; \a="1"',
+    r'fo\o; a="1"',
+    r'foo; a="1\"',
+    'foo; a="\\',
     "foo, ;",
     "foo\x0b",
     "foo\r\n",
@@ -319,13 +336,16 @@ def test_refuses_too_many_extensions(value):
         ("foo; a; b=1 ;a = \t2", [("foo", [("a", None), ("b", "1"), ("a", "2")])]),
         ('x;a="10",y;b', [("x", [("a", "10")]), ("y", [("b", None)])]),
         ("Foo; A=B", [("Foo", [("A", "B")])]),
+        (r'x;a="\1\0",y;b="1\0"', [("x", [("a", "10")]), ("y", [("b", "10")])]),
     ],
 )
 def test_parses_extensions(value, extensions):
     assert parse_extensions(value) == extensions
 
 
-PARAMETER = st.tuples(TOKENS, st.one_of(st.none(), TOKENS, TOKENS.map('"{}"'.format)))
+#: Each character may be the second half of a quoted pair.
+QUOTED = st.lists(st.sampled_from([*TCHAR, *(f"\\{character}" for character in TCHAR)]), min_size=1, max_size=20)
+PARAMETER = st.tuples(TOKENS, st.one_of(st.none(), TOKENS, QUOTED.map(lambda parts: f'"{"".join(parts)}"')))
 EXTENSION = st.tuples(TOKENS, st.lists(PARAMETER, max_size=4))
 
 
@@ -338,7 +358,8 @@ def test_takes_extensions_with_any_parameters_and_spaces(extensions, before, aft
     value = f"{before}{value}{after}"
     check_extensions(value)
     assert parse_extensions(value) == [
-        (name, [(k, None if v is None else v.strip('"')) for k, v in parameters]) for name, parameters in extensions
+        (name, [(k, None if v is None else re.sub(r'["\\]', "", v)) for k, v in parameters])
+        for name, parameters in extensions
     ]
 
 
@@ -362,6 +383,7 @@ RUNS = [
     ';a="a"',
     ';a="',
     ';a="\\c',
+    ';a="\\c"',
     '"\\',
     ' \t; \ta \t= \t"a" \t',
     ";a ;a\t",

@@ -23,6 +23,8 @@ from ...process.shutdown import close_on_exit
 _EXIT_TIMEOUT: Final = 0.25
 #: Seconds that the child may take to end after SIGTERM, before it is killed.
 _TERMINATE_TIMEOUT: Final = 5.0
+#: The warning at the start of a server without threads.
+NOTHREADING: Final = "--nothreading: one open WebSocket keeps every other request waiting."
 #: The exit status of the child when code has changed.
 _CODE_CHANGED: Final = 3
 
@@ -114,6 +116,8 @@ class Command(_NextCommand):  # type: ignore[misc, valid-type]
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         """Run the server, in the process that is restarted when code changes."""
+        if not options["use_threading"]:
+            self.stderr.write(self.style.WARNING(NOTHREADING))
         if conf.close_on_sigterm:
             close_on_exit()
         super().inner_run(*args, **options)

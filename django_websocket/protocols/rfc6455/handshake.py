@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -32,13 +33,20 @@ from . import deflate
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-def find_origin(request: Request, version: int) -> str | None:
-    """Return the Origin that the client sent, unchecked, or ``None``.
+#: Characters of a Sec-WebSocket-Key of the drafts.
+MAX_DRAFT_KEY_SIZE: Final = 64
 
-    Before version 13 it is in Sec-WebSocket-Origin; some clients send it in both header fields.
+_DRAFT_KEY: Final = re.compile("[A-Za-z0-9+/]+={0,2}")
+
+
+def find_origins(request: Request, version: int) -> tuple[str, ...]:
+    """Return the origins that the client sent, unchecked.
+
+    Before version 13 the origin is in Sec-WebSocket-Origin. Some clients of the drafts send an Origin beside it, which
+    may have another value.
     """
-    origin = request.headers.get("origin")
-    return request.headers.get("sec-websocket-origin", origin) if version < 13 else origin
+    names = ("origin",) if version >= 13 else ("sec-websocket-origin", "origin")
+    return tuple(request.headers[name] for name in names if name in request.headers)
 
 
 # Server
@@ -57,9 +65,7 @@ def check_request(
     if text not in map(str, versions):
         raise HandshakeError("the Sec-WebSocket-Version is missing or unsupported", headers=version_headers)
     version = int(text)
-    if version < 13 and "origin" in request.headers and find_origin(request, version) != request.headers["origin"]:
-        raise HandshakeError("Origin and Sec-WebSocket-Origin differ")
-    _check_key(request.header("sec-websocket-key").strip(" \t"))
+    _check_key(request.header("sec-websocket-key").strip(" \t"), version)
     check_extensions(request.header("sec-websocket-extensions"))
     return version, parse_tokens(request.header("sec-websocket-protocol"), "Sec-WebSocket-Protocol")
 
@@ -84,15 +90,20 @@ def write_answer(request: Request, subprotocol: str | None, agreed: deflate.Para
     )
 
 
-def _check_key(key: str) -> None:
-    """Check a Sec-WebSocket-Key: 16 bytes in base64 (section 4.2.1).
+def _check_key(key: str, version: int) -> None:
+    """Check a Sec-WebSocket-Key: 16 bytes in base64 (section 4.2.1), in the drafts any base64 of bounded size.
+
+    The drafts ask for 16 bytes too, but servers only ever hash the key, and clients of that time sent fewer bytes.
 
     :raises HandshakeError: ``key`` is something else.
     """
-    try:
-        valid = len(key) == 24 and len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
-    except (UnicodeEncodeError, binascii.Error):
-        valid = False
+    if version < 13:
+        valid = len(key) <= MAX_DRAFT_KEY_SIZE and _DRAFT_KEY.fullmatch(key) is not None
+    else:
+        try:
+            valid = len(key) == 24 and len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
+        except (UnicodeEncodeError, binascii.Error):
+            valid = False
     if not valid:
         raise HandshakeError("the Sec-WebSocket-Key is missing or malformed")
 

@@ -48,7 +48,7 @@ class RFC6455(Protocol):
     """The WebSocket protocol of RFC 6455.
 
     Versions 8 and 7 are the drafts hybi-08 to hybi-12 and hybi-07, whose clients send their origin in
-    Sec-WebSocket-Origin.
+    Sec-WebSocket-Origin, and some of them a key of fewer bytes.
     """
 
     versions = (13, 8, 7)
@@ -76,9 +76,9 @@ class RFC6455(Protocol):
         return "sec-websocket-version" in request.headers or "sec-websocket-key" in request.headers
 
     @property
-    def origin(self) -> str | None:
-        """The Origin that the client sent, unchecked, or ``None``: before version 13 from Sec-WebSocket-Origin."""
-        return handshake.find_origin(self.request, self.version)
+    def origins(self) -> tuple[str, ...]:
+        """The origins that the client sent, unchecked: before version 13 from Sec-WebSocket-Origin and Origin."""
+        return handshake.find_origins(self.request, self.version)
 
     @property
     def inflates(self) -> bool:

@@ -30,6 +30,7 @@ SEEDS = [
         b"permessage-deflate; client_max_window_bits",
         b"permessage-deflate; server_max_window_bits=10; client_max_window_bits=15, permessage-deflate",
         b'permessage-deflate;server_no_context_takeover;client_no_context_takeover;server_max_window_bits="9"',
+        rb'permessage-deflate; server_max_window_bits="\1\0", foo; bar="b\a\r"',
         b"x-webkit-deflate-frame, foo; bar=1; baz",
         b"chat.v2, chat.v1,,superchat",
         b'a; b="\\c\\c\\c',
@@ -37,7 +38,7 @@ SEEDS = [
         b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\nX:\r\nX: 2",
     )
 ]
-DICTIONARY = [b"permessage-deflate", b"; ", b", ", b"=", b'"', b"_max_window_bits=8", b"_no_context_takeover"]
+DICTIONARY = [b"permessage-deflate", b"; ", b", ", b"=", b'"', b"\\", b"_max_window_bits=8", b"_no_context_takeover"]
 
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 

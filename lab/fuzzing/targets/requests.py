@@ -107,6 +107,9 @@ def run(data: bytes) -> str:
         protocol = choose(request, PROTOCOLS)
     except HandshakeError as error:
         return refused(error)
+    if request.host is None:
+        # The middleware refuses what has no host; the versions themselves differ in that.
+        return "no host"
     assert request.method == "GET"
     assert protocol.state is State.CONNECTING
     if options & _COMPRESSED:

@@ -193,7 +193,7 @@ def test_a_header_that_raises_something_else_is_found(name, monkeypatch, tmp_pat
 def test_an_origin_that_should_not_be_let_in_is_found(origin, monkeypatch):
     data = bytes([1]) + origin
     assert origins.run(data).startswith("the Origin")
-    monkeypatch.setattr(origins, "check_origin", lambda *arguments, **options: None)
+    monkeypatch.setattr(origins, "check_origins", lambda *arguments, **options: None)
     with pytest.raises(AssertionError, match="was let in"):
         origins.run(data)
 
@@ -322,7 +322,7 @@ def test_the_command_line(tmp_path, capsys):
 
 
 def test_the_command_line_reports_a_finding(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(origins, "check_origin", lambda *arguments, **options: None)
+    monkeypatch.setattr(origins, "check_origins", lambda *arguments, **options: None)
     arguments = ["--engine", "mutation", "--seconds", "0", "--findings", str(tmp_path), "origins"]
     assert main(arguments) == 1
     out = capsys.readouterr().out

@@ -241,9 +241,17 @@ class TestRunning:
         assert (call["addr"], call["port"], call["threading"]) == ("0.0.0.0", 8080, True)
 
     def test_nothreading(self, command, served):
-        """One connection at a time is allowed, too."""
-        run(command(), "--nothreading")
+        """One connection at a time is allowed, too, with a warning at the start."""
+        stderr = StringIO()
+        run(command(), "--nothreading", stderr=stderr)
         assert served[0]["threading"] is False
+        assert stderr.getvalue() == "--nothreading: one open WebSocket keeps every other request waiting.\n"
+
+    @pytest.mark.parametrize("arguments", [[], ["--multithreaded"]])
+    def test_no_warning_with_threads(self, command, served, arguments):
+        stderr = StringIO()
+        run(command(), *arguments, stderr=stderr)
+        assert stderr.getvalue() == ""
 
     def test_static_files_are_served(self, command, served, settings):
         settings.DEBUG = True

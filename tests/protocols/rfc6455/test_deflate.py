@@ -72,6 +72,8 @@ AGREEMENTS = [
     ("", Compression(window_bits=9, context_takeover=True), "server_max_window_bits=9"),
     # Spellings.
     (';server_max_window_bits = "10" ;\tclient_no_context_takeover', BROAD, "#; server_max_window_bits=10"),
+    (r'; server_max_window_bits="\1\0"', BROAD, "server_max_window_bits=10"),
+    (r'; client_max_window_bits="1\0"', BROAD, "client_max_window_bits=10"),
     (
         "; client_max_window_bits; server_max_window_bits=10; client_no_context_takeover; server_no_context_takeover",
         BROAD,
@@ -90,6 +92,8 @@ DECLINED = [
     "server_max_window_bits=1",
     "server_max_window_bits=151",
     "server_max_window_bits=ten",
+    r'server_max_window_bits="\9\9"',
+    r'foo="\b\a\r"',
     # zlib cannot compress with eight bits.
     "server_max_window_bits=8",
     "client_max_window_bits=7",
@@ -212,6 +216,7 @@ GOOD_ANSWERS = [
     (BROAD, "; client_no_context_takeover"),
     (BROAD, "; server_max_window_bits=8"),
     (BROAD, '; server_max_window_bits="15"'),
+    (BROAD, r'; server_max_window_bits="\1\5"'),
     (BROAD, "; client_max_window_bits=8"),
     (BROAD, "; client_max_window_bits=15"),
     (Compression(window_bits=12, context_takeover=True), "; server_max_window_bits=12"),

@@ -1,0 +1,48 @@
+"""What has to be changed where a handshake is refused by mistake: sentences for whoever runs the site.
+
+They stand in the log behind the reason of the refusal. None of them repeats anything that a client has sent, nor a
+setting of the project, so that with ``DEBUG`` they stand in the answer too.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: The view has neither of the marks of the decorators.
+UNMARKED_VIEW: Final = "decorate its view with accept_websocket or require_websocket"
+
+#: A proxy has dropped the ``Upgrade``. Unlike the others, this one always stands in the answer too: the answer of a
+#: server behind a proxy is what its owner sees first.
+LOST_UPGRADE: Final = (
+    "this handshake came without its Upgrade header, which a proxy in front of this server drops; nginx passes it on "
+    "with 'proxy_set_header Upgrade $http_upgrade;' and 'proxy_set_header Connection \"upgrade\";', beside "
+    "'proxy_http_version 1.1;'"
+)
+
+# The Host
+
+MISSING_HOST: Final = "a proxy in front of this server has to pass the Host on"
+UNKNOWN_HOST: Final = "if it is a name of this site, ALLOWED_HOSTS has to list it"
+
+# The Origin
+
+TLS_PROXY: Final = (
+    "if a proxy in front of this server ends TLS, SECURE_PROXY_SSL_HEADER has to name the header in which it says so"
+)
+LOST_PORT: Final = (
+    "if a proxy in front of this server drops the port of the Host, it has to pass it on, as nginx does with "
+    "'proxy_set_header Host $http_host;'"
+)
+REPLACED_HOST: Final = (
+    "if a proxy in front of this server replaces the Host, it has to pass it on, as nginx does with "
+    "'proxy_set_header Host $http_host;'"
+)
+UNLISTED: Final = "if that page is to connect, CSRF_TRUSTED_ORIGINS has to list its origin"
+#: The same where a list of this package takes the place of ``CSRF_TRUSTED_ORIGINS``.
+UNLISTED_BY_US: Final = (
+    "if that page is to connect, WEBSOCKET_ALLOWED_ORIGINS, or the view's allowed_origins, has to list its origin"
+)
+HTTP_PAGE: Final = "the page has to be opened by https, as the WebSocket is"
+NO_ORIGIN: Final = (
+    "sandboxed pages and local files have the origin 'null', which only WEBSOCKET_ALLOWED_ORIGINS = ['*'] allows"
+)

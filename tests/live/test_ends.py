@@ -9,6 +9,7 @@ from websockets.frames import Frame, Opcode
 
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
+from django_websocket.protocols.rfc6455 import RFC6455
 from lab.kinds import KINDS, TLS_KINDS
 from lab.servers import PATIENCE, eventually
 
@@ -84,6 +85,30 @@ def test_messages_before_the_clients_close(server):
     end = server.ended(path)
     assert (end["code"], end["reason"]) == (4000, "enough")
     assert end["messages"] == texts
+
+
+@on(tls=True)
+@pytest.mark.parametrize(("protocol", "version"), [(RFC6455, 13), (RFC6455, 8), (RFC6455, 7), (Hixie76, 76)])
+def test_messages_and_a_close_in_one_segment(server, protocol, version):
+    """Guards a client that speaks and leaves at once: the view answers each message, and the Close comes last."""
+    say_all_and_leave(server, protocol, version, 1000 if version < 75 else 1005)
+
+
+@on()
+def test_messages_and_the_end_of_the_stream(server):
+    """Guards the same over hixie-75, whose Close is the end of the client's stream. TLS has no half-closed streams."""
+    say_all_and_leave(server, Hixie75, 75, 1005)
+
+
+def say_all_and_leave(server, protocol, version, code):
+    path = f"/echo/leaving-{version}/"
+    texts = ["first", "second", "third"]
+    with Old(server, path, protocol, version) as client:
+        for text in texts:
+            client.protocol.send(text)
+        client.close()
+        assert client.messages == texts
+    assert server.ended(path)["code"] == code
 
 
 @on(tls=True)

@@ -32,6 +32,7 @@ KEYED = [
     views.flood,
     views.hold,
     views.keepalive,
+    views.send_and_wait,
     views.chatter,
     views.patient,
 ]

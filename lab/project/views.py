@@ -215,6 +215,18 @@ def two_senders(request, how, key=""):
     ended(request, messages=messages)
 
 
+@require_websocket(ping_interval=0.2, ping_timeout=1)
+def send_and_wait(request, key=""):
+    """Send more than both systems buffer, in a thread, while the view waits."""
+    websocket = request.websocket
+    websocket.accept()
+    thread = threading.Thread(target=websocket.send, args=[b"x" * 20_000_000])
+    thread.start()
+    messages = list(websocket)
+    thread.join()
+    ended(request, messages=messages)
+
+
 @require_websocket(ping_interval=0.2, ping_timeout=0.4)
 def keepalive(request, key=""):
     for message in request.websocket:

@@ -109,6 +109,27 @@ def test_client_answers_pings(server, view):
     assert server.ended(path)["code"] == 1000
 
 
+@on(lambda kind: kind.lead and kind.concurrent)
+def test_slow_reader_answers_pings_late(server):
+    """Guards a client that reads slowly but steadily: its ping stands behind megabytes, far past the ping timeout."""
+    path = "/send_and_wait/slow/"
+    with Raw(server) as client:
+        client.open(path)
+        start = time.monotonic()
+        head, size = client.exactly(10), 20_000_000
+        assert int.from_bytes(head[2:], "big") == size
+        while time.monotonic() - start < 3:
+            size -= len(client.exactly(100_000))
+            time.sleep(0.05)
+        client.exactly(size)
+        opcode, payload = client.frame()
+        assert opcode == Opcode.PING
+        client.send(frame(payload, Opcode.PONG) + frame("still here"))
+        client.send_frame(b"\x03\xe8", Opcode.CLOSE)
+    end = server.ended(path)
+    assert (end["code"], end["messages"]) == (1000, ["still here"])
+
+
 @on()
 def test_client_pings(server):
     """Guards the answers to a client's pings, in order and between messages."""

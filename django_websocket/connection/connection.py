@@ -12,7 +12,7 @@ from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
 from ..options import Options
 from ..process.closer import closer
 from ..process.registry import registry
-from ..protocols.base import CloseCode, Message, Protocol, State
+from ..protocols.base import CloseCode, Message, PeerClose, Protocol, State
 from ..transports import Transport, is_timeout
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
@@ -670,10 +670,13 @@ class Connection:
 
     def _abort(self, reason: str, level: int = logging.INFO) -> None:
         """Drop the connection without a Close; the close code is 1006 then."""
+        protocol = self.protocol
         with self._mutex:
             self._fast_path = False
-            if lost := self.protocol.state is not State.CLOSED:
-                self.protocol.connection_lost()
+            # A peer that has sent its Close and left did not vanish.
+            lost = protocol.state is not State.CLOSED and not isinstance(protocol.deferred_end, PeerClose)
+            if protocol.state is not State.CLOSED:
+                protocol.connection_lost()
                 self._unsent = b""
         self._transport.shutdown()
         if lost:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import struct
 
@@ -211,8 +212,9 @@ def test_a_view_that_closes_answers_the_close(kind, close):
     assert list(ws) == ["b", "c"]
 
 
-def test_a_peer_that_goes_away_behind_its_close():
-    """Its Close was received, so the code is the one in it."""
+def test_a_peer_that_goes_away_behind_its_close(caplog):
+    """Its Close was received, so the code is the one in it, and nothing was lost."""
+    caplog.set_level(logging.INFO)
     ws, line = leaving()
     assert ws.wait() == "a"
     line.shut.append(socket.SHUT_RDWR)
@@ -221,6 +223,7 @@ def test_a_peer_that_goes_away_behind_its_close():
     assert (caught.value.code, caught.value.reason) == (4001, "bye")
     assert (ws.close_code, ws.close_reason) == (4001, "bye")
     assert list(ws) == ["b", "c"]
+    assert records(caplog) == []
 
 
 def test_a_late_pong_does_not_leave_a_deadline_behind():

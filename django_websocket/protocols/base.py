@@ -377,8 +377,10 @@ class Protocol(ABC):
         if error is not None:
             _forget_traceback(error)
 
-    def _check_accept(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> str:
+    def check_accept(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> str:
         """Check the arguments of :meth:`accept`, set :attr:`subprotocol` and return the header lines for ``headers``.
+
+        Nothing is sent, and the check may be repeated.
 
         :raises ValueError: the client did not offer ``subprotocol``, or one of ``headers`` must not be added.
         :raises ConnectionClosed: the connection was accepted already, is closed, or is a client's.

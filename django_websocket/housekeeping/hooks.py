@@ -15,7 +15,7 @@ from .sessions import detach_session, handshake_cookies
 
 logger = logging.getLogger("django_websocket.session")
 
-#: Seconds until the next revalidation when the view had a transaction open at the last one.
+#: Seconds until the next revalidation when the view was in an ``atomic()`` block at the last one.
 RETRY_INTERVAL: Final = 1.0
 
 
@@ -76,8 +76,8 @@ class DjangoHooks(Hooks):
 
     def revalidate(self) -> str | None:
         """Return why the session or its user is no longer valid, ``None`` if both are valid or cannot be checked."""
-        if self._databases.in_transaction():
-            # Inside the transaction, the queries might read old data, and a failed query would break the transaction.
+        if self._databases.in_atomic_block():
+            # Inside its transaction, the queries might read old data, and a failed query would break the transaction.
             self.revalidate_interval = RETRY_INTERVAL
             return None
         self.revalidate_interval = self._revalidate_interval

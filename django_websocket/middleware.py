@@ -205,11 +205,12 @@ class Upgrade:
     def note_exception(self, exception: Exception) -> HttpResponseBase | None:
         """Return the response to ``ConnectionClosed`` after the handshake; record any other exception instead.
 
-        A view need not catch ``ConnectionClosed``: it only says that the connection has ended.
+        A view need not catch ``ConnectionClosed``: it only says that the connection has ended. That of another
+        connection, to which the view has sent, is an exception like any other.
         """
         if not self.handshake_sent:
             return None
-        if isinstance(exception, ConnectionClosed):
+        if isinstance(exception, ConnectionClosed) and (exception.source or self._protocol) is self._protocol:
             return response_of_ended_websocket()
         self._failed = True
         return None

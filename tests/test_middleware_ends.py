@@ -6,7 +6,7 @@ import pytest
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import HttpRequest
 
-from django_websocket import accept_websocket
+from django_websocket import ConnectionClosed, accept_websocket
 from django_websocket.websocket import WebSocket
 
 from . import urls
@@ -125,6 +125,18 @@ class TestExceptionsAfterTheHandshake:
         assert (signals, caplog.records) == ([], [])
         assert websocket.response.status_code == 101
 
+    def test_another_client_is_gone(self, quiet, caplog):
+        """Only the end of the view's own connection is no error."""
+        with quiet.websocket("/room/") as first:
+            first.vanish()
+        with received(got_request_exception) as signals, quiet.websocket("/room/") as second:
+            second.send("hello")
+            assert list(second) == []
+        assert second.close_code == 1011
+        assert len(signals) == 1
+        (record,) = records(caplog, "django.request")
+        assert type(record.exc_info[1]) is ConnectionClosed
+
     def test_the_client_is_gone_during_send(self, client, caplog):
         with received(got_request_exception) as signals, client.websocket("/chatter/") as websocket:
             assert websocket.wait() == "0"
@@ -147,6 +159,25 @@ class TestExceptionsAfterTheHandshake:
         with quiet.websocket("/raise-after/zero/") as websocket:
             pass
         assert websocket.response.closed
+
+
+@pytest.fixture(autouse=True)
+def _empty_room():
+    yield
+    members.clear()
+
+
+members = []
+
+
+@route("room/")
+@accept_websocket
+def room(request):
+    request.websocket.accept()
+    members.append(request.websocket)
+    for message in request.websocket:
+        for member in members:
+            member.send(message)
 
 
 @route("chatter/")

@@ -336,7 +336,7 @@ class Protocol(ABC):
 
     def closed_error(self) -> ConnectionClosed:
         """Return the error for sending on this connection; its code is 1005 while :attr:`close_code` is ``None``."""
-        return ConnectionClosed(self.close_code or CloseCode.NO_STATUS_RECEIVED, self.close_reason)
+        return ConnectionClosed(self.close_code or CloseCode.NO_STATUS_RECEIVED, self.close_reason, source=self)
 
     # Shared by the versions
 

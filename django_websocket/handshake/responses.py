@@ -17,6 +17,7 @@ RETRY_AFTER: Final = 5
 #: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
 WEBSOCKETS_ONLY: Final = "this address takes WebSockets only"
+NO_WEBSOCKETS: Final = "this address takes no WebSockets"
 BAD_HOST: Final = "the Host header is missing, malformed or not allowed"
 
 
@@ -44,6 +45,16 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
     for name, value in error.headers:
         response.headers[name] = value
     return response
+
+
+def replace(response: HttpResponseBase, refusal: HttpResponse) -> HttpResponse:
+    """Return a refusal that takes the place of a response, with its cookies and resources.
+
+    A middleware may just have given the session a new key, and the client needs its cookie.
+    """
+    refusal.cookies = response.cookies
+    refusal._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
+    return refusal
 
 
 def unavailable(reason: str) -> HandshakeError:

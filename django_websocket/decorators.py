@@ -16,6 +16,7 @@ from .handshake.marks import MARKS, OPTIONS, WrapperOptions, read_marks
 from .handshake.requests import unwrap
 from .handshake.responses import refuse_plain, response_of_ended_websocket
 from .housekeeping.atomic_requests import AllDatabases, atomic
+from .housekeeping.caches import vary_on_upgrade
 from .middleware import Upgrade, WebSocketMiddleware, is_handled
 from .websocket import WebSocket
 
@@ -86,7 +87,7 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
         if upgrade is None or upgrade.hooks is None:
             if mark == "require_websocket":
                 return refuse_plain(request)
-            return synchronous(atomic(view, set(non_atomic))(given, *args, **kwargs))
+            return vary_on_upgrade(synchronous(atomic(view, set(non_atomic))(given, *args, **kwargs)))
         websocket: WebSocket = request.websocket  # type: ignore[attr-defined]
         with upgrade.hooks:
             try:
@@ -99,7 +100,9 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
                     raise
             if response is None:
                 websocket.accept()
-        return response_of_ended_websocket(response) if upgrade.handshake_sent else response
+        if upgrade.handshake_sent:
+            return response_of_ended_websocket(response)
+        return response if mark == "require_websocket" else vary_on_upgrade(response)
 
     def synchronous(response: Any) -> HttpResponseBase | None:
         # A wrapper around an async view looks synchronous until it is called.

@@ -31,6 +31,7 @@ from .handshake.responses import (
     unavailable,
 )
 from .housekeeping.atomic_requests import exempt
+from .housekeeping.caches import keep_out_of_caches, vary_on_upgrade
 from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
 from .process.shutdown import close_on_exit
@@ -41,6 +42,8 @@ logger = logging.getLogger("django_websocket.handshake")
 
 # The key in ``request.META`` of the request's Upgrade; its value is ``None`` for a plain HTTP request.
 _KEY: Final = "django_websocket.upgrade"
+# The key in ``request.META`` that is there when the view takes both WebSockets and plain HTTP requests.
+_TAKES_BOTH: Final = "django_websocket.takes_both"
 
 GetResponse = Callable[..., HttpResponseBase]
 
@@ -77,7 +80,9 @@ class WebSocketMiddleware:
             if upgrade is not None:
                 upgrade.end(None)
             raise
-        return response if upgrade is None else upgrade.finish(request, response)
+        if upgrade is not None:
+            response = upgrade.finish(request, response)
+        return vary_on_upgrade(response) if _TAKES_BOTH in request.META else response
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:
         """Return the refusal of a request that the view does not take, as far as its marks show that already.
@@ -88,6 +93,8 @@ class WebSocketMiddleware:
         marks = read_marks(view)
         if marks.decorated:
             exempt(view)
+        if (marks.marked or conf.accept_all) and not marks.required:
+            request.META[_TAKES_BOTH] = True
         upgrade = Upgrade.of(request)
         if upgrade is not None:
             return upgrade.enter_view(request, marks)
@@ -180,6 +187,7 @@ class Upgrade:
         """Begin with the view of the request, or return the refusal; do nothing the second time."""
         if self._step is not Step.PARSED:
             return None
+        keep_out_of_caches(request)
         options = {} if conf.accept_all and not marks.marked else marks.options
         if options is not None:
             return self._admit(request, options)
@@ -194,6 +202,7 @@ class Upgrade:
 
         :raises RuntimeError: the handshake was sent with other options.
         """
+        keep_out_of_caches(request)
         if self._step in {Step.REFUSED, Step.ENDED}:
             return None
         self._wrapped = {**options, **self._wrapped} if self._wrapped else options

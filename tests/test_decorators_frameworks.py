@@ -108,6 +108,7 @@ class TestGood:
     def test_http(self, client, address):
         response = client.get(address)
         assert response.json() == {"hello": "ann"}
+        assert "Upgrade" in response.headers["Vary"]
 
     def test_nobody(self, client, address):
         """The framework refuses as it would refuse a plain request."""

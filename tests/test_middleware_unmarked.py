@@ -181,3 +181,8 @@ class TestNotDecorated:
             "WebSocket refused with 400 at /seen/: this address takes no WebSockets (another middleware answered with "
             "200 before the view was reached)"
         )
+
+    def test_its_answer_to_a_websocket_is_not_stored(self, settings):
+        settings.MIDDLEWARE = CACHED
+        assert attempt("/seen/?stored").status_code == 400
+        assert WebSocketClient().get("/seen/?stored").content == b"False None"

@@ -256,6 +256,12 @@ class TestRejecting:
             "the cache outside the decorator of this package"
         )
 
+    @pytest.mark.parametrize("status", [200, 302, 404])
+    def test_no_cache_keeps_it_for_plain_requests(self, client, status):
+        """It is the answer to a WebSocket, and pages at the same address are other answers."""
+        assert attempt(f"/status/{status}/").headers["Vary"] == "Upgrade"
+        assert client.get(f"/status/{status}/").headers["Vary"] == "Upgrade"
+
     @pytest.mark.parametrize("status", [100, 101, 103])
     def test_a_view_must_not_return_an_informational_status(self, client, caplog, status):
         connection = RefusedConnection()

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from ..connection.hooks import Hooks
 from .authentication import reason_to_close
+from .caches import keep_out_of_caches
 from .databases import Databases
 from .debug_toolbar import disable_toolbar_panels
 from .sessions import detach_session, handshake_cookies
@@ -56,6 +57,7 @@ class DjangoHooks(Hooks):
 
     def before_handshake(self) -> list[tuple[str, str]]:
         """Save the session and return the header fields with its cookie, and the cookies of CSRF and messages."""
+        keep_out_of_caches(self._request)
         cookies = handshake_cookies(self._request)
         if not self._runs_view:
             # Without a decorator, no code of this package runs between the end of the view and SessionMiddleware, which

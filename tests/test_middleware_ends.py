@@ -5,6 +5,8 @@ import gc
 import pytest
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import HttpRequest
+from django.utils.decorators import method_decorator
+from django.views import View
 
 from django_websocket import ConnectionClosed, accept_websocket
 from django_websocket.websocket import WebSocket
@@ -190,6 +192,23 @@ def chatter(request):
         number += 1
 
 
+@method_decorator(accept_websocket, name="dispatch")
+class Echo(View):
+    """A view whose wrapper is made for each request.
+
+    Without a ``head()`` of its own, Django would set one that refers to the view, which refers to the request.
+    """
+
+    head = None
+
+    def get(self, request):
+        for message in request.websocket:
+            request.websocket.send(message)
+
+
+route("class/")(Echo.as_view())
+
+
 # Signals of a request
 
 SESSIONS = "django.contrib.sessions.middleware.SessionMiddleware"
@@ -221,7 +240,8 @@ class TestSignals:
         assert counts() == (1, 1)
 
     @pytest.mark.parametrize("names", [[OURS], [OURS, SESSIONS], [], [SESSIONS]])
-    def test_nothing_is_left_to_the_garbage_collector(self, settings, wire, names):
+    @pytest.mark.parametrize("address", ["/echo/", "/class/"])
+    def test_nothing_is_left_to_the_garbage_collector(self, settings, wire, names, address):
         """The collector runs late, and looks through everything then. MessageMiddleware leaves its requests to it."""
 
         def count():
@@ -232,7 +252,7 @@ class TestSignals:
         gc.disable()
         try:
             before = count()
-            wire("/echo/", frames("hello"), GOODBYE)
+            wire(address, frames("hello"), GOODBYE)
             assert count() == before
         finally:
             gc.enable()

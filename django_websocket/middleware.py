@@ -30,7 +30,7 @@ from .handshake.responses import (
     response_of_ended_websocket,
     unavailable,
 )
-from .housekeeping.atomic_requests import exempt
+from .housekeeping.atomic_requests import exempt_from_transactions
 from .housekeeping.caches import keep_out_of_caches, vary_on_upgrade
 from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
@@ -92,7 +92,7 @@ class WebSocketMiddleware:
         """
         marks = read_marks(view)
         if marks.decorated:
-            exempt(view)
+            exempt_from_transactions(view)
         if (marks.marked or conf.accept_all) and not marks.required:
             request.META[_TAKES_BOTH] = True
         upgrade = Upgrade.of(request)
@@ -215,20 +215,21 @@ class Upgrade:
     def _admit(self, request: HttpRequest, options: Mapping[str, Any]) -> HttpResponseBase | None:
         """Set ``request.websocket``, or return the refusal."""
         try:
-            self._check(request, options)
+            self.websocket = self._make_websocket(request, options)
         except HandshakeError as error:
             refusal = refuse(request, error)
         except SocketNotFound as error:
             refusal = refuse(request, HandshakeError(str(error)), logging.ERROR)
         else:
+            self._options = options
             request.websocket = self.websocket  # type: ignore[attr-defined]
             return None
         if self._step is not Step.ADMITTED:
             self._step = Step.REFUSED
         return refusal
 
-    def _check(self, request: HttpRequest, given: Mapping[str, Any]) -> None:
-        """Make the WebSocket of a request, after its checks in the order of the documentation.
+    def _make_websocket(self, request: HttpRequest, given: Mapping[str, Any]) -> WebSocket:
+        """Return the WebSocket of a request, after its checks in the order of the documentation.
 
         :raises HandshakeError: the Host or the Origin is not allowed, or the process takes no more WebSockets.
         :raises SocketNotFound: the server gives no access to its socket.
@@ -249,11 +250,10 @@ class Upgrade:
             self._connection = servers.find(request.META)
         name = escape_for_log(request.path)
         hooks = self.hooks or self._take_room(request, name)
-        self._options = given
         protocol.max_message_size = options.max_message_size
         protocol.max_fragments = options.max_fragments
         protocol.compression = options.compression
-        self.websocket = WebSocket(protocol, self._connection.take_over, options, hooks, name)
+        return WebSocket(protocol, self._connection.take_over, options, hooks, name)
 
     def _take_room(self, request: HttpRequest, name: str) -> DjangoHooks:
         """Count the view of a request that is admitted, and return its hooks.

@@ -18,7 +18,7 @@ class AllDatabases(set[str]):
         return True
 
 
-def exempt(view: Any) -> None:
+def exempt_from_transactions(view: Any) -> None:
     """Make Django call ``view`` without a transaction; a wrapper inside begins those of plain HTTP requests.
 
     Nothing is done for a callable that takes no attributes.

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection, connections
 
-from django_websocket.housekeeping.atomic_requests import AllDatabases, atomic, exempt
+from django_websocket.housekeeping.atomic_requests import AllDatabases, atomic, exempt_from_transactions
 
 
 def in_transaction(request=None):
@@ -20,7 +20,7 @@ class TestExempt:
         def view(request):
             """A view that is called by no test."""
 
-        exempt(view)
+        exempt_from_transactions(view)
         assert "default" in view._non_atomic_requests
         assert "unknown" in view._non_atomic_requests
         assert set(view._non_atomic_requests) == set()
@@ -30,14 +30,14 @@ class TestExempt:
             """A view that is called by no test."""
 
         view._non_atomic_requests = {"other"}
-        exempt(view)
+        exempt_from_transactions(view)
         once = view._non_atomic_requests
-        exempt(view)
+        exempt_from_transactions(view)
         assert view._non_atomic_requests is once
         assert set(once) == {"other"}
 
     def test_a_callable_without_attributes(self):
-        exempt(len)
+        exempt_from_transactions(len)
         assert not hasattr(len, "_non_atomic_requests")
 
 

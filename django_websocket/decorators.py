@@ -18,7 +18,6 @@ from .handshake.responses import refuse_plain, response_of_ended_websocket
 from .housekeeping.atomic_requests import AllDatabases, atomic
 from .housekeeping.caches import vary_on_upgrade
 from .middleware import Upgrade, WebSocketMiddleware, is_handled
-from .websocket import WebSocket
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -78,17 +77,18 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
         if not is_handled(request):
             return _view_middleware()(request, own_options.wrapper(), (given, *args), kwargs)
         upgrade = Upgrade.of(request)
-        refusal = None if upgrade is None else upgrade.enter_wrapper(request, own_options)
-        if refusal is not None:
-            return refusal
-        if upgrade is not None and not own_options.complete:
-            # The wrapper inside, of a class that this one inherits from, adds its options and does the rest.
-            return synchronous(view(given, *args, **kwargs))
+        response: HttpResponseBase | None = None
+        if upgrade is not None:
+            response = upgrade.enter_wrapper(request, own_options)
+            if response is not None:
+                return response
+            if not own_options.complete:
+                # The wrapper inside, of a class that this one inherits from, adds its options and does the rest.
+                return synchronous(view(given, *args, **kwargs))
         if upgrade is None or upgrade.hooks is None:
             if mark == "require_websocket":
                 return refuse_plain(request)
             return vary_on_upgrade(synchronous(atomic(view, set(non_atomic))(given, *args, **kwargs)))
-        websocket: WebSocket = request.websocket  # type: ignore[attr-defined]
         with upgrade.hooks:
             try:
                 response = synchronous(view(given, *args, **kwargs))
@@ -99,7 +99,7 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
                 if response is None:
                     raise
             if response is None:
-                websocket.accept()
+                request.websocket.accept()  # type: ignore[attr-defined]
         if upgrade.handshake_sent:
             return response_of_ended_websocket(response)
         return response if mark == "require_websocket" else vary_on_upgrade(response)

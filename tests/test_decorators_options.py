@@ -204,6 +204,23 @@ class TestOutside:
         assert not registry.busy
 
 
+@route("second-choice/")
+def second_choice(request):
+    refusal = strict(request)
+    assert refusal.status_code == 403
+    return both(request)
+
+
+def test_a_refused_request_does_not_become_a_websocket_in_the_next_view(client, settings):
+    """It is a plain one there, unless every view takes WebSockets: then it is refused again."""
+    settings.WEBSOCKET_MAX_CONNECTIONS = 1
+    answer = b"the Origin header is missing\n" if settings.WEBSOCKET_ACCEPT_ALL else b"HTTP"
+    for _ in range(2):
+        with client.websocket("/second-choice/") as websocket:
+            assert websocket.response.content == answer
+        assert not registry.busy
+
+
 # Plain HTTP requests
 
 

@@ -27,6 +27,7 @@ TEST = [
     "coverage>=7.10",
     "django-debug-toolbar>=6",
     "django-extensions>=4.1",
+    "djangorestframework>=3.16",
     "gevent>=24.10",
     "granian>=2.0",
     "gunicorn>=26",

@@ -9,15 +9,17 @@ from typing import Any, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction
 from django.core.handlers.exception import response_for_exception
-from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 
 from .conf import check_options
 from .conf.installed import warn_unless_installed
+from .handshake.marks import MARKS, OPTIONS, WrapperOptions, read_marks
 from .handshake.plain_http import refuse_plain
+from .handshake.requests import unwrap
 from .handshake.responses import response_of_ended_websocket
-from .middleware import MARKS, OPTIONS, Upgrade, WebSocketMiddleware, is_handled, prepare_process
-from .websocket import WebSocket
+from .housekeeping.atomic_requests import AllDatabases, atomic
+from .housekeeping.caches import vary_on_upgrade
+from .middleware import Upgrade, WebSocketMiddleware, is_handled
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -68,22 +70,31 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
     if iscoroutinefunction(view) or getattr(owner, "view_is_async", False):
         raise _not_synchronous(mark)
     non_atomic = AllDatabases(getattr(view, "_non_atomic_requests", ()))
+    inside = read_marks(view)
 
     # The wrapper calls the view directly, without helpers between: each frame takes memory for as long as the view
     # waits, once for each connection.
     @wraps(view)
-    def wrapper(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+    def wrapper(given: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase | None:
+        request = unwrap(given)
         if not is_handled(request):
-            return _view_middleware()(request, wrapper, args, kwargs)
+            return _view_middleware()(request, own_options.wrapper(), (given, *args), kwargs)
         upgrade = Upgrade.of(request)
-        websocket: WebSocket | None = request.websocket  # type: ignore[attr-defined]
-        if websocket is None or upgrade is None or upgrade.hooks is None:
+        response: HttpResponseBase | None = None
+        if upgrade is not None:
+            response = upgrade.enter_wrapper(request, own_options)
+            if response is not None:
+                return response
+            if not own_options.complete:
+                # The wrapper inside, of a class that this one inherits from, adds its options and does the rest.
+                return synchronous(view(given, *args, **kwargs))
+        if upgrade is None or upgrade.hooks is None:
             if mark == "require_websocket":
                 return refuse_plain(request)
-            return synchronous(_atomic(view, set(non_atomic))(request, *args, **kwargs))
+            return vary_on_upgrade(synchronous(atomic(view, set(non_atomic))(given, *args, **kwargs)))
         with upgrade.hooks:
             try:
-                response = synchronous(view(request, *args, **kwargs))
+                response = synchronous(view(given, *args, **kwargs))
             except Exception as exception:
                 # ConnectionClosed becomes a response here, before other middleware sees the exception: a client that
                 # has left is no error for any of them.
@@ -91,8 +102,10 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
                 if response is None:
                     raise
             if response is None:
-                websocket.accept()
-        return response_of_ended_websocket(response) if upgrade.handshake_sent else response
+                request.websocket.accept()  # type: ignore[attr-defined]
+        if upgrade.handshake_sent:
+            return response_of_ended_websocket(response)
+        return response if mark == "require_websocket" else vary_on_upgrade(response)
 
     def synchronous(response: Any) -> HttpResponseBase | None:
         # A wrapper around an async view looks synchronous until it is called.
@@ -102,7 +115,10 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
         return response  # type: ignore[no-any-return]
 
     setattr(wrapper, mark, True)
-    setattr(wrapper, OPTIONS, {**getattr(view, OPTIONS, {}), **options})
+    own_options = WrapperOptions(
+        {**(inside.options or {}), **options}, wrapper, complete=not inside.decorated or inside.options is not None
+    )
+    setattr(wrapper, OPTIONS, own_options)
     # The attribute is the one of transaction.non_atomic_requests(), which may decorate the wrapper too and add to the
     # set.
     wrapper._non_atomic_requests = non_atomic  # type: ignore[attr-defined]  # noqa: SLF001
@@ -120,22 +136,21 @@ class ViewMiddleware(WebSocketMiddleware):
     """Serves the requests of decorated views in a project that has no ``WebSocketMiddleware`` in ``MIDDLEWARE``."""
 
     def __init__(self) -> None:
-        super().__init__(self._call_view)
+        """Make it without preparing the process: that is done for each request that becomes a WebSocket."""
+        self.get_response = self._call_view
 
     def _call_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase:
         """Return the response of a decorated view, called as Django would; the request already counts as handled.
 
-        An exception after the handshake is converted to a response here, because the connection ends here.
+        ``args`` begin with the request as the view gets it. An exception after the handshake is converted to a response
+        here, because the connection ends here.
         """
-        upgrade = Upgrade.of(request)
-        if upgrade is not None:
-            # The server may have set its signal handlers, or forked, since the last WebSocket.
-            prepare_process()
         refusal = self.process_view(request, view, args, kwargs)
         if refusal is not None:
             return refusal
+        upgrade = Upgrade.of(request)
         try:
-            response: HttpResponseBase = view(request, *args, **kwargs)
+            response: HttpResponseBase = view(*args, **kwargs)
         except Exception as exception:
             if upgrade is None or not upgrade.handshake_sent:
                 if upgrade is not None:
@@ -147,28 +162,5 @@ class ViewMiddleware(WebSocketMiddleware):
 
 @cache
 def _view_middleware() -> ViewMiddleware:
-    """Return the middleware of this process, made at first use, when the server has set its signal handlers."""
+    """Return the middleware of this process, made at first use."""
     return ViewMiddleware()
-
-
-class AllDatabases(set[str]):
-    """The set of databases for which Django must not wrap a decorated view in a transaction: every alias is in it.
-
-    A transaction would stay open as long as the WebSocket, for hours. The aliases are not known when a view is
-    decorated, so that ``in`` returns ``True`` for each. Iteration returns the aliases of the view's own
-    ``non_atomic_requests()``: plain HTTP requests get their transactions from :func:`_atomic`.
-    """
-
-    def __contains__(self, alias: object) -> bool:
-        return True
-
-
-def _atomic(view: Any, non_atomic: set[str]) -> Any:
-    """Return ``view`` as Django would call it: in a transaction of each database with ``ATOMIC_REQUESTS``.
-
-    ``BaseHandler.make_view_atomic()`` would do the same, but finds every database in :class:`AllDatabases`.
-    """
-    for alias, settings in connections.settings.items():
-        if settings["ATOMIC_REQUESTS"] and alias not in non_atomic:
-            view = transaction.atomic(using=alias)(view)
-    return view

@@ -66,13 +66,19 @@ class ConnectionClosed(WebSocketError):
 
     ``code`` and ``reason`` are those of :attr:`WebSocket.close_code` and :attr:`WebSocket.close_reason` (RFC 6455
     sections 7.1.5 and 7.1.6). The code is 1006 if the peer vanished, and 1005 while there is no close code yet.
+
+    ``source`` is the protocol of the closed connection, ``None`` if the error was not raised by a connection. A view
+    that uses several connections is ended quietly by the error of its own one only.
     """
 
-    def __init__(self, code: int, reason: str = "") -> None:
+    source: object = None
+
+    def __init__(self, code: int, reason: str = "", *, source: object = None) -> None:
         # The reason is escaped, because it comes from the peer and the text of the error is logged.
         super().__init__(f"the WebSocket is closed ({int(code)}{', ' + ascii(reason) if reason else ''})")
         self.code = code
         self.reason = reason
+        self.source = source
 
 
 class ProtocolError(WebSocketError):

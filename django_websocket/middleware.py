@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from django.conf import settings
+from django.core.signals import got_request_exception
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
@@ -17,17 +18,22 @@ from .conf import conf
 from .conf.installed import warn_unless_installed
 from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
 from .gunicorn.workers import adopt_worker, find_worker
+from .handshake.marks import Marks, WrapperOptions, read_marks
 from .handshake.origins import check_origins
 from .handshake.plain_http import answer_plain
 from .handshake.redirects import log_redirect
 from .handshake.requests import host_error, parse
 from .handshake.responses import (
+    NO_WEBSOCKETS,
     escape_for_log,
     refuse,
+    replace,
     response_of_ended_websocket,
     takes_no_websockets,
     unavailable,
 )
+from .housekeeping.atomic_requests import exempt_from_transactions
+from .housekeeping.caches import keep_out_of_caches, vary_on_upgrade
 from .housekeeping.hooks import DjangoHooks
 from .process.registry import registry
 from .process.shutdown import close_on_exit
@@ -37,13 +43,10 @@ from .websocket import WebSocket
 
 logger = logging.getLogger("django_websocket.handshake")
 
-#: The attributes that mark a view.
-MARKS: Final = ("accept_websocket", "require_websocket")
-#: The attribute that holds a marked view's options.
-OPTIONS: Final = "websocket_options"
-
 # The key in ``request.META`` of the request's Upgrade; its value is ``None`` for a plain HTTP request.
 _KEY: Final = "django_websocket.upgrade"
+# The key in ``request.META`` that is there when the view takes both WebSockets and plain HTTP requests.
+_TAKES_BOTH: Final = "django_websocket.takes_both"
 
 GetResponse = Callable[..., HttpResponseBase]
 
@@ -74,23 +77,31 @@ class WebSocketMiddleware:
             upgrade = Upgrade.parse(request)
         except HandshakeError as error:
             return close_connection_after(refuse(request, error), request)
-        if upgrade is None:
-            return self.get_response(request, *args)
         try:
             response = self.get_response(request, *args)
         except BaseException:
-            upgrade.end(None)
+            if upgrade is not None:
+                upgrade.end(None)
             raise
-        return upgrade.finish(request, response)
+        if upgrade is not None:
+            response = upgrade.finish(request, response)
+        return vary_on_upgrade(response) if _TAKES_BOTH in request.META else response
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:
-        """Return the refusal of a request that the view does not take; else set ``request.websocket``."""
-        while isinstance(view, partial):
-            view = view.func
+        """Return the refusal of a request that the view does not take, as far as its marks show that already.
+
+        ``request.websocket`` is set here if the options of the view's WebSockets are known. Otherwise the wrapper
+        inside the view sets it.
+        """
+        marks = read_marks(view)
+        if marks.decorated:
+            exempt_from_transactions(view)
+        if (marks.marked or conf.accept_all) and not marks.required:
+            request.META[_TAKES_BOTH] = True
         upgrade = Upgrade.of(request)
         if upgrade is not None:
-            return upgrade.admit(request, view)
-        return answer_plain(request, required=getattr(view, "require_websocket", False))
+            return upgrade.enter_view(request, marks)
+        return answer_plain(request, required=marks.required)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         """Return the response to ``ConnectionClosed`` after the handshake; leave every other exception to Django."""
@@ -103,6 +114,10 @@ class Step(enum.Enum):
 
     #: The handshake is well-formed. Its view is not known yet.
     PARSED = enum.auto()
+    #: The view, which is not marked, runs without a WebSocket. A wrapper inside it may still admit the request.
+    UNMARKED = enum.auto()
+    #: The view is marked, and the wrapper inside it will decide. Other decorators run first, and may answer.
+    MARKED = enum.auto()
     #: The request may not become a WebSocket.
     REFUSED = enum.auto()
     #: The view has its WebSocket and is counted by the registry. The view sends the handshake.
@@ -114,13 +129,29 @@ class Step(enum.Enum):
 class Upgrade:
     """A request's attempt to open a WebSocket: parsed, then admitted or refused, and ended."""
 
-    __slots__ = ("_connection", "_failed", "_protocol", "_step", "hooks", "websocket")
+    __slots__ = (
+        "_connection",
+        "_failed",
+        "_options",
+        "_protocol",
+        "_reported",
+        "_step",
+        "_wrapped",
+        "hooks",
+        "websocket",
+    )
 
     def __init__(self, protocol: Protocol) -> None:
         self._protocol = protocol
         self._step = Step.PARSED
+        #: The options with which the request was admitted; ``None`` before.
+        self._options: Mapping[str, Any] | None = None
+        #: The options of the wrappers of this package that run.
+        self._wrapped: Mapping[str, Any] = {}
         #: Whether the view has raised an exception after the handshake.
         self._failed = False
+        #: Whether an exception was reported by the signal ``got_request_exception``, the view's or another one.
+        self._reported = False
         #: The client's connection, once the server was asked for it.
         self._connection: servers.ClientConnection | None = None
         #: The WebSocket of the view and its hooks, set when the request is admitted; the hooks are ``None`` again at
@@ -155,31 +186,59 @@ class Upgrade:
         """Whether the handshake was sent: no HTTP response can be sent any more."""
         return self.websocket is not None and self.websocket.handshake_sent
 
-    def admit(self, request: HttpRequest, view: Any) -> HttpResponseBase | None:
-        """Set ``request.websocket`` for the view, or return the refusal; do nothing the second time."""
+    def enter_view(self, request: HttpRequest, marks: Marks) -> HttpResponseBase | None:
+        """Begin with the view of the request, or return the refusal; do nothing the second time."""
         if self._step is not Step.PARSED:
             return None
-        try:
-            request.websocket = self._make_websocket(request, view)  # type: ignore[attr-defined]
-        except HandshakeError as error:
-            self._step = Step.REFUSED
-            return refuse(request, error)
-        except SocketNotFound as error:
-            self._step = Step.REFUSED
-            return refuse(request, HandshakeError(str(error)), logging.ERROR)
+        keep_out_of_caches(request)
+        options = {} if conf.accept_all and not marks.marked else marks.options
+        if options is not None:
+            return self._admit(request, options)
+        self._step = Step.MARKED if marks.marked else Step.UNMARKED
         return None
 
-    def _make_websocket(self, request: HttpRequest, view: Any) -> WebSocket:
+    def enter_wrapper(self, request: HttpRequest, options: WrapperOptions) -> HttpResponseBase | None:
+        """Set ``request.websocket`` for a wrapper with these options, or return the refusal.
+
+        Wrappers may be inside others: the options of an outer one override those of an inner one. If the request was
+        admitted with other options before the wrapper was known, it is checked again.
+
+        :raises RuntimeError: the handshake was sent with other options.
+        """
+        keep_out_of_caches(request)
+        if self._step in {Step.REFUSED, Step.ENDED}:
+            return None
+        self._wrapped = {**options, **self._wrapped} if self._wrapped else options
+        if not options.complete or self._wrapped == self._options:
+            return None
+        if self.handshake_sent:
+            raise RuntimeError("a decorated view was called with a WebSocket that was opened without its options")
+        return self._admit(request, self._wrapped)
+
+    def _admit(self, request: HttpRequest, options: Mapping[str, Any]) -> HttpResponseBase | None:
+        """Set ``request.websocket``, or return the refusal."""
+        try:
+            self.websocket = self._make_websocket(request, options)
+        except HandshakeError as error:
+            refusal = refuse(request, error)
+        except SocketNotFound as error:
+            refusal = refuse(request, HandshakeError(str(error)), logging.ERROR)
+        else:
+            self._options = options
+            request.websocket = self.websocket  # type: ignore[attr-defined]
+            return None
+        if self._step is not Step.ADMITTED:
+            self._step = Step.REFUSED
+        return refusal
+
+    def _make_websocket(self, request: HttpRequest, given: Mapping[str, Any]) -> WebSocket:
         """Return the WebSocket of a request, after its checks in the order of the documentation.
 
-        :raises HandshakeError: the view takes no WebSockets, the Host or the Origin is not allowed, or the process
-            takes no more WebSockets.
+        :raises HandshakeError: the Host or the Origin is not allowed, or the process takes no more WebSockets.
         :raises SocketNotFound: the server gives no access to its socket.
         """
         protocol = self._protocol
-        if not (conf.accept_all or any(getattr(view, mark, False) for mark in MARKS)):
-            raise takes_no_websockets()
-        options = conf.options(getattr(view, OPTIONS, {}))
+        options = conf.options(given)
         if protocol.request.host is None:
             raise host_error(request)
         check_origins(
@@ -190,41 +249,60 @@ class Upgrade:
             trusted=settings.CSRF_TRUSTED_ORIGINS,
             require=options.require_origin,
         )
-        self._connection = servers.find(request.META)
-        _adopt_worker()
+        if self._connection is None:
+            self._connection = servers.find(request.META)
+        name = escape_for_log(request.path)
+        hooks = self.hooks or self._take_room(request, name)
+        protocol.max_message_size = options.max_message_size
+        protocol.max_fragments = options.max_fragments
+        protocol.compression = options.compression
+        return WebSocket(protocol, self._connection.take_over, options, hooks, name)
+
+    def _take_room(self, request: HttpRequest, name: str) -> DjangoHooks:
+        """Count the view of a request that is admitted, and return its hooks.
+
+        :raises HandshakeError: the process takes no more WebSockets.
+        """
+        # Only now is a WebSocket certain to be in this process. The server may have set its signal handlers, or forked,
+        # since the middleware was made.
+        prepare_process()
         if registry.draining:
             raise unavailable("the server is restarting")
         if not registry.enter(conf.max_connections):
             raise unavailable("the server has no room for more WebSockets")
         self._step = Step.ADMITTED
-        protocol.max_message_size = options.max_message_size
-        protocol.max_fragments = options.max_fragments
-        protocol.compression = options.compression
-        name = escape_for_log(request.path)
         self.hooks = DjangoHooks(request, name, keep_databases=conf.db == "keep", revalidate_interval=conf.revalidate)
-        self.websocket = WebSocket(protocol, self._connection.take_over, options, self.hooks, name)
-        return self.websocket
+        return self.hooks
 
     def note_exception(self, exception: Exception) -> HttpResponseBase | None:
         """Return the response to ``ConnectionClosed`` after the handshake; record any other exception instead.
 
-        A view need not catch ``ConnectionClosed``: it only says that the connection has ended.
+        A view need not catch ``ConnectionClosed``: it only says that the connection has ended. That of another
+        connection, to which the view has sent, is an exception like any other.
         """
         if not self.handshake_sent:
             return None
-        if isinstance(exception, ConnectionClosed):
+        if isinstance(exception, ConnectionClosed) and (exception.source or self._protocol) is self._protocol:
             return response_of_ended_websocket()
         self._failed = True
         return None
 
+    def note_report(self) -> None:
+        """Record that an exception was reported, which may be the view's, a template's or another middleware's."""
+        self._reported = True
+
     def end(self, response: HttpResponseBase | None) -> None:
-        """End the WebSocket of a view that has returned, if it got one; ``None``: the view was interrupted."""
+        """End the WebSocket of a view that has returned, if it got one; ``None``: the view was interrupted.
+
+        A status that the view returns after the handshake has no effect, not even 500. It is a failure if Django has
+        made it of an exception.
+        """
         if self._step is not Step.ADMITTED:
             return
         self._step = Step.ENDED
         try:
             if self.websocket is not None:
-                failed = self._failed or response is None or response.status_code >= 500
+                failed = self._failed or response is None or (self._reported and response.status_code >= 500)
                 code = CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE
                 self.websocket.end(code, wait=response is not None)
         finally:
@@ -243,10 +321,32 @@ class Upgrade:
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
             finish = None if self._connection is None else self._connection.finish
             return response_of_ended_websocket(response, finish)
-        if self._protocol.request.host is None and self._step is not Step.REFUSED:
-            # Another middleware has called get_host(), and Django has answered its error before the view was found.
-            response = refuse(request, host_error(request))
-        return close_connection_after(response, request, self._connection)
+        return close_connection_after(self._check_answer(request, response), request, self._connection)
+
+    def _check_answer(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Return the response to an attempt that has become no WebSocket: ``response``, or a refusal in its place."""
+        status = response.status_code
+        if self._step is Step.UNMARKED:
+            # The view was called as plain Django would call it, because a decorator might have been inside. Its own
+            # errors remain: frameworks convert the exceptions of a view to responses.
+            return response if status >= 400 else replace(response, refuse(request, takes_no_websockets()))
+        if self._step in {Step.PARSED, Step.MARKED} and self._protocol.request.host is None:
+            # Another middleware or decorator has called get_host(), and Django has answered its error.
+            return replace(response, refuse(request, host_error(request)))
+        if not 200 <= status < 300:
+            return response
+        if self._step is Step.PARSED:
+            # It may be a page that a cache keeps for the address.
+            detail = f"another middleware answered with {status} before the view was reached"
+            return replace(response, refuse(request, HandshakeError(NO_WEBSOCKETS, detail=detail)))
+        logger.warning(
+            "WebSocket refused at %s by an answer with status %d before the handshake: a view opens the WebSocket when "
+            "it uses request.websocket or returns None. If a cache has answered for it, put the cache outside the "
+            "decorator of this package",
+            escape_for_log(request.path),
+            status,
+        )
+        return response
 
     def close_connection_with_request(self, request: HttpRequest) -> None:
         """Make ``request.close()`` close the client's connection too, whatever Django responds to an exception."""
@@ -289,8 +389,16 @@ def close_connection_after(
     return response
 
 
+@receiver(got_request_exception, dispatch_uid="django_websocket.middleware")
+def _note_report(request: HttpRequest | None = None, **_: Any) -> None:
+    """Record an exception that Django reports for a request which may have become a WebSocket."""
+    upgrade = getattr(request, "META", {}).get(_KEY)
+    if upgrade is not None:
+        upgrade.note_report()
+
+
 def prepare_process() -> None:
-    """Make the end of this process close its WebSockets, as far as the settings say so.
+    """Make the end of this process close its WebSockets, as far as the settings say so; watch gunicorn's worker.
 
     It also logs what keeps this package from working in the whole process.
     """
@@ -298,11 +406,6 @@ def prepare_process() -> None:
     warn_on_asgi()
     if conf.close_on_sigterm:
         close_on_exit()
-    _adopt_worker()
-
-
-def _adopt_worker() -> None:
-    """Watch gunicorn's worker, if this process is one."""
     worker = find_worker()
     if worker is not None:
         adopt_worker(worker, close=conf.close_on_sigterm, limit=conf.max_connections)

@@ -207,7 +207,8 @@ class HandMarked:
 
 
 def hand_required(request):
-    request.websocket.send("hello")
+    if request.websocket is not None:
+        request.websocket.send("hello")
     return HttpResponse()
 
 
@@ -295,12 +296,15 @@ def test_signal_handlers_are_looked_at_for_each_websocket(settings, monkeypatch)
     called = []
     monkeypatch.setattr("django_websocket.middleware.close_on_exit", lambda: called.append("called"))
     settings.MIDDLEWARE = []
-    for before in (1, 2):
-        del called[:]
+    workers = []
+    monkeypatch.setattr("django_websocket.middleware.find_worker", lambda: workers.append("looked for"))
+    for _ in range(2):
+        del called[:], workers[:]
         with WebSocketClient().websocket("/echo/") as ws:
             ws.send("hello")
             assert ws.wait() == "hello"
-        assert called, f"WebSocket {before}"
+        assert called == ["called"]
+        assert workers == ["looked for"]
     del called[:]
     settings.WEBSOCKET_CLOSE_ON_SIGTERM = False
     with WebSocketClient().websocket("/echo/"):

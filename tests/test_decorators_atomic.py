@@ -1,5 +1,7 @@
 """Views and the transactions of requests: ``ATOMIC_REQUESTS`` and ``atomic()``."""
 
+from functools import partial
+
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection, connections, transaction
@@ -12,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django_websocket import accept_websocket, require_websocket
 from django_websocket.testing.client import WebSocketClient
 
-from .views import make_route
+from .views import OURS, make_route
 
 pytestmark = pytest.mark.urls(__name__)
 
@@ -54,10 +56,18 @@ class SaveView(View):
         return save(request)
 
 
+@method_decorator(accept_websocket, name="dispatch")
+@method_decorator(transaction.non_atomic_requests(using="other"), name="dispatch")
+class Elsewhere(SaveView):
+    """The attributes of the inner decorator win over those of the outer one."""
+
+
 urlpatterns += [
     path("save/function/", accept_websocket(saver())),
     path("save/as-view/", accept_websocket(SaveView.as_view())),
     path("save/dispatch/", method_decorator(accept_websocket, "dispatch")(type("S", (SaveView,), {})).as_view()),
+    path("save/partial/", partial(accept_websocket(saver()))),
+    path("save/elsewhere/", Elsewhere.as_view()),
     path("save/guarded/", never_cache(accept_websocket(saver()))),
     path("save/twice/", require_websocket(accept_websocket(saver()))),
     path("save/non-atomic-inside/", accept_websocket(transaction.non_atomic_requests(saver()))),
@@ -86,6 +96,17 @@ class TestAtomicRequests:
             assert list(websocket) == ["no transaction"]
         assert websocket.close_code == 1011
         assert Group.objects.count() == 1
+
+    @pytest.mark.parametrize("kind", ["partial", "elsewhere"])
+    def test_a_websocket_of_a_view_without_the_attribute_of_our_decorator(self, kind, settings):
+        """The middleware sees the view before Django calls it; without the middleware nothing of ours does."""
+        settings.MIDDLEWARE = [OURS]
+        for _ in range(2):
+            assert self.get(f"/save/{kind}/?fail") == (500, ["in a transaction"], 0)
+            with self.client.websocket(f"/save/{kind}/?fail") as websocket:
+                assert list(websocket) == ["no transaction"]
+            assert Group.objects.count() == 1
+            Group.objects.all().delete()
 
     @pytest.mark.parametrize("kind", ["function", "as-view", "dispatch", "guarded"])
     def test_http_is_in_a_transaction(self, kind):

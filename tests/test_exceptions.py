@@ -95,7 +95,7 @@ def test_an_error_of_the_peer_has_a_close_code(error, code):
 def test_the_text_of_a_closed_connection_escapes_the_reason_of_the_peer(reason, text):
     error = ConnectionClosed(1001, reason)
     assert str(error) == text
-    assert (error.code, error.reason) == (1001, reason)
+    assert (error.code, error.reason, error.source) == (1001, reason, None)
 
 
 def test_the_text_of_a_closed_connection_has_the_number_of_its_code():

@@ -15,7 +15,7 @@ from .connections import RefusedConnection
 from .observing import records
 from .requests import attempt
 from .urls import plain
-from .views import VERSIONS, make_route
+from .views import OURS, VERSIONS, make_route
 from .wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 
 pytestmark = pytest.mark.urls(__name__)
@@ -176,6 +176,22 @@ class TestAcceptAll:
         assert closed.pop()
         assert file.closed
 
+    @pytest.mark.parametrize("status", [200, 404, 503])
+    def test_a_status_after_the_handshake(self, caplog, status):
+        """It has no effect and is no failure: only exceptions are."""
+        with WebSocketClient().websocket(f"/unmarked-status/{status}/") as websocket:
+            assert list(websocket) == ["hello"]
+        assert websocket.close_code == 1000
+        assert websocket.response.status_code == 101
+        assert caplog.records == []
+
+    def test_a_status_after_an_exception_was_reported(self, settings, caplog):
+        """A middleware that turns exceptions into pages of its own hides none of them from the client."""
+        settings.MIDDLEWARE = [OURS, f"{__name__}.apologizing"]
+        with WebSocketClient(raise_request_exception=False).websocket("/unmarked-nothing/") as websocket:
+            assert list(websocket) == ["hello"]
+        assert websocket.close_code == 1011
+
     def test_a_template_that_fails(self, caplog):
         """The template is rendered after the handshake, and fails as a view would."""
         client = WebSocketClient(raise_request_exception=False)
@@ -193,6 +209,20 @@ class TestAcceptAll:
         assert websocket.close_code == 1011
         (record,) = records(caplog, "django.request")
         assert "didn't return an HttpResponse object" in str(record.exc_info[1])
+
+
+def apologizing(get_response):
+    def middleware(request):
+        response = get_response(request)
+        return HttpResponse("sorry", status=503) if response.status_code == 500 else response
+
+    return middleware
+
+
+@route("unmarked-status/<int:status>/")
+def unmarked_status(request, status):
+    request.websocket.send("hello")
+    return HttpResponse("nobody gets it", status=status)
 
 
 @route("unmarked-nothing/")

@@ -5,8 +5,10 @@ import gc
 import pytest
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.http import HttpRequest
+from django.utils.decorators import method_decorator
+from django.views import View
 
-from django_websocket import accept_websocket
+from django_websocket import ConnectionClosed, accept_websocket
 from django_websocket.websocket import WebSocket
 
 from . import urls
@@ -125,6 +127,18 @@ class TestExceptionsAfterTheHandshake:
         assert (signals, caplog.records) == ([], [])
         assert websocket.response.status_code == 101
 
+    def test_another_client_is_gone(self, quiet, caplog):
+        """Only the end of the view's own connection is no error."""
+        with quiet.websocket("/room/") as first:
+            first.vanish()
+        with received(got_request_exception) as signals, quiet.websocket("/room/") as second:
+            second.send("hello")
+            assert list(second) == []
+        assert second.close_code == 1011
+        assert len(signals) == 1
+        (record,) = records(caplog, "django.request")
+        assert type(record.exc_info[1]) is ConnectionClosed
+
     def test_the_client_is_gone_during_send(self, client, caplog):
         with received(got_request_exception) as signals, client.websocket("/chatter/") as websocket:
             assert websocket.wait() == "0"
@@ -149,6 +163,25 @@ class TestExceptionsAfterTheHandshake:
         assert websocket.response.closed
 
 
+@pytest.fixture(autouse=True)
+def _empty_room():
+    yield
+    members.clear()
+
+
+members = []
+
+
+@route("room/")
+@accept_websocket
+def room(request):
+    request.websocket.accept()
+    members.append(request.websocket)
+    for message in request.websocket:
+        for member in members:
+            member.send(message)
+
+
 @route("chatter/")
 @accept_websocket
 def chatter(request):
@@ -157,6 +190,23 @@ def chatter(request):
         request.websocket.send(number)
         request.websocket.wait()
         number += 1
+
+
+@method_decorator(accept_websocket, name="dispatch")
+class Echo(View):
+    """A view whose wrapper is made for each request.
+
+    Without a ``head()`` of its own, Django would set one that refers to the view, which refers to the request.
+    """
+
+    head = None
+
+    def get(self, request):
+        for message in request.websocket:
+            request.websocket.send(message)
+
+
+route("class/")(Echo.as_view())
 
 
 # Signals of a request
@@ -190,7 +240,8 @@ class TestSignals:
         assert counts() == (1, 1)
 
     @pytest.mark.parametrize("names", [[OURS], [OURS, SESSIONS], [], [SESSIONS]])
-    def test_nothing_is_left_to_the_garbage_collector(self, settings, wire, names):
+    @pytest.mark.parametrize("address", ["/echo/", "/class/"])
+    def test_nothing_is_left_to_the_garbage_collector(self, settings, wire, names, address):
         """The collector runs late, and looks through everything then. MessageMiddleware leaves its requests to it."""
 
         def count():
@@ -201,7 +252,7 @@ class TestSignals:
         gc.disable()
         try:
             before = count()
-            wire("/echo/", frames("hello"), GOODBYE)
+            wire(address, frames("hello"), GOODBYE)
             assert count() == before
         finally:
             gc.enable()

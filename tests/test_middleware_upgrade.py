@@ -7,9 +7,13 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client
+from django.urls import path
+from django.utils.decorators import method_decorator
+from django.views import View
 
 from django_websocket import accept_websocket
 from django_websocket.exceptions import ConnectionClosed
+from django_websocket.middleware import WebSocketMiddleware
 from django_websocket.process.registry import registry
 from django_websocket.servers import ENVIRON_KEY
 from django_websocket.testing.client import WebSocketClient
@@ -229,13 +233,34 @@ def exit_after(request):
 
 
 class TestRejecting:
-    @pytest.mark.parametrize("status", [200, 401, 404, 500])
+    @pytest.mark.parametrize("status", [401, 404, 500])
     def test_a_response(self, client, caplog, status):
         connection = RefusedConnection()
         response = attempt(f"/status/{status}/", connection=connection)
         assert (response.status_code, response.content) == (status, b"the view's own")
         assert connection.refused == 1
         assert records(caplog) == [], "the project knows what it does"
+
+    @pytest.mark.parametrize("status", [200, 202])
+    def test_a_response_that_looks_like_success(self, client, caplog, status):
+        """The client cannot use it, and the view may have forgotten its WebSocket."""
+        connection = RefusedConnection()
+        response = attempt(f"/status/{status}/", connection=connection)
+        assert (response.status_code, response.content) == (status, b"the view's own")
+        assert connection.refused == 1
+        (record,) = records(caplog)
+        assert record.levelno == logging.WARNING
+        assert record.getMessage() == (
+            f"WebSocket refused at /status/{status}/ by an answer with status {status} before the handshake: a view "
+            "opens the WebSocket when it uses request.websocket or returns None. If a cache has answered for it, put "
+            "the cache outside the decorator of this package"
+        )
+
+    @pytest.mark.parametrize("status", [200, 302, 404])
+    def test_no_cache_keeps_it_for_plain_requests(self, client, status):
+        """It is the answer to a WebSocket, and pages at the same address are other answers."""
+        assert attempt(f"/status/{status}/").headers["Vary"] == "Upgrade"
+        assert client.get(f"/status/{status}/").headers["Vary"] == "Upgrade"
 
     @pytest.mark.parametrize("status", [100, 101, 103])
     def test_a_view_must_not_return_an_informational_status(self, client, caplog, status):
@@ -376,3 +401,32 @@ class TestTwice:
                 assert ws.wait() == "hello"
         assert not registry.busy
         assert records(caplog) == []
+
+    @pytest.mark.parametrize("names", [["Derived", OURS], [OURS, "Derived"], ["Derived", "Derived"]])
+    @pytest.mark.parametrize("address", ["/echo/", "/class/"])
+    def test_a_subclass_beside_it(self, settings, caplog, names, address):
+        settings.MIDDLEWARE = [name if name == OURS else f"{__name__}.{name}" for name in names]
+        settings.WEBSOCKET_MAX_CONNECTIONS = 1
+        for _ in range(3):
+            with WebSocketClient().websocket(address) as ws:
+                ws.send("hello")
+                assert ws.wait() == "hello"
+            assert attempt("/plain/").status_code == 400
+            assert attempt(address, HTTP_ORIGIN="https://evil.example").status_code == 403
+            assert attempt(address, HTTP_SEC_WEBSOCKET_KEY="x").status_code == 400
+            assert not registry.busy
+        assert len(records(caplog)) == 9, "each refusal is logged once"
+
+
+class Derived(WebSocketMiddleware):
+    """A middleware as a project may derive it."""
+
+
+@method_decorator(accept_websocket, name="dispatch")
+class Echo(View):
+    def get(self, request):
+        for message in request.websocket:
+            request.websocket.send(message)
+
+
+urlpatterns.append(path("class/", Echo.as_view()))

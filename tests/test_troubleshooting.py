@@ -39,7 +39,7 @@ def room(request):
 urlpatterns = [
     path("room/", require_websocket(room)),
     path("both/", accept_websocket(lambda _: HttpResponse("page"))),
-    path("undecorated/", room),
+    path("undecorated/", lambda _: HttpResponse("page")),
     path("listed/", require_websocket(allowed_origins=["https://example.org"])(room)),
     path("private/", login_required(require_websocket(room))),
 ]
@@ -53,6 +53,7 @@ MISTAKES = {
     "connection": ("/room/", {"HTTP_CONNECTION": "close"}),
     "HTTP/1.0": ("/room/", {"SERVER_PROTOCOL": "HTTP/1.0"}),
     "undecorated": ("/undecorated/", {}),
+    "answer": ("/both/", {}),
     "host": ("/room/", {"HTTP_HOST": "app.internal"}),
     "hosts": ("/room/", {"HTTP_HOST": "example.com,example.com"}),
     "no host": ("/room/", {"HTTP_HOST": None}),

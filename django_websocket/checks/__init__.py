@@ -22,6 +22,7 @@ E016  ``WEBSOCKET_REVALIDATE`` has an invalid value
 E101  ``WEBSOCKET_ACCEPT_ALL`` is on together with ``ATOMIC_REQUESTS``
 W102  the middleware is not the first of ``MIDDLEWARE``
 W103  ``"django_websocket"`` stands after an application with a ``runserver`` of its own
+W104  a view of Django REST framework is decorated from outside, where it must not return ``None``
 ====  =====================================================================================
 
 With ``--deploy``:
@@ -45,19 +46,21 @@ W213  behind a proxy that ends TLS, every handshake is redirected
 ====  =====================================================================================
 
 Every id is preceded by ``django_websocket.``, as in ``SILENCED_SYSTEM_CHECKS = ["django_websocket.I203"]``. The
-checks read the settings only, not the options of decorators.
+checks read the settings only, not the options of decorators; ``W104`` reads the URLconf.
 """
 
 from __future__ import annotations
 
 from .deployment import check_asgi, check_deployment
 from .settings import check_atomic_requests, check_middleware, check_runserver, check_settings
+from .views import check_rest_framework
 
 __all__ = [
     "check_asgi",
     "check_atomic_requests",
     "check_deployment",
     "check_middleware",
+    "check_rest_framework",
     "check_runserver",
     "check_settings",
 ]

@@ -465,7 +465,10 @@ class Connection:
             raise
         else:
             return
-        raise ConnectionClosed(self.protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self.protocol.close_reason)
+        protocol = self.protocol
+        raise ConnectionClosed(
+            protocol.close_code or CloseCode.ABNORMAL_CLOSURE, protocol.close_reason, source=protocol
+        )
 
     def _write(self) -> None:
         """Send what the protocol has ready; the caller holds the lock for writing.

@@ -60,6 +60,9 @@ class Opening:
                 "another thread is sending the handshake: accept() before others use the WebSocket"
             ) from None
         try:
+            headers = list(headers)
+            # The arguments of the caller are checked first: the hooks save the session, and its cookie is sent once.
+            protocol.check_accept(subprotocol, headers)
             protocol.accept(subprotocol, [*headers, *hooks.before_handshake()])
         except BaseException:
             self._unanswered.append(token)

@@ -43,6 +43,15 @@ def parse(request: HttpRequest) -> protocols.Request:
     )
 
 
+def unwrap(request: HttpRequest) -> HttpRequest:
+    """Return Django's own request, of which Django REST framework gives its views a wrapper.
+
+    Attributes that are set on the wrapper are not seen by Django.
+    """
+    own = getattr(request, "_request", None)
+    return own if isinstance(own, HttpRequest) else request
+
+
 _NO_UPGRADE: Final = protocols.Request()
 
 

@@ -53,6 +53,16 @@ def takes_no_websockets() -> HandshakeError:
     return HandshakeError(NO_WEBSOCKETS, remedy=remedies.UNMARKED_VIEW)
 
 
+def replace(response: HttpResponseBase, refusal: HttpResponse) -> HttpResponse:
+    """Return a refusal that takes the place of a response, with its cookies and resources.
+
+    A middleware may just have given the session a new key, and the client needs its cookie.
+    """
+    refusal.cookies = response.cookies
+    refusal._resource_closers.extend(response._resource_closers)  # type: ignore[attr-defined]  # noqa: SLF001
+    return refusal
+
+
 def unavailable(reason: str) -> HandshakeError:
     """Return the error for a server that takes no WebSocket now, with status 503 and ``Retry-After``."""
     return HandshakeError(reason, status=503, headers=[("Retry-After", str(RETRY_AFTER))])

@@ -31,7 +31,8 @@ def reason_to_close(request: HttpRequest) -> str | None:
     session: Any = getattr(request, "session", None)
     if session is None or not session.accessed or session.session_key is None or not session.keys():
         return None
-    data = _load(type(session), session.session_key)
+    # type() of a SimpleLazyObject is not the class of the session in it.
+    data = _load(session.__class__, session.session_key)
     if data is None:
         return "session ended"
     if SESSION_KEY not in session:

@@ -108,20 +108,30 @@ class Databases:
 
     @contextmanager
     def borrowed(self) -> Iterator[None]:
-        """Return a context that releases, at its end, the connections that were opened in it."""
+        """Return a context for queries that are not the view's; at its end, the connections opened in it are released.
+
+        In the context, a connection without autocommit is replaced by another one: its transaction is the view's to
+        end, and might be an old one, which reads old data.
+        """
         # The list of the running thread is used, not self.open_connections: a thread other than the view's may be
         # waiting for messages.
         before = [connection for connection in _local.open_connections if connection.connection is not None]
+        replaced = [connection for connection in self._own_connections() if _is_without_autocommit(connection)]
+        for connection in replaced:
+            connections[connection.alias] = substitute = connection.copy()
+            substitute.settings_dict["AUTOCOMMIT"] = True
         try:
             yield
         finally:
+            for connection in replaced:
+                connections[connection.alias] = connection
             for connection in _local.open_connections.copy():
-                if connection not in before and self._is_open_outside_transaction(connection):
+                if connection not in before and connection.connection is not None and not connection.in_atomic_block:
                     self._release(connection)
 
-    def in_transaction(self) -> bool:
-        """Return whether the view has a transaction open."""
-        return any(map(_in_own_transaction, self._own_connections()))
+    def in_atomic_block(self) -> bool:
+        """Return whether the view is in an ``atomic()`` block."""
+        return any(map(_in_own_block, self._own_connections()))
 
     def _own_connections(self) -> list[BaseDatabaseWrapper]:
         """Return the open connections that this thread does not share; remove the closed ones from the list."""
@@ -147,7 +157,7 @@ class Databases:
                 continue
             if self._is_open_outside_transaction(connection):
                 releasable.append(connection)
-            elif warn and not self._warned and _in_own_transaction(connection):
+            elif warn and not self._warned and (_is_without_autocommit(connection) or _in_own_block(connection)):
                 self._warned = True
                 logger.warning(
                     "WebSocket %s waits inside a transaction of the database %r, which stays open meanwhile, with all "
@@ -171,10 +181,16 @@ class Databases:
                 _local.open_connections.remove(connection)
 
 
-def _in_own_transaction(connection: BaseDatabaseWrapper) -> bool:
-    """Return whether a transaction is open that neither a ``TestCase`` nor a test has opened."""
-    if not connection.in_atomic_block:
-        return not connection.autocommit
+def _is_without_autocommit(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the project itself ends the transactions of a connection; whether one is open is not known.
+
+    This is so with the setting ``AUTOCOMMIT`` off, and after ``transaction.set_autocommit(False)``.
+    """
+    return not connection.in_atomic_block and not connection.autocommit
+
+
+def _in_own_block(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether an ``atomic()`` block is open that neither a ``TestCase`` nor a test has opened."""
     foreign = _local.foreign_blocks.get(connection.alias, ())
     blocks: list[Any] = connection.atomic_blocks
     return any(not block._from_testcase and block not in foreign for block in blocks)  # noqa: SLF001

@@ -9,13 +9,14 @@ from django.http import HttpRequest
 
 from ..connection.hooks import Hooks
 from .authentication import reason_to_close
+from .caches import keep_out_of_caches
 from .databases import Databases
 from .debug_toolbar import disable_toolbar_panels
 from .sessions import detach_session, handshake_cookies
 
 logger = logging.getLogger("django_websocket.session")
 
-#: Seconds until the next revalidation when the view had a transaction open at the last one.
+#: Seconds until the next revalidation when the view was in an ``atomic()`` block at the last one.
 RETRY_INTERVAL: Final = 1.0
 
 
@@ -56,6 +57,7 @@ class DjangoHooks(Hooks):
 
     def before_handshake(self) -> list[tuple[str, str]]:
         """Save the session and return the header fields with its cookie, and the cookies of CSRF and messages."""
+        keep_out_of_caches(self._request)
         cookies = handshake_cookies(self._request)
         if not self._runs_view:
             # Without a decorator, no code of this package runs between the end of the view and SessionMiddleware, which
@@ -76,8 +78,8 @@ class DjangoHooks(Hooks):
 
     def revalidate(self) -> str | None:
         """Return why the session or its user is no longer valid, ``None`` if both are valid or cannot be checked."""
-        if self._databases.in_transaction():
-            # Inside the transaction, the queries might read old data, and a failed query would break the transaction.
+        if self._databases.in_atomic_block():
+            # Inside its transaction, the queries might read old data, and a failed query would break the transaction.
             self.revalidate_interval = RETRY_INTERVAL
             return None
         self.revalidate_interval = self._revalidate_interval

@@ -65,18 +65,16 @@ def _unreachable(request: HttpRequest) -> HttpResponse:
 def detach_session(request: HttpRequest) -> None:
     """Stop MessageMiddleware and SessionMiddleware from saving when the view ends, if the handshake was sent.
 
-    They process the response in this order, as messages may be stored in the session. MessageMiddleware stores messages
-    if the flags of its storage say that some were read or added; both flags are cleared here. SessionMiddleware never
-    saves a session whose ``is_empty()`` returns ``True``, even with ``SESSION_SAVE_EVERY_REQUEST``; therefore
-    ``is_empty()`` is replaced, and not ``save()``, which a view can still call.
-
-    Before the handshake, the flags of the messages are left alone. The new ``is_empty()`` checks at each call whether
-    the handshake was sent.
+    They process the response in this order, as messages may be stored in the session. MessageMiddleware calls
+    ``update()`` of the storage of messages. SessionMiddleware never saves a session whose ``is_empty()`` returns
+    ``True``, even with ``SESSION_SAVE_EVERY_REQUEST``; therefore ``is_empty()`` is replaced, and not ``save()``, which
+    a view can still call. Both new methods check at each call whether the handshake was sent.
     """
     websocket: Any = request.websocket  # type: ignore[attr-defined]
     session: Any = getattr(request, "session", None)
     if session is not None:
-        original = type(session).is_empty
+        # A session may be inside a SimpleLazyObject, whose type() is another class.
+        original = session.__class__.is_empty
         # The session holds the function; a reference back to the session would be a cycle.
         session_ref = weakref.ref(session)
 
@@ -85,5 +83,11 @@ def detach_session(request: HttpRequest) -> None:
 
         session.is_empty = is_empty
     messages: Any = getattr(request, "_messages", None)
-    if messages is not None and websocket.handshake_sent:
-        messages.used = messages.added_new = False
+    if messages is not None:
+        update = messages.__class__.update
+        messages_ref = weakref.ref(messages)
+
+        def store(response: HttpResponse) -> list[Any]:
+            return [] if websocket.handshake_sent else update(messages_ref(), response)
+
+        messages.update = store

@@ -361,7 +361,7 @@ class Protocol(ABC):
 
     def closed_error(self) -> ConnectionClosed:
         """Return the error for sending on this connection; its code is 1005 while :attr:`close_code` is ``None``."""
-        return ConnectionClosed(self.close_code or CloseCode.NO_STATUS_RECEIVED, self.close_reason)
+        return ConnectionClosed(self.close_code or CloseCode.NO_STATUS_RECEIVED, self.close_reason, source=self)
 
     # Shared by the versions
 
@@ -420,8 +420,10 @@ class Protocol(ABC):
         if error is not None:
             _forget_traceback(error)
 
-    def _check_accept(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> str:
+    def check_accept(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> str:
         """Check the arguments of :meth:`accept`, set :attr:`subprotocol` and return the header lines for ``headers``.
+
+        Nothing is sent, and the check may be repeated.
 
         :raises ValueError: the client did not offer ``subprotocol``, or one of ``headers`` must not be added.
         :raises ConnectionClosed: the connection was accepted already, is closed, or is a client's.

@@ -98,7 +98,7 @@ class Hixie75(Protocol):
 
     def _send_response(self, subprotocol: str | None, headers: Iterable[tuple[str, str]]) -> None:
         """Send the answer; the client compares its first three lines byte by byte (section 4.1)."""
-        lines = self._check_accept(subprotocol, headers)
+        lines = self.check_accept(subprotocol, headers)
         prefix = self.header_prefix
         if subprotocol is not None:
             lines = f"{prefix}Protocol: {subprotocol}\r\n{lines}"

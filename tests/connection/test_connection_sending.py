@@ -16,7 +16,7 @@ from django_websocket.protocols.rfc6455.frames import Opcode
 from django_websocket.websocket import WebSocket
 
 from ..running import Running
-from .line import START, connect, connection_of, reading_lock, records
+from .line import START, connect, connection_of, protocol_of, reading_lock, records
 
 # Sending
 
@@ -83,6 +83,7 @@ def test_a_client_that_does_not_read(caplog):
     with pytest.raises(ConnectionClosed) as caught:
         ws.send("x")
     assert caught.value.code == ws.close_code == 1006
+    assert caught.value.source is protocol_of(ws)
     assert ws.closed
     assert line.shut == [socket.SHUT_RDWR]
     assert records(caplog) == [(logging.INFO, "WebSocket /echo/ lost: the client does not read")]

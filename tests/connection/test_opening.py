@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from django_websocket.connection.hooks import Hooks
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
@@ -109,6 +110,16 @@ def test_more_headers(headers):
     assert b"\r\nSet-Cookie: a=1\r\n" in line.sent
 
 
+class CountingHooks(Hooks):
+    """Hooks that count the handshakes that are about to be sent."""
+
+    calls = 0
+
+    def before_handshake(self):
+        self.calls += 1
+        return ()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -121,13 +132,16 @@ def test_more_headers(headers):
     ids=str,
 )
 def test_a_bad_handshake_is_not_sent(arguments):
-    ws, line = connect(accept=False, offered=("a",))
+    hooks = CountingHooks()
+    ws, line = connect(accept=False, offered=("a",), hooks=hooks)
     with pytest.raises(ValueError, match=r"."):
         ws.accept(**arguments)
     assert not line.sent
     assert not ws.handshake_sent
+    assert hooks.calls == 0, "they might save what can be saved only once"
     ws.accept("a")  # the view may do better
     assert line.peer.state is State.OPEN
+    assert hooks.calls == 1
 
 
 def test_accept_twice():

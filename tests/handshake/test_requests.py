@@ -4,7 +4,7 @@ import pytest
 from django.test import Client, RequestFactory
 
 from django_websocket.handshake import remedies
-from django_websocket.handshake.requests import parse
+from django_websocket.handshake.requests import parse, unwrap
 
 from ..connections import RefusedConnection
 from ..observing import records
@@ -17,6 +17,28 @@ from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 def parsed(path="/", environ=HANDSHAKE, **changes):
     """Return the request that the protocols check."""
     return parse(RequestFactory().get(path, **{**environ, **changes}))
+
+
+class Wrapper:
+    """A request as Django REST framework passes it to its views."""
+
+    def __init__(self, request):
+        self._request = request
+
+
+class TestUnwrap:
+    def test_a_request_of_django(self):
+        request = RequestFactory().get("/")
+        assert unwrap(request) is request
+
+    def test_a_wrapped_one(self):
+        request = RequestFactory().get("/")
+        assert unwrap(Wrapper(request)) is request
+
+    def test_something_else_by_the_same_name(self):
+        request = RequestFactory().get("/")
+        request._request = "the project's own"
+        assert unwrap(request) is request
 
 
 class TestParse:

@@ -209,24 +209,16 @@ class TestBad:
             Session.objects.update(expire_date=timezone.now() - dt.timedelta(seconds=1))
             is_sent_away(websocket, "session ended")
 
-    def test_expired_file(self, user, settings, tmp_path):
-        settings.SESSION_ENGINE = "django.contrib.sessions.backends.file"
+    @pytest.mark.parametrize("engine", ["file", "signed_cookies"])
+    def test_expired_outside_the_database(self, user, settings, tmp_path, engine):
+        settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
         client = WebSocketClient()
         client.force_login(user)
         with client.websocket("/known/") as websocket:
             assert websocket.wait() == "ann"
             settings.SESSION_COOKIE_AGE = -1
             is_sent_away(websocket, "session ended")
-        assert list(tmp_path.iterdir()) == []
-
-    def test_expired_signed_cookie(self, user, settings):
-        settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
-        client = WebSocketClient()
-        client.force_login(user)
-        with client.websocket("/known/") as websocket:
-            assert websocket.wait() == "ann"
-            settings.SESSION_COOKIE_AGE = -1
-            is_sent_away(websocket, "session ended")
+        assert list(tmp_path.iterdir()) == [], "no file is left"
 
     def test_a_date_in_a_signed_cookie(self, user, settings):
         settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"

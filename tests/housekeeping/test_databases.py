@@ -197,8 +197,11 @@ class TestRelease:
 class Store(SessionBase):
     """A session that is loaded by a query."""
 
+    asked = None
+
     def load(self):
-        ask(connections["file"])
+        Store.asked = connections["file"]
+        ask(Store.asked)
         return {"count": 1}
 
 
@@ -216,6 +219,45 @@ def test_revalidation_holds_no_connection(database, was_open):
         del connections["file"]
 
 
+class TestRevalidationWithoutAutocommit:
+    """Whether the view has a transaction open is not known, and the check must not depend on it."""
+
+    @pytest.mark.parametrize("setting", [True, False])
+    def test_over_another_connection(self, database, setting):
+        connection = connections["file"] = database(AUTOCOMMIT=setting)
+        try:
+            request = SimpleNamespace(session=Store("a session's key"))
+            assert request.session["count"] == 1
+            transaction.set_autocommit(False, "file")
+            with connection.cursor() as cursor:
+                cursor.execute("CREATE TABLE view (number)")
+                cursor.execute("INSERT INTO view VALUES (1)")
+            hooks = DjangoHooks(request, "", keep_databases=False, revalidate_interval=60)
+            assert hooks.revalidate() is None
+            assert hooks.revalidate_interval == 60, "the check was not put off"
+            assert Store.asked is not connection
+            assert not is_open(Store.asked)
+            assert connections["file"] is connection
+            assert connection.connection.in_transaction, "the view's transaction is open as before"
+        finally:
+            connection.rollback()
+            del connections["file"]
+
+    def test_over_a_connection_that_is_opened_for_it(self, database):
+        """It is not left open, with a transaction that nobody ends."""
+        connection = connections["file"] = database(AUTOCOMMIT=False)
+        try:
+            request = SimpleNamespace(session=Store("a session's key"))
+            assert request.session["count"] == 1
+            connection.close()
+            hooks = DjangoHooks(request, "", keep_databases=False, revalidate_interval=60)
+            assert hooks.revalidate() is None
+            assert Store.asked is connection
+            assert not is_open(connection)
+        finally:
+            del connections["file"]
+
+
 class TestTransactions:
     @pytest.fixture
     def connection(self, database):
@@ -224,9 +266,9 @@ class TestTransactions:
         del connections["file"]
 
     def test_the_views_own(self, held, connection, caplog):
-        assert not held.in_transaction()
+        assert not held.in_atomic_block()
         with transaction.atomic("file"):
-            assert held.in_transaction()
+            assert held.in_atomic_block()
             for _ in range(3):
                 assert held.before_wait() is None
                 held.on_idle()
@@ -240,19 +282,19 @@ class TestTransactions:
     def test_of_a_test_case(self, held, connection, caplog):
         with (block := transaction.atomic("file")):
             block._from_testcase = True
-            assert not held.in_transaction()
+            assert not held.in_atomic_block()
             assert held.before_wait() is None
             held.on_idle()
             assert is_open(connection)
             assert warnings(caplog) == []
             with transaction.atomic("file"):
-                assert held.in_transaction()
+                assert held.in_atomic_block()
                 assert held.before_wait() is None
             assert len(warnings(caplog)) == 1
 
     def test_without_autocommit(self, held, connection, caplog):
         transaction.set_autocommit(False, "file")
-        assert held.in_transaction()
+        assert not held.in_atomic_block(), "whether a transaction is open is not known"
         assert held.before_wait() is None
         held.on_idle()
         assert is_open(connection)

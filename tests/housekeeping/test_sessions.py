@@ -11,6 +11,7 @@ from django.http import Http404, HttpResponse
 from django.middleware.csrf import get_token
 from django.urls import path
 from django.utils.crypto import get_random_string
+from django.utils.functional import SimpleLazyObject
 
 from django_websocket import accept_websocket, require_websocket
 from django_websocket.testing.client import WebSocketClient
@@ -253,7 +254,7 @@ class TestAfterwards:
             websocket.close()
         assert "sessionid" not in client.cookies
 
-    @pytest.mark.parametrize("client", [("db", "middleware"), ("db", "decorator")], indirect=True)
+    @pytest.mark.parametrize("client", [("db", way) for way in ["middleware", *WAYS]], indirect=True)
     def test_messages(self, client, settings):
         """Messages that no cookie can hold are no error at the end, though Django raises one with DEBUG."""
         settings.DEBUG = True
@@ -261,6 +262,72 @@ class TestAfterwards:
         with client.websocket("/late_messages/"):
             pass
         assert client.get("/shown/").content == b""
+
+
+@route
+@require_websocket
+def undecided(request):
+    """Fail to accept, and then accept or refuse."""
+    request.session["count"] = 7
+    messages.info(request, "seen")
+    get_token(request)
+    with pytest.raises(ValueError, match="did not offer"):
+        request.websocket.accept(subprotocol="chat")
+    if "refuse" in request.GET:
+        return HttpResponse("refused", status=403)
+    request.websocket.accept()
+    return None
+
+
+@pytest.mark.parametrize("query", ["", "?refuse"])
+@pytest.mark.parametrize("client", [("db", way) for way in ["middleware", "decorator", "behind"]], indirect=True)
+def test_a_handshake_that_could_not_be_sent_takes_no_cookies(client, query):
+    """They go with the next handshake, or with the refusal."""
+    with client.websocket(f"/undecided/{query}") as websocket:
+        assert websocket.accepted is not bool(query)
+    assert {"sessionid", "csrftoken", "messages"} <= set(client.cookies)
+    assert client.get("/shown/").content == b"seen"
+    assert count(client) == 7
+
+
+def lazily(get_response):
+    """A middleware that loads the session of a request only where it is used."""
+
+    def middleware(request):
+        session = request.session
+        request.session = SimpleLazyObject(lambda: session)
+        return get_response(request)
+
+    return middleware
+
+
+class TestLazySession:
+    @pytest.fixture(autouse=True)
+    def _middleware(self, settings):
+        settings.MIDDLEWARE = [settings.MIDDLEWARE[0], settings.MIDDLEWARE[1], f"{__name__}.lazily"]
+        assert settings.MIDDLEWARE[:2] == [OURS, "django.contrib.sessions.middleware.SessionMiddleware"]
+        settings.WEBSOCKET_ACCEPT_ALL = True
+        settings.ROOT_URLCONF = type(
+            "urls", (), {"urlpatterns": [path("unmarked/", undecorated(keeping)), *urlpatterns]}
+        )
+
+    @pytest.mark.parametrize("address", ["/keeping/", "/unmarked/"])
+    def test_from_the_handshake_to_the_end(self, address):
+        client = WebSocketClient()
+        with client.websocket(address) as websocket:
+            assert client.session["count"] == 1
+            websocket.send("change")
+            assert websocket.wait() == "101"
+        assert websocket.close_code == 1000
+        assert client.session["count"] == 1
+
+    @pytest.mark.parametrize("address", ["/keeping/", "/unmarked/"])
+    def test_revalidation(self, address):
+        client = WebSocketClient()
+        with client.websocket(address) as websocket:
+            client.session.flush()
+            assert websocket.wait(timeout=100) is None
+        assert (websocket.close_code, websocket.close_reason) == (4401, "session ended")
 
 
 @on_all

@@ -72,6 +72,7 @@ def test_the_error_of_a_closed_connection():
     server = rfc6455.open_server()
     error = server.closed_error()
     assert (error.code, error.reason, str(error)) == (1005, "", "the WebSocket is closed (1005)")
+    assert error.source is server
     server.receive(rfc6455.make_close(3000, b"bye"))
     error = server.closed_error()
     assert (error.code, error.reason, str(error)) == (3000, "bye", "the WebSocket is closed (3000, 'bye')")

@@ -93,7 +93,7 @@ class RFC6455(Protocol):
 
     def accept(self, subprotocol: str | None = None, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Accept the connection (section 4.2.2); it is open at once."""
-        lines = self._check_accept(subprotocol, headers)
+        lines = self.check_accept(subprotocol, headers)
         agreed = None
         if self.compression is not None:
             agreed = choose_offer(self.request.header("sec-websocket-extensions"), self.compression)

@@ -140,7 +140,8 @@ class TestNotDecorated:
         assert "X-Seen" not in response.headers
         assert connection.refused == 1
         (record,) = records(caplog)
-        assert record.getMessage() == f"WebSocket refused with 400 at {address}: this address takes no WebSockets; {UNMARKED_VIEW}"
+        text = f"WebSocket refused with 400 at {address}: this address takes no WebSockets; {UNMARKED_VIEW}"
+        assert record.getMessage() == text
 
     @pytest.mark.parametrize(("name", "status"), [("404", 404), ("403", 403), ("zero", 500)])
     def test_its_exceptions_are_answered_as_for_any_request(self, caplog, name, status):

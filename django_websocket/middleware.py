@@ -6,6 +6,7 @@ import enum
 import logging
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
@@ -137,6 +138,7 @@ class Upgrade:
         parsed = parse(request)
         if not parsed.is_upgrade:
             return None
+        servers.end_requests(request.META)
         upgrade = request.META[_KEY] = cls(protocols.choose(parsed, conf.protocols))
         request.is_websocket = _is_a_websocket  # type: ignore[attr-defined]
         return upgrade
@@ -226,6 +228,9 @@ class Upgrade:
                 self.websocket.end(code, wait=response is not None)
         finally:
             registry.leave()
+            if response is None and not self.handshake_sent and self._connection is not None:
+                # Whatever the server responds to the exception, nobody else closes the connection behind it.
+                self._connection.refuse()
             # The hooks refer to the request, and the request to this object: only the garbage collector could free the
             # cycle.
             self.hooks = None
@@ -243,18 +248,7 @@ class Upgrade:
         if self._protocol.request.host is None and self._step is not Step.REFUSED:
             # Another middleware has called get_host(), and Django has answered its error before the view was found.
             response = refuse(request, HandshakeError(BAD_HOST))
-        return close_connection_after(response, request, self._connection)
-
-    def close_connection_with_request(self, request: HttpRequest) -> None:
-        """Make ``request.close()`` close the client's connection too, whatever Django responds to an exception."""
-        if self._connection is not None:
-            close, refuse_connection = request.close, self._connection.refuse
-
-            def close_both() -> None:
-                close()
-                refuse_connection()
-
-            request.close = close_both  # type: ignore[method-assign]
+        return close_connection_after(response, request)
 
 
 def is_handled(request: HttpRequest) -> bool:
@@ -262,13 +256,11 @@ def is_handled(request: HttpRequest) -> bool:
     return _KEY in request.META
 
 
-def close_connection_after(
-    response: HttpResponseBase, request: HttpRequest, connection: servers.ClientConnection | None = None
-) -> HttpResponseBase:
-    """Return the response to a refused attempt, made to close the client's connection once it is sent.
+def close_connection_after(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+    """Return the response to a refused attempt; make the server close the client's connection behind it.
 
-    The connection is closed because the client no longer speaks HTTP on it. ``connection`` is passed if the server was
-    asked for it already.
+    The connection is closed because the client no longer speaks HTTP on it. Nothing of this depends on the response:
+    other middleware may replace it, or store it in a cache.
     """
     if response.status_code < 200:
         logger.error("A view answered a WebSocket with status %d", response.status_code)
@@ -279,14 +271,15 @@ def close_connection_after(
             "and the scheme?",
             escape_for_log(request.path),
         )
+    bodiless = response.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+    if isinstance(response, HttpResponse) and getattr(response, "is_rendered", True) and not bodiless:
+        # Servers send a response of unknown length in chunks, which few clients of WebSockets expect.
+        response.headers.setdefault("Content-Length", str(len(response.content)))
     try:
-        connection = connection or servers.find(request.META)
+        servers.find(request.META).refuse()
     except SocketNotFound:
         if servers.closes_when_told(request.META):
             response.headers["Connection"] = "close"
-        return response
-    connection.prepare_refusal()
-    response._resource_closers.append(connection.refuse)  # type: ignore[attr-defined]  # noqa: SLF001 - runs in close()
     return response
 
 

@@ -88,11 +88,7 @@ def application(environ, start_response):
     connection = find(environ)
     if environ["PATH_INFO"] == "/refused":
         start_response("400 Bad Request", [("Content-Length", "2")])
-        class Refusal(list):
-            def close(self):
-                connection.refuse()
-                connection.refuse()
-        return Refusal([b"no"])
+        return [b"no"]
     sock, received = connection.take_over()
     assert environ["eventlet.input"].rfile.closed
     while len(received) < 12:
@@ -151,7 +147,7 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
     with ours, theirs, ours.makefile("rb") as reader:
         connection = find({"eventlet.input": SimpleNamespace(get_socket=lambda: ours, rfile=reader)})
         assert connection.sock is ours
-        assert connection.read_ahead() == b""
+        assert connection.received == b""
         assert not local.already_handled
         connection.mark_answered()
         assert local.already_handled
@@ -188,18 +184,26 @@ def test_gunicorn(pair, headers):
     assert received == b"behind it"
     theirs.sendall(b"later")
     arrived(ours)
-    # The first read of TLS may return nothing, as it has taken a record of TLS itself.
-    received = connection.read_ahead()
-    assert received + receive(ours, 5 - len(received)) == b"later"
-    assert connection.read_ahead() == b""
+    assert receive(ours, 5) == b"later"
 
 
-def test_gunicorn_with_an_unknown_stream(pair):
+def test_gunicorn_reads_nothing_more(pair):
+    """Its parser finds the end of the stream, and it closes the connection without looking for that."""
+    pytest.importorskip("gunicorn")
+    from gunicorn.config import Config
+    from gunicorn.http import get_parser, wsgi
+
     ours, theirs = pair
-    theirs.sendall(b"here")
+    theirs.sendall(HEAD % b"" + HEAD % b"")
+    parser = get_parser(Config(), ours, ("127.0.0.1", 1234))
+    environ = wsgi.create(next(parser), ours, ("127.0.0.1", 1234), ("127.0.0.1", 8000), parser.cfg)[1]
+    find(environ)
+    theirs.sendall(HEAD % b"")
     arrived(ours)
-    received = find({"gunicorn.socket": ours, "wsgi.input": io.BytesIO()}).read_ahead()
-    assert received + receive(ours, 4 - len(received)) == b"here"
+    assert not parser.finish_body()
+    assert parser.unreader.read() == b""
+    with pytest.raises(StopIteration):
+        next(parser)
 
 
 @pytest.mark.parametrize("environ", [{"SERVER_PROTOCOL": "HTTP/2.0"}, {"gunicorn.http2.send_trailers": print}])
@@ -211,9 +215,11 @@ def test_gunicorn_and_http2(environ):
 @pytest.mark.parametrize("protocol", ["uwsgi", "http"])
 def test_gunicorn_and_the_uwsgi_protocol(monkeypatch, protocol):
     monkeypatch.setattr(adapters, "find_worker", lambda: SimpleNamespace(cfg=SimpleNamespace(protocol=protocol)))
-    environ = {"gunicorn.socket": object()}
+    unreader = SimpleNamespace(buf=io.BytesIO(b"read"))
+    body = SimpleNamespace(reader=SimpleNamespace(unreader=unreader))
+    environ = {"gunicorn.socket": object(), "wsgi.input": body}
     if protocol == "http":
-        assert find(environ).sock is environ["gunicorn.socket"]
+        assert find(environ).take_over() == (environ["gunicorn.socket"], b"read")
     else:
         with pytest.raises(SocketNotFound, match="the uwsgi protocol"):
             find(environ)
@@ -251,8 +257,7 @@ def test_servers_with_a_buffered_reader(pair, server):
         assert (sock, received) == (ours, b"behind it")
         theirs.sendall(b"later")
         assert receive(ours, 5) == b"later"
-        if server == "cheroot":
-            assert environ["wsgi.input"].remaining == 0
+        assert find(environ) is connection
 
 
 def test_cheroot_keeps_no_bytes_that_it_could_not_write(pair):
@@ -274,20 +279,12 @@ def receive_to_end(sock):
         return b""  # without the end of TLS
 
 
-def test_werkzeug_reads_no_more_when_it_has_refused(pair):
-    """Otherwise it would read to the end of the stream, as long as the client keeps the connection open."""
-    ours, theirs = pair
-    theirs.sendall(b"head\r\nbehind it")
-    with ours.makefile("rb") as reader:
-        assert reader.readline() == b"head\r\n"
-        connection = find({"werkzeug.socket": ours, "wsgi.input": reader})
-        connection.prepare_refusal()
-        theirs.sendall(b"GET / HTTP/1.1")
-        arrived(ours)
-        assert reader.read(10_000) == b""
-        ours.sendall(b"no")
-        connection.refuse()
-        assert receive(theirs, 2) == b"no"
+class Parser:
+    """The parts of a request that waitress has parsed, or is parsing."""
+
+    def __init__(self, header_plus=b""):
+        self.header_plus = header_plus
+        self.headers = {"CONNECTION": "Upgrade"}
 
 
 class Channel:
@@ -296,8 +293,8 @@ class Channel:
     def __init__(self, sock, header_plus=b"", requests=1):
         self.socket = sock
         self.requests_lock = threading.Lock()
-        self.requests = list(range(requests))
-        self.request = SimpleNamespace(header_plus=header_plus) if header_plus else None
+        self.requests = [Parser() for _ in range(requests)]
+        self.request = Parser(header_plus) if header_plus else None
         self.close_when_flushed = False
 
     def readable(self):
@@ -309,15 +306,17 @@ class Channel:
     def check_client_disconnected(self):
         return False
 
+    def environ(self, **more):
+        return {"waitress.client_disconnected": self.check_client_disconnected, "wsgi.input": io.BytesIO(), **more}
+
 
 @pytest.mark.parametrize("body", [b"", b"12345678"])
 @pytest.mark.parametrize("behind", [b"", b"behind it"])
 def test_waitress(pair, body, behind):
     ours, theirs = pair
     channel = Channel(ours, behind)
-    connection = find(
-        {"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO(body)}
-    )
+    environ = channel.environ(**{"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    connection = find(environ)
     sock, received = connection.take_over()
     assert (sock, received) == (ours, body + behind)
     assert not channel.readable()
@@ -329,17 +328,46 @@ def test_waitress(pair, body, behind):
     assert channel.close_when_flushed
 
 
-def test_waitress_refuses(pair):
-    """Another thread sends the answer from a buffer, and the requests behind it are parsed already."""
+def test_waitress_closes_the_connection_behind_its_response(pair):
+    """Another thread sends the response from a buffer, and the requests behind this one are parsed already."""
     ours, theirs = pair
     channel = Channel(ours, b"GET ", requests=3)
-    connection = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO()})
-    connection.refuse()
-    assert channel.requests == [0]
-    assert channel.close_when_flushed
+    find(channel.environ())
+    (request,) = channel.requests
+    assert request.headers["CONNECTION"] == "close"
+    assert channel.request is None
+    assert not channel.close_when_flushed, "there is no response yet"
     assert not channel.readable()
     ours.sendall(b"no")
     assert receive(theirs, 2) == b"no"
+
+
+# Streams that a middleware has replaced
+
+
+SOFTWARE = {
+    "werkzeug": {},
+    "gevent": {"SERVER_SOFTWARE": "gevent/20.0"},
+    "cheroot": {"SERVER_SOFTWARE": "Cheroot/11.1.2 Server"},
+    "wsgiref": {"SERVER_SOFTWARE": "WSGIServer/0.2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("server", "environ"),
+    [
+        ("gunicorn", {"gunicorn.socket": object()}),
+        ("Werkzeug", {"werkzeug.socket": object()}),
+        ("gevent.pywsgi", SOFTWARE["gevent"]),
+        ("cheroot", SOFTWARE["cheroot"]),
+        ("wsgiref", SOFTWARE["wsgiref"]),
+    ],
+)
+@pytest.mark.parametrize("stream", [None, io.BytesIO(), io.BufferedReader(io.BytesIO())])
+def test_a_server_whose_stream_is_out_of_reach(server, environ, stream):
+    """The reason is named, and not that the server has no sockets."""
+    with pytest.raises(SocketNotFound, match=rf"^{server} cannot show its connection.* a WSGI middleware"):
+        find({"wsgi.version": (1, 0), "wsgi.input": stream, **environ})
 
 
 @pytest.mark.parametrize(
@@ -347,8 +375,6 @@ def test_waitress_refuses(pair):
     [
         {"waitress.client_disconnected": None},
         {"waitress.client_disconnected": SimpleNamespace(__self__=SimpleNamespace())},
-        {"SERVER_SOFTWARE": "gevent/20.0", "wsgi.input": io.BytesIO()},
-        {"SERVER_SOFTWARE": "Cheroot/11", "wsgi.input": io.BytesIO()},
     ],
 )
 def test_servers_that_have_changed(environ):

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn
 from ..exceptions import SocketNotFound
 from ..gunicorn.workers import find_worker
 from .base import BufferedConnection, ClientConnection, reader_socket
+from .frames import find_in_callers
 
 #: Streams that a server has put around its reader, at most.
 _MAX_STREAMS: Final = 4
@@ -26,11 +27,14 @@ def server_software(environ: Mapping[str, Any]) -> str:
 
 
 def find_reader(environ: Mapping[str, Any], server: str) -> Any:
-    """Return the buffered reader below a request's stream.
+    """Return the buffered reader below a request's stream; if that stream was replaced, the reader of the server.
 
     :raises SocketNotFound: there is none; the text names ``server``.
     """
-    return _reader_below(environ.get("wsgi.input")) or _raise_hidden(server)
+    reader = _reader_below(environ.get("wsgi.input")) or find_in_callers(
+        lambda variables: _reader_below(getattr(variables.get("self"), "rfile", None))
+    )
+    return reader or _raise_hidden(server)
 
 
 def _reader_below(stream: Any) -> Any:
@@ -109,7 +113,11 @@ class GunicornConnection(ClientConnection):
         if worker is not None and getattr(worker.cfg, "protocol", "http") != "http":
             raise SocketNotFound("gunicorn is spoken to by the uwsgi protocol, which carries no WebSockets; HTTP does")
         body = environ.get("wsgi.input")
-        return cls(sock, _unreader_of(body) or _raise_hidden("gunicorn"), body)
+        unreader = _unreader_of(body)
+        if unreader is None:
+            body = find_in_callers(lambda variables: getattr(variables.get("req"), "body", None))
+            unreader = _unreader_of(body) or _raise_hidden("gunicorn")
+        return cls(sock, unreader, body)
 
 
 def _unreader_of(body: Any) -> Any:

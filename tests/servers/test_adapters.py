@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -343,6 +344,54 @@ def test_waitress_closes_the_connection_behind_its_response(pair):
 
 
 # Streams that a middleware has replaced
+
+
+class Opaque:
+    """A stream around another one, of which nothing else is to be seen."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, stream):
+        self.read = partial(stream.read)
+
+
+def buffered(stream):
+    return io.BytesIO(stream.read(8))
+
+
+@pytest.mark.parametrize("replace", [Opaque, buffered])
+@pytest.mark.parametrize("server", ["gunicorn", "werkzeug", "gevent", "cheroot", "wsgiref"])
+def test_a_replaced_stream(pair, server, replace):
+    """The server's own is found in the functions that have called the application; nothing that was read is lost."""
+    ours, theirs = pair
+    theirs.sendall(HEAD % b"Content-Length: 8\r\n" + b"12345678behind")
+    if server == "gunicorn":
+        environ = gunicorn_environ(ours)
+        req = SimpleNamespace(body=environ["wsgi.input"])
+        environ["wsgi.input"] = replace(environ["wsgi.input"])
+        connection = find(environ)
+        assert req.body.failed
+    else:
+        with ours.makefile("rb") as reader:
+            while reader.readline() != b"\r\n":
+                pass
+            connection = Handler(SimpleNamespace(rfile=reader)).call(server, ours, replace(reader))
+            assert reader.readline() == b""
+    sock, received = connection.take_over()
+    assert received + receive(sock, 14 - len(received)) == b"12345678behind"
+
+
+class Handler:
+    """An object of a server whose method calls the application."""
+
+    def __init__(self, rfile):
+        self.rfile = rfile
+
+    def call(self, server, sock, stream):
+        environ = {"wsgi.input": stream, "CONTENT_LENGTH": "8", **SOFTWARE[server]}
+        if server == "werkzeug":
+            environ["werkzeug.socket"] = sock
+        return find(environ)
 
 
 SOFTWARE = {

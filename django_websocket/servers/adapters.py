@@ -8,6 +8,7 @@ used.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final, NoReturn
@@ -19,6 +20,8 @@ from .frames import find_in_callers
 
 #: Streams that a server has put around its reader, at most.
 _MAX_STREAMS: Final = 4
+#: Seconds to wait for a turn of waitress's main loop.
+_MAIN_LOOP_TIMEOUT: Final = 1
 
 
 def server_software(environ: Mapping[str, Any]) -> str:
@@ -175,8 +178,14 @@ def _end_channel(channel: Any) -> bytes:
 
     Return the bytes that were read behind the present request. Those that were parsed as whole requests are lost.
     """
-    # The main loop calls this. A function refers to nothing, so that the channel does not refer to itself.
+    # The main loop calls these two; a function refers to nothing, so that the channel refers to itself by neither.
     channel.readable = _is_not_readable
+    channel.handle_read = _handle_nothing
+    if channel.adj.channel_request_lookahead:
+        # The main loop may be reading at this moment, on behalf of the requests that it looks ahead for.
+        turn = threading.Event()
+        channel.server.trigger.pull_trigger(turn.set)
+        turn.wait(_MAIN_LOOP_TIMEOUT)
     with channel.requests_lock:
         parser, channel.request = channel.request, None
         # Requests behind this one are parsed already.
@@ -188,6 +197,10 @@ def _end_channel(channel: Any) -> bytes:
 
 def _is_not_readable() -> bool:
     return False
+
+
+def _handle_nothing() -> None:
+    pass
 
 
 class GeventConnection(BufferedConnection):

@@ -289,17 +289,28 @@ class Parser:
 
 
 class Channel:
-    """The parts of a waitress channel that are used."""
+    """The parts of a waitress channel that are used. Its main loop runs for :meth:`pull_trigger` only."""
 
-    def __init__(self, sock, header_plus=b"", requests=1):
+    def __init__(self, sock, header_plus=b"", requests=1, lookahead=0):
         self.socket = sock
+        self.adj = SimpleNamespace(channel_request_lookahead=lookahead)
+        self.server = SimpleNamespace(trigger=self)
         self.requests_lock = threading.Lock()
         self.requests = [Parser() for _ in range(requests)]
         self.request = Parser(header_plus) if header_plus else None
         self.close_when_flushed = False
+        #: The bytes that the main loop is about to pass on.
+        self.stolen = b""
 
     def readable(self):
         return True
+
+    def handle_read(self):
+        raise AssertionError("it would read the bytes of the WebSocket")
+
+    def pull_trigger(self, thunk):
+        self.request = Parser(self.stolen)
+        thunk()
 
     def write_soon(self, data):
         raise AssertionError(f"{data!r} would be sent")
@@ -321,6 +332,7 @@ def test_waitress(pair, body, behind):
     sock, received = connection.take_over()
     assert (sock, received) == (ours, body + behind)
     assert not channel.readable()
+    channel.handle_read()
     theirs.sendall(b"later")
     assert receive(ours, 5) == b"later"
     assert not channel.close_when_flushed
@@ -341,6 +353,22 @@ def test_waitress_closes_the_connection_behind_its_response(pair):
     assert not channel.readable()
     ours.sendall(b"no")
     assert receive(theirs, 2) == b"no"
+
+
+def test_waitress_that_looks_ahead(pair):
+    """Its main loop may have read something already when it is told to read no more."""
+    ours, _ = pair
+    channel = Channel(ours, lookahead=1)
+    channel.stolen = b"just read"
+    assert find(channel.environ()).take_over() == (ours, b"just read")
+
+
+def test_waitress_that_looks_ahead_and_whose_main_loop_hangs(pair, monkeypatch):
+    ours, _ = pair
+    monkeypatch.setattr(adapters, "_MAIN_LOOP_TIMEOUT", 0)
+    channel = Channel(ours, b"behind it", lookahead=1)
+    channel.pull_trigger = lambda _: None
+    assert find(channel.environ()).take_over() == (ours, b"behind it")
 
 
 # Streams that a middleware has replaced

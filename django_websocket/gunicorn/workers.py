@@ -72,7 +72,7 @@ def adopt_worker(worker: Any, *, close: bool, limit: int | None) -> None:
 def _close_when_it_ends(worker: Any) -> None:
     while worker.alive:
         pause(_POLL_INTERVAL)
-    registry.close_all(drain=False)
+    registry.close_all(drain=0)
     pause(_ACCEPT_TIME)
     registry.close_all()
 

@@ -70,7 +70,7 @@ class EventletConnection(BufferedConnection):
         return None if stream is None else cls(stream.get_socket(), stream.rfile)
 
     def take_over(self) -> tuple[Any, bytes]:
-        """Return the socket and the bytes read ahead; close the reader, whose buffer would take 64 KiB.
+        """Return the socket and the bytes read ahead; close the reader, whose buffer takes memory.
 
         The socket stays open, and the server checks whether the reader is closed before it reads a next request.
         """
@@ -118,7 +118,7 @@ class GunicornConnection(ClientConnection):
         body = environ.get("wsgi.input")
         unreader = _unreader_of(body)
         if unreader is None:
-            body = find_in_callers(lambda variables: getattr(variables.get("req"), "body", None))
+            body = find_in_callers(_served_body)
             unreader = _unreader_of(body) or _raise_hidden("gunicorn")
         return cls(sock, unreader, body)
 
@@ -128,6 +128,15 @@ def _unreader_of(body: Any) -> Any:
     reader = getattr(body, "reader", None)
     # The reader of a chunked body has the request instead.
     return getattr(reader, "unreader", None) or getattr(getattr(reader, "req", None), "unreader", None)
+
+
+def _served_body(variables: Mapping[str, Any]) -> Any:
+    """Return the body of the request that a function of gunicorn serves, ``None`` if the function is another's.
+
+    The attribute ``body`` alone would not do: with WebOb's requests, it reads the body.
+    """
+    request = variables.get("req")
+    return getattr(request, "body", None) if hasattr(request, "unreader") else None
 
 
 def _read_nothing(*_size: object) -> bytes:

@@ -306,7 +306,7 @@ class Channel:
         return True
 
     def handle_read(self):
-        raise AssertionError("it would read the bytes of the WebSocket")
+        pytest.fail("it would read the bytes of the WebSocket")
 
     def pull_trigger(self, thunk):
         self.request = Parser(self.stolen)
@@ -387,6 +387,18 @@ def buffered(stream):
     return io.BytesIO(stream.read(8))
 
 
+def find_below_webob(environ):
+    """Find the connection below a middleware that has a request of its own."""
+
+    class Request:
+        @property
+        def body(self):
+            pytest.fail("this reads the body")
+
+    req = Request()
+    return req and find(environ)
+
+
 @pytest.mark.parametrize("replace", [Opaque, buffered])
 @pytest.mark.parametrize("server", ["gunicorn", "werkzeug", "gevent", "cheroot", "wsgiref"])
 def test_a_replaced_stream(pair, server, replace):
@@ -395,9 +407,9 @@ def test_a_replaced_stream(pair, server, replace):
     theirs.sendall(HEAD % b"Content-Length: 8\r\n" + b"12345678behind")
     if server == "gunicorn":
         environ = gunicorn_environ(ours)
-        req = SimpleNamespace(body=environ["wsgi.input"])
+        req = SimpleNamespace(body=environ["wsgi.input"], unreader=None)
         environ["wsgi.input"] = replace(environ["wsgi.input"])
-        connection = find(environ)
+        connection = find_below_webob(environ)
         assert req.body.failed
     else:
         with ours.makefile("rb") as reader:
@@ -407,6 +419,29 @@ def test_a_replaced_stream(pair, server, replace):
             assert reader.readline() == b""
     sock, received = connection.take_over()
     assert received + receive(sock, 14 - len(received)) == b"12345678behind"
+
+
+def test_a_body_that_cannot_be_read(pair):
+    """gevent's stream raises an error where the body ends too early; the rest comes from the socket."""
+
+    def fail(_):
+        raise OSError("unexpected end of file while reading request at position 0")
+
+    ours, theirs = pair
+    theirs.sendall(b"head\r\n1234")
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        stream = SimpleNamespace(rfile=reader, read=fail)
+        connection = find({**SOFTWARE["gevent"], "wsgi.input": stream, "CONTENT_LENGTH": "8"})
+        assert connection.take_over() == (ours, b"1234")
+
+
+def test_streams_without_end():
+    """What is no server's stream may have any attribute."""
+    stream = SimpleNamespace()
+    stream.rfile = stream
+    with pytest.raises(SocketNotFound):
+        find({**SOFTWARE["cheroot"], "wsgi.input": stream})
 
 
 class Handler:

@@ -153,8 +153,6 @@ class ViewMiddleware(WebSocketMiddleware):
             response: HttpResponseBase = view(*args, **kwargs)
         except Exception as exception:
             if upgrade is None or not upgrade.handshake_sent:
-                if upgrade is not None:
-                    upgrade.close_connection_with_request(request)
                 raise
             return self.process_exception(request, exception) or response_for_exception(request, exception)
         return response

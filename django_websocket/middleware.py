@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import logging
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from django.conf import settings
@@ -171,6 +172,7 @@ class Upgrade:
         parsed = parse(request)
         if not parsed.is_upgrade:
             return None
+        servers.end_requests(request.META)
         upgrade = request.META[_KEY] = cls(protocols.choose(parsed, conf.protocols))
         request.is_websocket = _is_a_websocket  # type: ignore[attr-defined]
         return upgrade
@@ -307,6 +309,9 @@ class Upgrade:
                 self.websocket.end(code, wait=response is not None)
         finally:
             registry.leave()
+            if response is None and not self.handshake_sent and self._connection is not None:
+                # Whatever the server responds to the exception, nobody else closes the connection behind it.
+                self._connection.refuse()
             # The hooks refer to the request, and the request to this object: only the garbage collector could free the
             # cycle.
             self.hooks = None
@@ -321,7 +326,7 @@ class Upgrade:
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
             finish = None if self._connection is None else self._connection.finish
             return response_of_ended_websocket(response, finish)
-        return close_connection_after(self._check_answer(request, response), request, self._connection)
+        return close_connection_after(self._check_answer(request, response), request)
 
     def _check_answer(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Return the response to an attempt that has become no WebSocket: ``response``, or a refusal in its place."""
@@ -348,44 +353,32 @@ class Upgrade:
         )
         return response
 
-    def close_connection_with_request(self, request: HttpRequest) -> None:
-        """Make ``request.close()`` close the client's connection too, whatever Django responds to an exception."""
-        if self._connection is not None:
-            close, refuse_connection = request.close, self._connection.refuse
-
-            def close_both() -> None:
-                close()
-                refuse_connection()
-
-            request.close = close_both  # type: ignore[method-assign]
-
 
 def is_handled(request: HttpRequest) -> bool:
     """Return whether the middleware, or another decorator of ours, has seen this request."""
     return _KEY in request.META
 
 
-def close_connection_after(
-    response: HttpResponseBase, request: HttpRequest, connection: servers.ClientConnection | None = None
-) -> HttpResponseBase:
-    """Return the response to a refused attempt, made to close the client's connection once it is sent.
+def close_connection_after(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
+    """Return the response to a refused attempt; make the server close the client's connection behind it.
 
-    The connection is closed because the client no longer speaks HTTP on it. ``connection`` is passed if the server was
-    asked for it already.
+    The connection is closed because the client no longer speaks HTTP on it. Nothing of this depends on the response:
+    other middleware may replace it, or store it in a cache.
     """
     if response.status_code < 200:
         logger.error("A view answered a WebSocket with status %d", response.status_code)
         response = HttpResponse(status=500)
     elif 300 <= response.status_code < 400:
         log_redirect(request, response)
+    bodiless = response.status_code in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
+    if isinstance(response, HttpResponse) and getattr(response, "is_rendered", True) and not bodiless:
+        # Servers send a response of unknown length in chunks, which few clients of WebSockets expect.
+        response.headers.setdefault("Content-Length", str(len(response.content)))
     try:
-        connection = connection or servers.find(request.META)
+        servers.find(request.META).refuse()
     except SocketNotFound:
         if servers.closes_when_told(request.META):
             response.headers["Connection"] = "close"
-        return response
-    connection.prepare_refusal()
-    response._resource_closers.append(connection.refuse)  # type: ignore[attr-defined]  # noqa: SLF001 - runs in close()
     return response
 
 

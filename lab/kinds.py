@@ -106,7 +106,7 @@ TLS_KINDS = [
     _gunicorn("gunicorn_gevent_tls", "gevent", *_TLS, green="gevent", tls=True),
     _gunicorn("gunicorn_eventlet_tls", EVENTLET_WORKER, *_TLS, green="eventlet", tls=True),
     _serve("gevent_tls", "gevent", "{certificate}", green="gevent", tls=True, leaves=True),
-    _serve("werkzeug_tls", "werkzeug", "{certificate}", tls=True),
+    _serve("werkzeug_tls", "werkzeug", "{certificate}", tls=True, keeps=False),
     _serve("cheroot_tls", "cheroot", "{certificate}", pool=128, tls=True),
 ]
 #: Servers that do not show an application the socket of the client, so that they cannot carry WebSockets.

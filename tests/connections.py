@@ -7,14 +7,9 @@ class FakeConnection(ClientConnection):
     """A connection of which its server has read ``received``, and that counts how often it was answered or refused."""
 
     def __init__(self, sock=None, received=b""):
-        super().__init__(sock)
-        self.received = received
+        super().__init__(sock, received)
         self.answered = 0
         self.refused = 0
-
-    def read_ahead(self):
-        received, self.received = self.received, b""
-        return received
 
     def mark_answered(self):
         self.answered += 1

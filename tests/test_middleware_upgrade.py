@@ -1,11 +1,16 @@
 """The steps of an upgrade: checks in their order, room in the process, the answer of the view, and its WebSocket."""
 
 import logging
+import pickle
+import socket
+from contextlib import suppress
 
 import pytest
 from asgiref.sync import async_to_sync
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, StreamingHttpResponse
+from django.template import engines
+from django.template.response import SimpleTemplateResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client
 from django.urls import path
 from django.utils.decorators import method_decorator
@@ -19,7 +24,7 @@ from django_websocket.servers import ENVIRON_KEY
 from django_websocket.testing.client import WebSocketClient
 
 from . import urls
-from .connections import RefusedConnection
+from .connections import FakeConnection, RefusedConnection
 from .observing import records
 from .refusals import FAULTS
 from .requests import HANDSHAKE, HIXIE76, KEY3, RESPONSE76, attempt
@@ -292,6 +297,57 @@ class TestRejecting:
         assert b"".join(response) == b"onetwo"
         assert connection.refused == 1
 
+    @pytest.mark.parametrize("address", ["/status/200/", "/status/404/", "/status/302/"])
+    def test_the_length_of_the_answer(self, client, settings, address):
+        """Otherwise a server would send it in chunks, which few clients of WebSockets expect."""
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name == OURS]
+        response = attempt(address)
+        assert response.headers["Content-Length"] == "14"
+
+    @pytest.mark.parametrize("address", ["/status/204/", "/status/304/", "/stream/", "/own-length/"])
+    def test_an_answer_whose_length_is_not_ours_to_say(self, client, settings, address):
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name == OURS]
+        assert attempt(address).headers.get("Content-Length") == ("0" if address == "/own-length/" else None)
+
+    def test_an_answer_that_is_rendered_later(self, client, settings):
+        """Django renders it when the decorator has returned."""
+        settings.MIDDLEWARE = []
+        connection = RefusedConnection()
+        response = attempt("/rendered/", connection=connection)
+        assert response.content == b"rendered"
+        assert connection.refused == 1
+
+    @pytest.mark.parametrize("names", [[f"{__name__}.store"], [f"{__name__}.store", OURS]])
+    @pytest.mark.parametrize("address", ["/status/200/", "/unreachable/"])
+    def test_an_answer_that_is_stored(self, client, settings, names, address):
+        """Middleware around us may pickle it, as a cache does: nothing of the connection is in it."""
+        settings.MIDDLEWARE = names
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            response = attempt(address, connection=FakeConnection(ours), HTTP_ORIGIN="https://evil.example")
+        assert response.headers["X-Stored"] == "yes"
+
+    @pytest.mark.parametrize(
+        "names", [[f"{__name__}.replace"], [f"{__name__}.replace", OURS], [OURS, f"{__name__}.replace"]]
+    )
+    @pytest.mark.parametrize("environ", [HANDSHAKE, {**HANDSHAKE, "HTTP_SEC_WEBSOCKET_KEY": "x"}])
+    def test_an_answer_that_is_replaced(self, client, settings, names, environ):
+        """The end of the connection does not depend on it, nor on the end of the request."""
+        settings.MIDDLEWARE = names
+        connection = RefusedConnection()
+        attempt("/status/200/", environ, connection=connection)
+        assert connection.refused == 1
+
+    @pytest.mark.parametrize("middleware", [True, False])
+    @pytest.mark.parametrize("name", ["zero", "404", "exit"])
+    def test_an_exception(self, client, settings, middleware, name):
+        """The connection ends, whoever responds to the exception."""
+        settings.MIDDLEWARE = [OURS] * middleware
+        connection = RefusedConnection()
+        with suppress(SystemExit):
+            attempt(f"/raise-before/{name}/", connection=connection)
+        assert connection.refused == 1
+
     def test_bytes(self, client, wire):
         """The server writes the answer, and nothing comes before it; the connection ends behind it."""
         assert wire("/status/401/", b"GET /next/ HTTP/1.1\r\n\r\n") == b""
@@ -303,6 +359,36 @@ class TestRejecting:
             assert websocket.response.status_code == 200
         with pytest.raises(ConnectionClosed):
             leaked.pop().send("too late")
+
+
+def store(get_response):
+    def middleware(request):
+        response = get_response(request)
+        response.headers["X-Stored"] = "yes" if pickle.dumps(response) else "no"
+        return response
+
+    return middleware
+
+
+def replace(get_response):
+    def middleware(request):
+        get_response(request)
+        request.close = lambda: None
+        return HttpResponse("a page", status=404)
+
+    return middleware
+
+
+@route("own-length/")
+@accept_websocket
+def own_length(request):
+    return HttpResponse(headers={"Content-Length": "0"})
+
+
+@route("rendered/")
+@accept_websocket
+def rendered(request):
+    return SimpleTemplateResponse(engines["django"].from_string("rendered"))
 
 
 leaked = []

@@ -75,6 +75,9 @@ class Wire:
         self.body = b"".join(response) if iterate else b""
         if close:
             response.close()
+        if self.body:
+            # The server has written a response, and closes the connection, as it reads nothing more from it.
+            ours.shutdown(socket.SHUT_WR)
         with theirs.makefile("rb") as stream:
             return stream.read()
 

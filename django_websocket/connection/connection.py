@@ -599,6 +599,7 @@ class Connection:
                 self.protocol.connection_lost()
             self._transport.shutdown()
             registry.discard(self)
+            closer.discard(self.finish_if_due)
             # The hooks refer to the request, and the request to this connection: only the garbage collector could free
             # the cycle.
             self._hooks = NO_HOOKS

@@ -19,9 +19,12 @@ _ACCEPT_TIME: Final = 1.2
 
 
 class _Process:
-    """The worker that this process is, once it is known."""
+    """What is known of the worker that this process is."""
 
+    #: The worker, once it is known.
     worker: Any = None
+    #: Whether nothing is left to be done to have it watched.
+    watched: bool = False
 
 
 _process: Final = _Process()
@@ -30,6 +33,7 @@ _process: Final = _Process()
 def _reset() -> None:
     # A forked child inherits no thread, and it may be another worker's process.
     _process.worker = None
+    _process.watched = False
 
 
 if hasattr(os, "register_at_fork"):
@@ -54,12 +58,13 @@ def adopt_worker(worker: Any, *, close: bool, limit: int | None) -> None:
     of a preloaded application sets its signal handlers after the middleware was constructed, which replaces ours.
     WebSockets that are opened while the worker stops are served, and closed when it accepts no more.
     """
+    if not _process.watched:
+        # If no thread can be started, the next attempt to open a WebSocket tries again.
+        _process.watched = not close or start_thread(_close_when_it_ends, worker)
     if _process.worker is not None:
         return
     _process.worker = worker
     keep_accepting_after_signals()
-    if close:
-        start_thread(_close_when_it_ends, worker)
     for warning in warnings_for(type(worker).__name__, worker.cfg, limit):
         worker.log.warning("django-websocket: %s", warning)
 
@@ -67,7 +72,7 @@ def adopt_worker(worker: Any, *, close: bool, limit: int | None) -> None:
 def _close_when_it_ends(worker: Any) -> None:
     while worker.alive:
         pause(_POLL_INTERVAL)
-    registry.close_all(drain=False)
+    registry.close_all(drain=0)
     pause(_ACCEPT_TIME)
     registry.close_all()
 

@@ -36,29 +36,42 @@ class Closer:
         """Call ``finish_if_due`` repeatedly in a native thread until it returns ``True``.
 
         ``finish_if_due`` must not wait, nor acquire a lock that a greenlet may wait for. :meth:`add` itself never
-        waits; it is thread-safe, and safe in a signal handler.
+        waits; it is thread-safe, and safe in a signal handler. If no thread can be started, the next call tries again.
         """
         self._closings.add(finish_if_due)
         if not self._running:
+            # The thread may have ended again before start_thread() returns.
             self._running = True
-            try:
-                start_thread(self._run)
-            except RuntimeError:
-                # The interpreter is shutting down and starts no more threads.
-                pass
+            if not start_thread(self._run):
+                self._running = False
+
+    def discard(self, finish_if_due: Callable[[], bool]) -> None:
+        """Forget a closing that is over, whether or not a thread has seen that; thread-safe."""
+        self._closings.discard(finish_if_due)
 
     def _run(self) -> None:
         while True:
-            while self._closings:
-                for finish_if_due in self._closings.copy():
-                    if finish_if_due():
-                        self._closings.discard(finish_if_due)
-                pause(_POLL_INTERVAL)
-            self._running = False
+            try:
+                while self._closings:
+                    for finish_if_due in self._closings.copy():
+                        if _is_over(finish_if_due):
+                            self._closings.discard(finish_if_due)
+                    pause(_POLL_INTERVAL)
+            finally:
+                # Even if this thread dies of an error, the next closing starts another.
+                self._running = False
             # A closing may have been added just before this assignment, when this thread still counted as running.
             if not self._closings or self._running:
                 return
             self._running = True
+
+
+def _is_over(finish_if_due: Callable[[], bool]) -> bool:
+    """Return whether a closing is over. One that raises an error is, so that it does not stop all others."""
+    try:
+        return finish_if_due()
+    except Exception:  # noqa: BLE001 - this thread must not log
+        return True
 
 
 closer: Final = Closer()

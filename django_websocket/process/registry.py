@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import Final, Protocol
 
 from ..protocols.base import CloseCode
@@ -30,8 +32,8 @@ class Registry:
     # Adding to, discarding from and copying a set are atomic and need no lock. A lock would be wrong: close_all() may
     # run in a signal handler that has interrupted the thread holding it.
     _open: set[OpenConnection]
-    #: Whether the process has been asked to end; it then accepts no more connections.
-    draining: bool
+    #: The time on the monotonic clock until which no more connections are accepted.
+    _drained_until: float
 
     def __init__(self) -> None:
         self.reset()
@@ -41,7 +43,16 @@ class Registry:
         self._lock = threading.Lock()
         self._view_count = 0
         self._open = set()
-        self.draining = False
+        self._drained_until = -math.inf
+
+    @property
+    def draining(self) -> bool:
+        """Whether the process has been asked to end, so that it accepts no more connections."""
+        return time.monotonic() < self._drained_until
+
+    @draining.setter
+    def draining(self, value: bool) -> None:
+        self._drained_until = math.inf if value else -math.inf
 
     def enter(self, limit: int | None) -> bool:
         """Return whether there was room for another view with a WebSocket, and count the view if so.
@@ -77,14 +88,16 @@ class Registry:
         """Whether there is a connection, or a view that may be opening one at the moment."""
         return bool(self._open or self._view_count)
 
-    def close_all(self, code: int = CloseCode.SERVICE_RESTART, *, drain: bool = True) -> None:
-        """Send Close on every connection, and with ``drain`` accept no more.
+    def close_all(self, code: int = CloseCode.SERVICE_RESTART, *, drain: float = math.inf) -> None:
+        """Send Close on every connection, and accept no more for ``drain`` seconds; 0: go on accepting.
 
-        This method never waits, and is safe in a signal handler.
+        This method never waits, raises nothing, and is safe in a signal handler.
         """
-        self.draining |= drain
+        self._drained_until = max(self._drained_until, time.monotonic() + drain)
         for connection in self._open.copy():
-            connection.request_close(code)
+            # An error of one connection must neither keep the others open nor leave a signal handler.
+            with suppress(Exception):
+                connection.request_close(code)
 
     def wait_empty(self, timeout: float) -> None:
         """Wait until every connection and every counted view has ended, for ``timeout`` seconds at most."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 #: Without this time a frame may be cut off, and a peer's answer may reach a closed port: the reset that follows can
 #: overtake our Close.
 GRACE_PERIOD: Final = 0.5
+#: Seconds without new WebSockets after a signal whose handler has returned. Nobody knows whether that handler has begun
+#: the end of the process, or was the project's own and lets the process live on.
+DRAIN_TIME: Final = 30.0
 _SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT")
 
 
@@ -93,14 +96,19 @@ def _chain(number: signal.Signals) -> None:
         return
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        registry.close_all(drain=_shutdown.drain_on_signal)
-        if callable(previous):
+        if not callable(previous):
+            _end_by_default(signum)
+        elif number in {signal.SIGTERM, signal.SIGINT}:
+            _close_all()
             previous(signum, frame)
-            return
-        # The default action ends the process at once. Views that are sending must be able to finish their frame: with
-        # greenlets, and in a server of one thread, they run in the very thread that has been interrupted here.
-        signal.signal(signum, signal.SIG_DFL)
-        start_thread(_die, signum)
+        else:
+            # Many projects have a handler of SIGQUIT that writes the stacks of all threads, and returns. Servers leave
+            # theirs by an exception, or end the process later, which the interpreter's exit notices.
+            try:
+                previous(signum, frame)
+            except BaseException:
+                _close_all()
+                raise
 
     handle.server_handler = previous  # type: ignore[attr-defined]
     try:
@@ -108,6 +116,23 @@ def _chain(number: signal.Signals) -> None:
     except ValueError:
         # Only the main thread may set signal handlers.
         pass
+
+
+def _close_all() -> None:
+    """Close all WebSockets before the end of the process that a signal's handler has begun, or seems to begin."""
+    registry.close_all(drain=DRAIN_TIME if _shutdown.drain_on_signal else 0)
+
+
+def _end_by_default(signum: int) -> None:
+    """Close all WebSockets, and end the process by a signal's default action after the grace period.
+
+    The default action ends the process at once. Views that are sending must be able to finish their frame: with
+    greenlets, and in a server of one thread, they run in the very thread that has been interrupted here.
+    """
+    registry.close_all()
+    signal.signal(signum, signal.SIG_DFL)
+    if not start_thread(_die, signum):
+        os.kill(os.getpid(), signum)
 
 
 def _die(signum: int) -> None:

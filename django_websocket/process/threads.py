@@ -10,13 +10,19 @@ from collections.abc import Callable
 from typing import Any
 
 
-def start_thread(function: Callable[..., object], *args: object) -> None:
-    """Start a native thread, which ends with the process.
+def start_thread(function: Callable[..., object], *args: object) -> bool:
+    """Start a native thread, which ends with the process; return whether it was started.
+
+    The system may have no room for a thread at the moment, and an interpreter that is shutting down starts none.
 
     In a process with greenlets, ``function`` must not acquire a lock that a greenlet may wait for. Logging acquires
     such locks, so ``function`` must not log.
     """
-    _original_start_new_thread()(_run, (function, args))
+    try:
+        _original_start_new_thread()(_run, (function, args))
+    except (RuntimeError, MemoryError):
+        return False
+    return True
 
 
 def _original_start_new_thread() -> Any:

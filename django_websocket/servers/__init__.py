@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from ..exceptions import SocketNotFound
 from .adapters import ADAPTERS, server_software
 from .base import ClientConnection
 
-#: The key under which an application may put a connection of its own, as the test client does.
+#: The key of a request's connection, once it is found. An application may put one of its own there, as the test client
+#: does.
 ENVIRON_KEY: Final = "django_websocket.connection"
 
 _WORKING: Final = (
@@ -22,19 +24,42 @@ _GRANIAN: Final = "granian"
 _HONOUR_CLOSE: Final = frozenset({_ASGI, _GRANIAN})
 
 
-def find(environ: Mapping[str, Any]) -> ClientConnection:
-    """Return the connection of a request.
+def find(environ: dict[str, Any]) -> ClientConnection:
+    """Return the connection of a request, whose server then reads nothing more from it; the same one at each call.
 
     :raises SocketNotFound: the server gives no access to its sockets; the text names servers that do.
     """
     if ENVIRON_KEY in environ:
-        own: ClientConnection = environ[ENVIRON_KEY]
-        return own
+        found: ClientConnection = environ[ENVIRON_KEY]
+        return found
     for find_connection in ADAPTERS:
-        found = find_connection(environ)
-        if found is not None:
-            return found
+        connection = find_connection(environ)
+        if connection is not None:
+            connection.received = _read_body(environ) + connection.received
+            environ[ENVIRON_KEY] = connection
+            return connection
     raise SocketNotFound(f"{_name(environ)} gives no access to its sockets; {_WORKING}")
+
+
+def _read_body(environ: Mapping[str, Any]) -> bytes:
+    """Return the part of a request's body that its server, or a WSGI middleware, has read already.
+
+    Some clients declare the eight bytes of hixie-76 as a body. A handshake with any other is refused.
+    """
+    if str(environ.get("CONTENT_LENGTH")).strip() != "8":
+        return b""
+    try:
+        body: bytes = environ["wsgi.input"].read(8)
+    except (OSError, ValueError):
+        # Nothing was read, and the stream is at its end.
+        return b""
+    return body
+
+
+def end_requests(environ: dict[str, Any]) -> None:
+    """Make the present request the last one of its connection, if its server gives access to its sockets."""
+    with suppress(SocketNotFound):
+        find(environ)
 
 
 def closes_when_told(environ: Mapping[str, Any]) -> bool:
@@ -56,4 +81,4 @@ def _name(environ: Mapping[str, Any]) -> str:
     return _GRANIAN if server_software(environ).lower() == _GRANIAN else "this server"
 
 
-__all__ = ["ENVIRON_KEY", "ClientConnection", "closes_when_told", "find"]
+__all__ = ["ENVIRON_KEY", "ClientConnection", "closes_when_told", "end_requests", "find"]

@@ -8,18 +8,54 @@ used.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from ..exceptions import SocketNotFound
 from ..gunicorn.workers import find_worker
-from .base import BufferedConnection, ClientConnection, EndedSocket, reader_socket
+from .base import BufferedConnection, ClientConnection, reader_socket
+from .frames import find_in_callers
+
+#: Streams that a server has put around its reader, at most.
+_MAX_STREAMS: Final = 4
+#: Seconds to wait for a turn of waitress's main loop.
+_MAIN_LOOP_TIMEOUT: Final = 1
 
 
 def server_software(environ: Mapping[str, Any]) -> str:
     """Return the name and version by which the server identifies itself."""
     return str(environ.get("SERVER_SOFTWARE", ""))
+
+
+def find_reader(environ: Mapping[str, Any], server: str) -> Any:
+    """Return the buffered reader below a request's stream; if that stream was replaced, the reader of the server.
+
+    :raises SocketNotFound: there is none; the text names ``server``.
+    """
+    reader = _reader_below(environ.get("wsgi.input")) or find_in_callers(
+        lambda variables: _reader_below(getattr(variables.get("self"), "rfile", None))
+    )
+    return reader or _raise_hidden(server)
+
+
+def _reader_below(stream: Any) -> Any:
+    """Return the buffered reader below the streams that a server puts around it, ``None`` if there is none."""
+    for _ in range(_MAX_STREAMS):
+        if stream is None or reader_socket(stream) is not None:
+            return stream
+        # Django's LimitedStream has the reader's method only.
+        method = getattr(stream, "_read", None)
+        stream = getattr(stream, "rfile", None) or getattr(stream, "_rfile", None) or getattr(method, "__self__", None)
+    return None
+
+
+def _raise_hidden(server: str) -> NoReturn:
+    raise SocketNotFound(
+        f"{server} cannot show its connection, because wsgi.input is not its own: a WSGI middleware has replaced it, "
+        "and must leave it alone in a request with an Upgrade header"
+    )
 
 
 class EventletConnection(BufferedConnection):
@@ -33,12 +69,13 @@ class EventletConnection(BufferedConnection):
         stream = environ.get("eventlet.input")
         return None if stream is None else cls(stream.get_socket(), stream.rfile)
 
-    def release_reader(self) -> None:
-        """Close the reader, whose buffer would be a good part of the memory of a connection.
+    def take_over(self) -> tuple[Any, bytes]:
+        """Return the socket and the bytes read ahead; close the reader, whose buffer takes memory.
 
         The socket stays open, and the server checks whether the reader is closed before it reads a next request.
         """
         self.reader.close()
+        return super().take_over()
 
     def mark_answered(self) -> None:
         """Set the flag that eventlet checks after iterating over the response, and resets for each request."""
@@ -50,17 +87,25 @@ class EventletConnection(BufferedConnection):
 class GunicornConnection(ClientConnection):
     """The workers of gunicorn that use gunicorn's own parser: sync, gthread, gevent and eventlet."""
 
-    __slots__ = ("_unreader",)
+    __slots__ = ()
 
-    def __init__(self, sock: Any, unreader: Any) -> None:
-        super().__init__(sock)
-        self._unreader = unreader
+    def __init__(self, sock: Any, unreader: Any, body: Any) -> None:
+        """Take the bytes out of the unreader, and end the stream.
+
+        gunicorn has no method for the former before version 27. Since that version it closes a connection at once if
+        the body of a request could not be read.
+        """
+        super().__init__(sock, unreader.buf.getvalue())
+        unreader.buf = io.BytesIO()
+        unreader.chunk = _read_nothing
+        body.failed = True
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
         """Return the connection.
 
-        :raises SocketNotFound: the client speaks HTTP/2, or gunicorn is configured for the uwsgi protocol.
+        :raises SocketNotFound: the client speaks HTTP/2, or gunicorn is configured for the uwsgi protocol, or its
+            reader cannot be found.
         """
         sock = environ.get("gunicorn.socket")
         if sock is None:
@@ -70,17 +115,32 @@ class GunicornConnection(ClientConnection):
         worker = find_worker()
         if worker is not None and getattr(worker.cfg, "protocol", "http") != "http":
             raise SocketNotFound("gunicorn is spoken to by the uwsgi protocol, which carries no WebSockets; HTTP does")
-        reader = getattr(environ.get("wsgi.input"), "reader", None)
-        # The reader of a chunked body has the request instead.
-        return cls(sock, getattr(reader, "unreader", None) or getattr(getattr(reader, "req", None), "unreader", None))
+        body = environ.get("wsgi.input")
+        unreader = _unreader_of(body)
+        if unreader is None:
+            body = find_in_callers(_served_body)
+            unreader = _unreader_of(body) or _raise_hidden("gunicorn")
+        return cls(sock, unreader, body)
 
-    def read_ahead(self) -> bytes:
-        """Return the bytes that the unreader holds, and empty it; gunicorn has no method for this before version 27."""
-        if self._unreader is None:
-            return b""
-        held: bytes = self._unreader.buf.getvalue()
-        self._unreader.buf = io.BytesIO()
-        return held
+
+def _unreader_of(body: Any) -> Any:
+    """Return the unreader below a request's body, ``None`` if the body is not one of gunicorn."""
+    reader = getattr(body, "reader", None)
+    # The reader of a chunked body has the request instead.
+    return getattr(reader, "unreader", None) or getattr(getattr(reader, "req", None), "unreader", None)
+
+
+def _served_body(variables: Mapping[str, Any]) -> Any:
+    """Return the body of the request that a function of gunicorn serves, ``None`` if the function is another's.
+
+    The attribute ``body`` alone would not do: with WebOb's requests, it reads the body.
+    """
+    request = variables.get("req")
+    return getattr(request, "body", None) if hasattr(request, "unreader") else None
+
+
+def _read_nothing(*_size: object) -> bytes:
+    return b""
 
 
 class WerkzeugConnection(BufferedConnection):
@@ -90,69 +150,66 @@ class WerkzeugConnection(BufferedConnection):
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, with the reader below a chunked body's stream."""
+        """Return the connection.
+
+        :raises SocketNotFound: its reader cannot be found.
+        """
         sock = environ.get("werkzeug.socket")
-        if sock is None:
-            return None
-        reader: Any = environ.get("wsgi.input")
-        return cls(sock, getattr(reader, "_rfile", reader))
-
-    def read_ahead(self) -> bytes:
-        """Return the bytes that the reader holds, and end the stream, which Werkzeug would read after its response."""
-        held = super().read_ahead()
-        self.reader.raw._sock = EndedSocket(self.sock)  # noqa: SLF001
-        return held
-
-    def prepare_refusal(self) -> None:
-        """End the stream before Werkzeug reads it."""
-        self.read_ahead()
+        return None if sock is None else cls(sock, find_reader(environ, "Werkzeug"))
 
 
 class WaitressConnection(ClientConnection):
     """waitress, as well as possible: it has no interface to its sockets.
 
-    Its main loop does not touch a connection while a request of that connection is served.
+    Its main loop reads requests, and sends responses from a buffer; the thread of a request knows the channel only.
     """
 
-    __slots__ = ("_channel", "_input")
+    __slots__ = ("_channel",)
 
-    def __init__(self, channel: Any, stream: Any) -> None:
-        super().__init__(channel.socket)
+    def __init__(self, channel: Any) -> None:
+        super().__init__(channel.socket, _end_channel(channel))
         self._channel = channel
-        self._input = stream
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
         """Return the connection; its channel is reached through a bound method in the environ."""
         channel = getattr(environ.get("waitress.client_disconnected"), "__self__", None)
-        if getattr(channel, "socket", None) is None:
-            return None
-        return cls(channel, environ["wsgi.input"])
-
-    def read_ahead(self) -> bytes:
-        """Return the request's body and the bytes that were parsed behind it; waitress reads nothing more."""
-        # waitress has read the body already. Some clients declare hixie-76's eight bytes as the body.
-        held: bytes = self._input.read()
-        channel = self._channel
-        # waitress may be configured to look ahead for further requests.
-        channel.readable = lambda: False
-        with channel.requests_lock:
-            parser, channel.request = channel.request, None
-            # Requests behind this one are parsed already.
-            del channel.requests[1:]
-        if parser is not None:
-            held += parser.header_plus
-        return held
+        return None if getattr(channel, "socket", None) is None else cls(channel)
 
     def mark_answered(self) -> None:
         """Make writes of waitress discard their data, and mark the connection to be closed by the main loop."""
         self._channel.write_soon = len
         self._channel.close_when_flushed = True
 
-    def refuse(self) -> None:
-        """Mark the connection to be closed by the main loop once the buffered refusal is sent."""
-        self.read_ahead()
-        self._channel.close_when_flushed = True
+
+def _end_channel(channel: Any) -> bytes:
+    """Make waitress read nothing more from a channel, and close it behind the response.
+
+    Return the bytes that were read behind the present request. Those that were parsed as whole requests are lost.
+    """
+    # The main loop calls these two; a function refers to nothing, so that the channel refers to itself by neither.
+    channel.readable = _is_not_readable
+    channel.handle_read = _handle_nothing
+    if channel.adj.channel_request_lookahead:
+        # The main loop may be reading at this moment, on behalf of the requests that it looks ahead for.
+        turn = threading.Event()
+        channel.server.trigger.pull_trigger(turn.set)
+        turn.wait(_MAIN_LOOP_TIMEOUT)
+    with channel.requests_lock:
+        parser, channel.request = channel.request, None
+        # Requests behind this one are parsed already.
+        del channel.requests[1:]
+        # waitress looks for the header when it writes the response. The environ is made already.
+        channel.requests[0].headers["CONNECTION"] = "close"
+    return b"" if parser is None else parser.header_plus
+
+
+def _is_not_readable() -> bool:
+    return False
+
+
+def _handle_nothing() -> None:
+    pass
 
 
 class GeventConnection(BufferedConnection):
@@ -162,13 +219,14 @@ class GeventConnection(BufferedConnection):
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, whose stream is wrapped if the request is no upgrade."""
+        """Return the connection, whose stream is wrapped if the request is no upgrade.
+
+        :raises SocketNotFound: its reader cannot be found.
+        """
         if not server_software(environ).startswith("gevent/"):
             return None
-        stream: Any = environ.get("wsgi.input")
-        reader = stream if hasattr(stream, "raw") else getattr(stream, "rfile", None)
-        sock = reader_socket(reader)
-        return None if sock is None else cls(sock, reader)
+        reader = find_reader(environ, "gevent.pywsgi")
+        return cls(reader_socket(reader), reader)
 
 
 class CherootConnection(BufferedConnection):
@@ -178,16 +236,14 @@ class CherootConnection(BufferedConnection):
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, and end the request's body: cheroot waits for the rest of it before it answers."""
+        """Return the connection.
+
+        :raises SocketNotFound: its reader cannot be found.
+        """
         if not server_software(environ).startswith("Cheroot/"):
             return None
-        stream: Any = environ.get("wsgi.input")
-        if hasattr(stream, "remaining"):
-            stream.remaining = 0
-        while hasattr(stream, "rfile"):
-            stream = stream.rfile
-        sock = reader_socket(stream)
-        return None if sock is None else cls(sock, stream)
+        reader = find_reader(environ, "cheroot")
+        return cls(reader_socket(reader), reader)
 
     def mark_answered(self) -> None:
         """Make writes to the socket succeed and discard their data; the socket is shut down.
@@ -219,19 +275,14 @@ class WsgirefConnection(BufferedConnection):
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, and end the request's body.
+        """Return the connection.
 
-        Django wraps the stream to end where the body does, and reads it to that end before it closes the response. A
-        body that is declared but does not come would keep a refused connection open.
+        :raises SocketNotFound: its reader cannot be found.
         """
         if not server_software(environ).startswith("WSGIServer/"):
             return None
-        stream: Any = environ.get("wsgi.input")
-        if stream is not None and hasattr(stream, "limit"):
-            stream.limit = 0
-        reader = getattr(getattr(stream, "_read", None), "__self__", stream)
-        sock = reader_socket(reader)
-        return None if sock is None else cls(sock, reader)
+        reader = find_reader(environ, "wsgiref")
+        return cls(reader_socket(reader), reader)
 
 
 #: The functions that find the connection of a request, one for each server.

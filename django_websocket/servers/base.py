@@ -8,42 +8,40 @@ class in :mod:`django_websocket.servers.adapters`.
 from __future__ import annotations
 
 import _socket
-from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Final
 
 from ..transports import is_tls
 
+#: Reads of a refused connection, of 64 KiB each, whose bytes are discarded at a time.
+_DISCARDS: Final = 16
 
-class ClientConnection(ABC):
-    """The client's connection below a request; a subclass for each server."""
 
-    __slots__ = ("sock",)
+class ClientConnection:
+    """The client's connection below a request, of which the server reads no more; a subclass for each server.
 
-    def __init__(self, sock: Any) -> None:
+    Once the object exists, the server finds the end of the stream behind the request. No further request of the
+    connection is executed, and the server closes the connection, whatever responds to this request: that depends
+    neither on the response nor on anybody who calls a method of this class.
+    """
+
+    __slots__ = ("received", "sock")
+
+    def __init__(self, sock: Any, received: bytes = b"") -> None:
         #: The client's socket, as its server uses it.
         self.sock = sock
-
-    @abstractmethod
-    def read_ahead(self) -> bytes:
-        """Return the bytes that the server has read behind the request and not used, without waiting."""
-
-    def release_reader(self) -> None:  # noqa: B027 - most servers need none of these three
-        """Free the buffer with which the server would read further requests."""
-
-    def mark_answered(self) -> None:  # noqa: B027
-        """Mark the request as answered, where the server would otherwise answer it itself."""
-
-    def prepare_refusal(self) -> None:  # noqa: B027
-        """Prepare the connection for a refusal, before the refusal is written."""
+        #: The bytes that the server has read behind the request and not used, until they are taken over.
+        self.received = received
 
     def take_over(self) -> tuple[Any, bytes]:
         """Return the socket, and the bytes that the server has read behind the request.
 
         This method may be called only once.
         """
-        received = self.read_ahead()
-        self.release_reader()
+        received, self.received = self.received, b""
         return self.sock, received
+
+    def mark_answered(self) -> None:
+        """Mark the request as answered, where the server would otherwise answer it itself."""
 
     def finish(self) -> None:
         """Make the server believe that its client is gone, just before it reads the empty response of a WebSocket."""
@@ -57,18 +55,20 @@ class ClientConnection(ABC):
         self.mark_answered()
 
     def refuse(self) -> None:
-        """End the connection once a refusal is written.
+        """Make the server close the connection as soon as it has written its response: the request is no WebSocket.
 
-        The bytes that the client has sent behind its handshake are discarded after the shutdown. The system refuses
-        bytes that come later, so that the server finds none to read as a next request. Servers would keep a refused
-        connection open, and a proxy may believe it to be a WebSocket and pass anything on.
+        Only reading is shut down, so that the response can still be written, to its last byte. A server that waits for
+        a further request, as it would for the seconds of its keep-alive, finds the end of the stream at once.
+
+        This method may be called only once.
         """
+        self.received = b""
+        # TLS that has read the end of the stream would write no more, so that nothing is read behind the shutdown.
+        discard(self.sock)
         try:
-            _socket.socket.shutdown(plain_socket(self.sock), _socket.SHUT_RDWR)
+            _socket.socket.shutdown(plain_socket(self.sock), _socket.SHUT_RD)
         except OSError:
             # The client has closed the connection already.
-            pass
-        while self.read_ahead() or receive_at_once(self.sock):
             pass
 
 
@@ -78,26 +78,14 @@ class BufferedConnection(ClientConnection):
     __slots__ = ("reader",)
 
     def __init__(self, sock: Any, reader: Any) -> None:
-        super().__init__(sock)
+        super().__init__(sock, end_reader(reader))
         self.reader = reader
-
-    def read_ahead(self) -> bytes:
-        """Return the bytes in the reader's buffer, without a read of the socket."""
-        raw = self.reader.raw
-        # With an empty buffer peek() would read the socket once; instead it reads the end of the stream here.
-        raw._sock = EndedSocket(self.sock)  # noqa: SLF001
-        try:
-            held = self.reader.peek(1)
-            return bytes(self.reader.read(len(held))) if held else b""
-        except ValueError:
-            # The reader is closed.
-            return b""
-        finally:
-            raw._sock = self.sock  # noqa: SLF001
 
 
 class EndedSocket:
     """A stand-in for a socket of which nothing more may be read: its reader finds the end of the stream."""
+
+    __slots__ = ("_sock",)
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
@@ -110,6 +98,19 @@ class EndedSocket:
         return getattr(self._sock, name)
 
 
+def end_reader(reader: Any) -> bytes:
+    """End the stream of a buffered reader; return the bytes in its buffer, without a read of the socket."""
+    raw = reader.raw
+    # With an empty buffer peek() would read the socket once; it finds the end of the stream instead.
+    raw._sock = EndedSocket(raw._sock)  # noqa: SLF001
+    try:
+        held = reader.peek(1)
+        return bytes(reader.read(len(held))) if held else b""
+    except ValueError:
+        # The reader is closed.
+        return b""
+
+
 def reader_socket(reader: Any) -> Any:
     """Return the socket below a buffered reader of the standard library, ``None`` if ``reader`` is something else."""
     return getattr(getattr(reader, "raw", None), "_sock", None)
@@ -120,6 +121,17 @@ def plain_socket(sock: Any) -> Any:
     while (below := getattr(sock, "fd", None) or getattr(sock, "_sock", None)) is not None:
         sock = below
     return sock
+
+
+def discard(sock: Any) -> None:
+    """Read what has come for a refused connection, without waiting.
+
+    The system resets a connection that is closed with bytes unread, and some clients lose a response that they have
+    not read when they are reset. A client that goes on sending is left to that.
+    """
+    for _ in range(_DISCARDS):
+        if not receive_at_once(sock):
+            return
 
 
 def receive_at_once(sock: Any) -> bytes:

@@ -215,9 +215,9 @@ class MemoryConnection(ClientConnection):
 
     sock: MemoryTransport
 
-    def read_ahead(self) -> bytes:
-        """Return the bytes that a server would have read behind the request."""
-        return self.sock.read_ahead()
+    def take_over(self) -> tuple[MemoryTransport, bytes]:
+        """Return the transport, and the bytes that a server would have read behind the request."""
+        return self.sock, self.sock.read_ahead()
 
     def refuse(self) -> None:
         """Do nothing: the view's greenlet ends."""

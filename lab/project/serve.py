@@ -3,6 +3,7 @@
 With a certificate it speaks TLS; the file holds the key as well.
 """
 
+import os
 import ssl
 import sys
 
@@ -90,7 +91,16 @@ def waitress(port, certificate=None):
 
     from .wsgi import application
 
-    serve(application, host=HOST, port=port, threads=THREADS, connection_limit=ROOM)
+    # By default it reads no request before the previous one is answered.
+    lookahead = int(os.environ.get("LIVE_LOOKAHEAD", "0"))
+    serve(
+        application,
+        host=HOST,
+        port=port,
+        threads=THREADS,
+        connection_limit=ROOM,
+        channel_request_lookahead=lookahead,
+    )
 
 
 def bjoern(port, certificate=None):

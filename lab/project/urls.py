@@ -17,9 +17,13 @@ urlpatterns = [
 # A test chooses a key for each of these, so that its path is not used by any other test.
 KEYED = [
     views.plain,
+    views.logged,
     views.echo,
     views.forbid,
     views.forbid_at_length,
+    views.forbid_in_pieces,
+    views.log_in_first,
+    views.interrupt,
     views.redirect,
     views.fail_early,
     views.fail,

@@ -11,7 +11,13 @@ from importlib import import_module
 from django.conf import settings
 from django.core.signals import got_request_exception, request_finished, request_started
 from django.db import connection, transaction
-from django.http import HttpResponse, HttpResponseForbidden, HttpResponseRedirect, JsonResponse
+from django.http import (
+    HttpResponse,
+    HttpResponseForbidden,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
 
 from django_websocket import ConnectionClosed, require_websocket
 
@@ -62,6 +68,15 @@ def plain(request, key=""):
     return HttpResponse("plain")
 
 
+def logged(request, key=""):
+    """Respond by HTTP only, and log the call, for servers whose process may end before it is asked for its counts.
+
+    Without the length, some servers would close the connection.
+    """
+    log.info("called %s", request.path)
+    return HttpResponse("logged", headers={"Content-Length": "6"})
+
+
 def ended(request, **details):
     websocket = request.websocket
     details = {"path": request.path, "code": websocket.close_code, "reason": websocket.close_reason, **details}
@@ -104,6 +119,26 @@ def forbid(request, key=""):
 @require_websocket
 def forbid_at_length(request, key=""):
     return HttpResponseForbidden(b"not you " * 131_072)
+
+
+@require_websocket
+def forbid_in_pieces(request, key=""):
+    return StreamingHttpResponse(iter([b"not ", b"you"]), status=403)
+
+
+@require_websocket
+def log_in_first(request, key=""):
+    return HttpResponse("log in first")
+
+
+class Interruption(BaseException):
+    """An exception that Django does not convert into a response."""
+
+
+@require_websocket
+def interrupt(request, key=""):
+    log.info("called %s", request.path)
+    raise Interruption
 
 
 @require_websocket

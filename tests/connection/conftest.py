@@ -45,7 +45,8 @@ def live():
 def followed(monkeypatch):
     """Keep connections whose clock is a test's own from the closer; return those that it would follow."""
     connections = []
-    monkeypatch.setattr(module, "closer", SimpleNamespace(add=lambda finish: connections.append(finish.__self__)))
+    closer = SimpleNamespace(add=lambda finish: connections.append(finish.__self__), discard=lambda _: None)
+    monkeypatch.setattr(module, "closer", closer)
     return connections
 
 

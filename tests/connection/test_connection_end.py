@@ -15,6 +15,7 @@ from django_websocket.connection.connection import (
     LEAVE_TIMEOUT,
 )
 from django_websocket.exceptions import ConnectionClosed
+from django_websocket.process import closer as closer_module
 from django_websocket.process.closer import Closer
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import State
@@ -215,6 +216,19 @@ def test_a_wait_without_an_end_is_woken(live, monkeypatch):
     connection_of(ws).request_close(1012)
     assert waiting.result() is None
     assert ws.close_code == 1006
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_the_closer_forgets_a_connection_that_has_ended(monkeypatch, wait):
+    """It may have found no thread that would see the end."""
+    closer = Closer()
+    monkeypatch.setattr(closer_module, "start_thread", lambda *_: False)
+    monkeypatch.setattr(module, "closer", closer)
+    ws, _ = connect()
+    connection_of(ws).request_close(1012)
+    assert closer._closings
+    connection_of(ws).end(1000, wait=wait)
+    assert not closer._closings
 
 
 def test_request_close_that_cannot_be_sent_at_once():

@@ -15,7 +15,7 @@ from django_websocket.process import shutdown
 def test_the_hook(monkeypatch, settings, caplog):
     """A worker is warned of once, in its own log, however often it is met."""
     monkeypatch.setattr(shutdown, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
-    monkeypatch.setattr(workers, "_process", SimpleNamespace(worker=None))
+    monkeypatch.setattr(workers, "_process", SimpleNamespace(worker=None, watched=False))
     settings.WEBSOCKET_CLOSE_ON_SIGTERM = False
     worker = type("ThreadWorker", (), {})()
     worker.alive, worker.log = True, logging.getLogger("gunicorn.test")

@@ -73,7 +73,7 @@ def registry(monkeypatch):
     """The process's signals and workers for a test alone, and a registry of its own."""
     registry = Registry()
     monkeypatch.setattr(shutdown, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
-    monkeypatch.setattr(workers, "_process", SimpleNamespace(worker=None))
+    monkeypatch.setattr(workers, "_process", SimpleNamespace(worker=None, watched=False))
     monkeypatch.setitem(sys.modules, "gunicorn", SimpleNamespace())
     for module in (shutdown, workers):
         monkeypatch.setattr(module, "registry", registry)
@@ -133,6 +133,24 @@ def test_the_end_of_a_worker_without_a_signal(registry):
         time.sleep(0.01)
     assert registry.draining
     assert one.codes == [1012, 1012]
+
+
+def test_a_worker_that_no_thread_is_left_to_watch(registry, monkeypatch, caplog):
+    """The next attempt to open a WebSocket tries again; the warnings come once."""
+    worker, one = Worker(), Fake()
+    registry.add(one)
+    with monkeypatch.context() as patch:
+        patch.setattr(workers, "start_thread", lambda *_: False)
+        adopt_worker(worker, close=True, limit=None)
+    worker.alive = False
+    assert one.codes == []
+    for _ in range(2):
+        adopt_worker(worker, close=True, limit=None)
+    deadline = time.monotonic() + PATIENCE
+    while not registry.draining and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert one.codes == [1012, 1012]
+    assert len(caplog.records) == 1
 
 
 def test_a_signal_to_a_worker(registry):

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import pytest
+
 from django_websocket.process import closer as module
 from django_websocket.process.closer import Closer
 
@@ -61,12 +63,59 @@ def test_one_that_comes_when_the_thread_is_about_to_end():
     assert late.over.wait(PATIENCE)
 
 
-def test_the_interpreter_takes_no_more_threads(monkeypatch):
-    def refuse(*args):
-        raise RuntimeError("can't create new thread at interpreter shutdown")
+def test_a_thread_that_cannot_be_started(monkeypatch):
+    """The next closing tries again, and the ones before it are finished too."""
+    closer, early, late = Closer(), Closing(), Closing()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "start_thread", lambda *_: False)
+        closer.add(early.finish_if_due)
+    assert not early.over.is_set()
+    closer.add(late.finish_if_due)
+    for connection in (early, late):
+        assert connection.over.wait(PATIENCE)
 
-    monkeypatch.setattr(module, "start_thread", refuse)
-    Closer().add(Closing().finish_if_due)
+
+def test_a_closing_that_is_over_is_forgotten(monkeypatch):
+    """Its view has ended, and no thread may ever be started that would see that."""
+    closer, closing = Closer(), Closing()
+    monkeypatch.setattr(module, "start_thread", lambda *_: False)
+    closer.add(closing.finish_if_due)
+    closer.discard(closing.finish_if_due)
+    closer.discard(closing.finish_if_due)
+    assert not closer._closings
+
+
+def test_an_error_of_one_closing():
+    """The others are finished, and it does not come again."""
+    closer, good = Closer(), Closing(looks=3)
+    errors = []
+
+    def fail():
+        errors.append(ZeroDivisionError())
+        raise errors[-1]
+
+    closer.add(fail)
+    closer.add(good.finish_if_due)
+    assert good.over.wait(PATIENCE)
+    assert len(errors) == 1
+
+
+def test_an_error_of_the_thread(monkeypatch):
+    """Another thread is started for the next closing."""
+
+    def fail(_):
+        raise MemoryError
+
+    closer = Closer()
+    closer._closings.add(Closing(looks=100).finish_if_due)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "pause", fail)
+        closer._running = True
+        with pytest.raises(MemoryError):
+            closer._run()
+    again = Closing()
+    closer.add(again.finish_if_due)
+    assert again.over.wait(PATIENCE)
 
 
 def test_a_forked_child_starts_anew():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from django_websocket.process import registry as module
 from django_websocket.process.registry import Registry
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
@@ -88,6 +89,37 @@ def test_close_all():
     assert gone.codes == []
     registry.close_all(1001)
     assert one.codes == [1012, 1001]
+
+
+def test_a_process_that_goes_on(monkeypatch):
+    """It accepts connections again; a longer time, asked for earlier, is not shortened."""
+    registry, now = Registry(), [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    registry.close_all(drain=0)
+    assert not registry.draining
+    registry.close_all(drain=30)
+    now[0] += 20
+    registry.close_all(drain=5)
+    assert registry.draining
+    now[0] += 10
+    assert not registry.draining
+    registry.close_all()
+    now[0] += 1_000_000
+    assert registry.draining
+
+
+def test_an_error_of_one_connection():
+    """The others are closed all the same, and a signal handler does not raise."""
+    registry, fakes = Registry(), [Fake() for _ in range(3)]
+    for fake in fakes:
+        registry.add(fake)
+
+    def fail(code):
+        raise ZeroDivisionError
+
+    fakes[1].request_close = fail
+    registry.close_all()
+    assert [fake.codes for fake in fakes] == [[1012], [], [1012]]
 
 
 def test_who_comes_while_the_process_ends_is_closed_at_once():

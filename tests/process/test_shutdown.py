@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from django_websocket.process import registry as registry_module
 from django_websocket.process import shutdown as module
 from django_websocket.process.registry import Registry
 from django_websocket.process.shutdown import GRACE_PERIOD
@@ -123,16 +124,65 @@ def test_the_default_is_restored_and_obeyed(handlers, monkeypatch):
     assert killed == [(os.getpid(), signal.SIGTERM, signal.SIG_DFL)]
 
 
-def test_quitting_is_for_a_core_dump_unless_the_server_knows_better(handlers):
+def test_a_default_that_no_thread_is_left_to_obey(handlers, monkeypatch):
+    """The signal ends the process at once."""
+    killed = []
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    module.close_on_exit()
+    monkeypatch.setattr(module, "start_thread", lambda *_: False)
+    monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number, signal.getsignal(number))))
+    signal.raise_signal(signal.SIGTERM)
+    assert killed == [(os.getpid(), signal.SIGTERM, signal.SIG_DFL)]
+
+
+def test_quitting_is_for_a_core_dump_unless_somebody_knows_better(handlers):
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     module.close_on_exit()
     assert signal.getsignal(signal.SIGQUIT) == signal.SIG_DFL
+
+
+def test_quitting_a_process_that_lives_on(handlers):
+    """A project writes the stacks of its threads on that signal, and nothing else happens."""
     called, one = [], Fake()
-    signal.signal(signal.SIGQUIT, lambda number, frame: called.append(one.codes[:]))
+    signal.signal(signal.SIGQUIT, lambda number, frame: called.append(number))
     module.close_on_exit()
     module.registry.add(one)
     signal.raise_signal(signal.SIGQUIT)
-    assert called == [[1012]]
+    assert called == [signal.SIGQUIT]
+    assert one.codes == []
+    assert not module.registry.draining
+
+
+def test_quitting_a_server(handlers):
+    """Its handler ends the process by an exception."""
+
+    def leave(number, frame):
+        raise SystemExit(3)
+
+    one = Fake()
+    signal.signal(signal.SIGQUIT, leave)
+    module.close_on_exit()
+    module.registry.add(one)
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGQUIT)
+    assert one.codes == [1012]
+    assert module.registry.draining
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_signal_that_the_process_survives(handlers, monkeypatch, name):
+    """Nobody knows that when the handler returns; later, new WebSockets show it."""
+    one, now = Fake(), [100.0]
+    monkeypatch.setattr(registry_module.time, "monotonic", lambda: now[0])
+    number = getattr(signal, name)
+    signal.signal(number, lambda *_: None)
+    module.close_on_exit()
+    module.registry.add(one)
+    signal.raise_signal(number)
+    assert one.codes == [1012]
+    assert module.registry.draining
+    now[0] += module.DRAIN_TIME
+    assert not module.registry.draining
 
 
 # In processes of their own

@@ -36,5 +36,14 @@ def test_a_native_thread_takes_no_signals():
 def test_a_native_thread_where_there_are_no_masks(monkeypatch):
     monkeypatch.delattr(signal, "pthread_sigmask", raising=False)
     over = threading.Event()
-    native.start_thread(over.set)
+    assert native.start_thread(over.set)
     assert over.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_a_thread_that_cannot_be_started(monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(native, "_original_start_new_thread", lambda: refuse)
+    assert not native.start_thread(print)

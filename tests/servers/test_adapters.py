@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -88,11 +89,7 @@ def application(environ, start_response):
     connection = find(environ)
     if environ["PATH_INFO"] == "/refused":
         start_response("400 Bad Request", [("Content-Length", "2")])
-        class Refusal(list):
-            def close(self):
-                connection.refuse()
-                connection.refuse()
-        return Refusal([b"no"])
+        return [b"no"]
     sock, received = connection.take_over()
     assert environ["eventlet.input"].rfile.closed
     while len(received) < 12:
@@ -151,7 +148,7 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
     with ours, theirs, ours.makefile("rb") as reader:
         connection = find({"eventlet.input": SimpleNamespace(get_socket=lambda: ours, rfile=reader)})
         assert connection.sock is ours
-        assert connection.read_ahead() == b""
+        assert connection.received == b""
         assert not local.already_handled
         connection.mark_answered()
         assert local.already_handled
@@ -188,18 +185,26 @@ def test_gunicorn(pair, headers):
     assert received == b"behind it"
     theirs.sendall(b"later")
     arrived(ours)
-    # The first read of TLS may return nothing, as it has taken a record of TLS itself.
-    received = connection.read_ahead()
-    assert received + receive(ours, 5 - len(received)) == b"later"
-    assert connection.read_ahead() == b""
+    assert receive(ours, 5) == b"later"
 
 
-def test_gunicorn_with_an_unknown_stream(pair):
+def test_gunicorn_reads_nothing_more(pair):
+    """Its parser finds the end of the stream, and it closes the connection without looking for that."""
+    pytest.importorskip("gunicorn")
+    from gunicorn.config import Config
+    from gunicorn.http import get_parser, wsgi
+
     ours, theirs = pair
-    theirs.sendall(b"here")
+    theirs.sendall(HEAD % b"" + HEAD % b"")
+    parser = get_parser(Config(), ours, ("127.0.0.1", 1234))
+    environ = wsgi.create(next(parser), ours, ("127.0.0.1", 1234), ("127.0.0.1", 8000), parser.cfg)[1]
+    find(environ)
+    theirs.sendall(HEAD % b"")
     arrived(ours)
-    received = find({"gunicorn.socket": ours, "wsgi.input": io.BytesIO()}).read_ahead()
-    assert received + receive(ours, 4 - len(received)) == b"here"
+    assert not parser.finish_body()
+    assert parser.unreader.read() == b""
+    with pytest.raises(StopIteration):
+        next(parser)
 
 
 @pytest.mark.parametrize("environ", [{"SERVER_PROTOCOL": "HTTP/2.0"}, {"gunicorn.http2.send_trailers": print}])
@@ -211,9 +216,11 @@ def test_gunicorn_and_http2(environ):
 @pytest.mark.parametrize("protocol", ["uwsgi", "http"])
 def test_gunicorn_and_the_uwsgi_protocol(monkeypatch, protocol):
     monkeypatch.setattr(adapters, "find_worker", lambda: SimpleNamespace(cfg=SimpleNamespace(protocol=protocol)))
-    environ = {"gunicorn.socket": object()}
+    unreader = SimpleNamespace(buf=io.BytesIO(b"read"))
+    body = SimpleNamespace(reader=SimpleNamespace(unreader=unreader))
+    environ = {"gunicorn.socket": object(), "wsgi.input": body}
     if protocol == "http":
-        assert find(environ).sock is environ["gunicorn.socket"]
+        assert find(environ).take_over() == (environ["gunicorn.socket"], b"read")
     else:
         with pytest.raises(SocketNotFound, match="the uwsgi protocol"):
             find(environ)
@@ -251,8 +258,7 @@ def test_servers_with_a_buffered_reader(pair, server):
         assert (sock, received) == (ours, b"behind it")
         theirs.sendall(b"later")
         assert receive(ours, 5) == b"later"
-        if server == "cheroot":
-            assert environ["wsgi.input"].remaining == 0
+        assert find(environ) is connection
 
 
 def test_cheroot_keeps_no_bytes_that_it_could_not_write(pair):
@@ -274,34 +280,37 @@ def receive_to_end(sock):
         return b""  # without the end of TLS
 
 
-def test_werkzeug_reads_no_more_when_it_has_refused(pair):
-    """Otherwise it would read to the end of the stream, as long as the client keeps the connection open."""
-    ours, theirs = pair
-    theirs.sendall(b"head\r\nbehind it")
-    with ours.makefile("rb") as reader:
-        assert reader.readline() == b"head\r\n"
-        connection = find({"werkzeug.socket": ours, "wsgi.input": reader})
-        connection.prepare_refusal()
-        theirs.sendall(b"GET / HTTP/1.1")
-        arrived(ours)
-        assert reader.read(10_000) == b""
-        ours.sendall(b"no")
-        connection.refuse()
-        assert receive(theirs, 2) == b"no"
+class Parser:
+    """The parts of a request that waitress has parsed, or is parsing."""
+
+    def __init__(self, header_plus=b""):
+        self.header_plus = header_plus
+        self.headers = {"CONNECTION": "Upgrade"}
 
 
 class Channel:
-    """The parts of a waitress channel that are used."""
+    """The parts of a waitress channel that are used. Its main loop runs for :meth:`pull_trigger` only."""
 
-    def __init__(self, sock, header_plus=b"", requests=1):
+    def __init__(self, sock, header_plus=b"", requests=1, lookahead=0):
         self.socket = sock
+        self.adj = SimpleNamespace(channel_request_lookahead=lookahead)
+        self.server = SimpleNamespace(trigger=self)
         self.requests_lock = threading.Lock()
-        self.requests = list(range(requests))
-        self.request = SimpleNamespace(header_plus=header_plus) if header_plus else None
+        self.requests = [Parser() for _ in range(requests)]
+        self.request = Parser(header_plus) if header_plus else None
         self.close_when_flushed = False
+        #: The bytes that the main loop is about to pass on.
+        self.stolen = b""
 
     def readable(self):
         return True
+
+    def handle_read(self):
+        pytest.fail("it would read the bytes of the WebSocket")
+
+    def pull_trigger(self, thunk):
+        self.request = Parser(self.stolen)
+        thunk()
 
     def write_soon(self, data):
         raise AssertionError(f"{data!r} would be sent")
@@ -309,18 +318,21 @@ class Channel:
     def check_client_disconnected(self):
         return False
 
+    def environ(self, **more):
+        return {"waitress.client_disconnected": self.check_client_disconnected, "wsgi.input": io.BytesIO(), **more}
+
 
 @pytest.mark.parametrize("body", [b"", b"12345678"])
 @pytest.mark.parametrize("behind", [b"", b"behind it"])
 def test_waitress(pair, body, behind):
     ours, theirs = pair
     channel = Channel(ours, behind)
-    connection = find(
-        {"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO(body)}
-    )
+    environ = channel.environ(**{"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
+    connection = find(environ)
     sock, received = connection.take_over()
     assert (sock, received) == (ours, body + behind)
     assert not channel.readable()
+    channel.handle_read()
     theirs.sendall(b"later")
     assert receive(ours, 5) == b"later"
     assert not channel.close_when_flushed
@@ -329,17 +341,145 @@ def test_waitress(pair, body, behind):
     assert channel.close_when_flushed
 
 
-def test_waitress_refuses(pair):
-    """Another thread sends the answer from a buffer, and the requests behind it are parsed already."""
+def test_waitress_closes_the_connection_behind_its_response(pair):
+    """Another thread sends the response from a buffer, and the requests behind this one are parsed already."""
     ours, theirs = pair
     channel = Channel(ours, b"GET ", requests=3)
-    connection = find({"waitress.client_disconnected": channel.check_client_disconnected, "wsgi.input": io.BytesIO()})
-    connection.refuse()
-    assert channel.requests == [0]
-    assert channel.close_when_flushed
+    find(channel.environ())
+    (request,) = channel.requests
+    assert request.headers["CONNECTION"] == "close"
+    assert channel.request is None
+    assert not channel.close_when_flushed, "there is no response yet"
     assert not channel.readable()
     ours.sendall(b"no")
     assert receive(theirs, 2) == b"no"
+
+
+def test_waitress_that_looks_ahead(pair):
+    """Its main loop may have read something already when it is told to read no more."""
+    ours, _ = pair
+    channel = Channel(ours, lookahead=1)
+    channel.stolen = b"just read"
+    assert find(channel.environ()).take_over() == (ours, b"just read")
+
+
+def test_waitress_that_looks_ahead_and_whose_main_loop_hangs(pair, monkeypatch):
+    ours, _ = pair
+    monkeypatch.setattr(adapters, "_MAIN_LOOP_TIMEOUT", 0)
+    channel = Channel(ours, b"behind it", lookahead=1)
+    channel.pull_trigger = lambda _: None
+    assert find(channel.environ()).take_over() == (ours, b"behind it")
+
+
+# Streams that a middleware has replaced
+
+
+class Opaque:
+    """A stream around another one, of which nothing else is to be seen."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, stream):
+        self.read = partial(stream.read)
+
+
+def buffered(stream):
+    return io.BytesIO(stream.read(8))
+
+
+def find_below_webob(environ):
+    """Find the connection below a middleware that has a request of its own."""
+
+    class Request:
+        @property
+        def body(self):
+            pytest.fail("this reads the body")
+
+    req = Request()
+    return req and find(environ)
+
+
+@pytest.mark.parametrize("replace", [Opaque, buffered])
+@pytest.mark.parametrize("server", ["gunicorn", "werkzeug", "gevent", "cheroot", "wsgiref"])
+def test_a_replaced_stream(pair, server, replace):
+    """The server's own is found in the functions that have called the application; nothing that was read is lost."""
+    ours, theirs = pair
+    theirs.sendall(HEAD % b"Content-Length: 8\r\n" + b"12345678behind")
+    if server == "gunicorn":
+        environ = gunicorn_environ(ours)
+        req = SimpleNamespace(body=environ["wsgi.input"], unreader=None)
+        environ["wsgi.input"] = replace(environ["wsgi.input"])
+        connection = find_below_webob(environ)
+        assert req.body.failed
+    else:
+        with ours.makefile("rb") as reader:
+            while reader.readline() != b"\r\n":
+                pass
+            connection = Handler(SimpleNamespace(rfile=reader)).call(server, ours, replace(reader))
+            assert reader.readline() == b""
+    sock, received = connection.take_over()
+    assert received + receive(sock, 14 - len(received)) == b"12345678behind"
+
+
+def test_a_body_that_cannot_be_read(pair):
+    """gevent's stream raises an error where the body ends too early; the rest comes from the socket."""
+
+    def fail(_):
+        raise OSError("unexpected end of file while reading request at position 0")
+
+    ours, theirs = pair
+    theirs.sendall(b"head\r\n1234")
+    with ours.makefile("rb") as reader:
+        assert reader.readline() == b"head\r\n"
+        stream = SimpleNamespace(rfile=reader, read=fail)
+        connection = find({**SOFTWARE["gevent"], "wsgi.input": stream, "CONTENT_LENGTH": "8"})
+        assert connection.take_over() == (ours, b"1234")
+
+
+def test_streams_without_end():
+    """What is no server's stream may have any attribute."""
+    stream = SimpleNamespace()
+    stream.rfile = stream
+    with pytest.raises(SocketNotFound):
+        find({**SOFTWARE["cheroot"], "wsgi.input": stream})
+
+
+class Handler:
+    """An object of a server whose method calls the application."""
+
+    def __init__(self, rfile):
+        self.rfile = rfile
+
+    def call(self, server, sock, stream):
+        environ = {"wsgi.input": stream, "CONTENT_LENGTH": "8", **SOFTWARE[server]}
+        if server == "werkzeug":
+            environ["werkzeug.socket"] = sock
+        return find(environ)
+
+
+SOFTWARE = {
+    "werkzeug": {},
+    "gevent": {"SERVER_SOFTWARE": "gevent/20.0"},
+    "cheroot": {"SERVER_SOFTWARE": "Cheroot/11.1.2 Server"},
+    "wsgiref": {"SERVER_SOFTWARE": "WSGIServer/0.2"},
+}
+
+
+@pytest.mark.parametrize(
+    ("server", "environ"),
+    [
+        ("gunicorn", {"gunicorn.socket": object()}),
+        ("Werkzeug", {"werkzeug.socket": object()}),
+        ("gevent.pywsgi", SOFTWARE["gevent"]),
+        ("cheroot", SOFTWARE["cheroot"]),
+        ("wsgiref", SOFTWARE["wsgiref"]),
+    ],
+)
+@pytest.mark.parametrize("stream", [None, io.BytesIO(), io.BufferedReader(io.BytesIO())])
+def test_a_server_whose_stream_is_out_of_reach(server, environ, stream):
+    """The reason is named, and not that the server has no sockets."""
+    with pytest.raises(SocketNotFound, match=rf"^{server} cannot show its connection.* a WSGI middleware"):
+        find({"wsgi.version": (1, 0), "wsgi.input": stream, **environ})
 
 
 @pytest.mark.parametrize(
@@ -347,8 +487,6 @@ def test_waitress_refuses(pair):
     [
         {"waitress.client_disconnected": None},
         {"waitress.client_disconnected": SimpleNamespace(__self__=SimpleNamespace())},
-        {"SERVER_SOFTWARE": "gevent/20.0", "wsgi.input": io.BytesIO()},
-        {"SERVER_SOFTWARE": "Cheroot/11", "wsgi.input": io.BytesIO()},
     ],
 )
 def test_servers_that_have_changed(environ):

@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from django_websocket.servers.base import BufferedConnection, plain_socket, receive_at_once
+from django_websocket.servers.base import BufferedConnection, end_reader, plain_socket, receive_at_once
 
 from ..connections import FakeConnection
 from ..running import Running
 from ..transports.pairs import tls_pair
-from .reading import PATIENCE, arrived, receive
+from .reading import arrived, receive
 
 
 def test_the_end_of_a_websocket_over_tls(certificate):
@@ -49,7 +49,7 @@ def test_bytes_beyond_the_buffer_stay_in_the_socket(pair):
     theirs.sendall(b"head\r\n" + data)
     with ours.makefile("rb", 1024) as reader:
         assert reader.readline() == b"head\r\n"
-        received = BufferedConnection(ours, reader).read_ahead()
+        received = end_reader(reader)
         assert 0 < len(received) <= 1024
         assert received + receive(ours, len(data) - len(received)) == data
 
@@ -57,7 +57,7 @@ def test_bytes_beyond_the_buffer_stay_in_the_socket(pair):
 def test_an_empty_buffer(pair):
     ours, theirs = pair
     with ours.makefile("rb") as reader:
-        began = Running(BufferedConnection(ours, reader).read_ahead)
+        began = Running(end_reader, reader)
         assert began.result() == b""
         theirs.sendall(b"x")
         assert receive(ours, 1) == b"x"
@@ -68,21 +68,26 @@ def test_bytes_that_have_come_since(pair):
     with ours.makefile("rb") as reader:
         theirs.sendall(b"x" * 10)
         arrived(ours)
-        received = BufferedConnection(ours, reader).read_ahead()
+        received = end_reader(reader)
         # The first read of TLS may return nothing, as it has taken a record of TLS itself.
         assert received + receive(ours, 10 - len(received)) == b"x" * 10
 
 
-@pytest.mark.parametrize("timeout", [None, 0, 7.5])
-def test_the_timeout_of_the_server_is_kept(pair, timeout):
+def test_the_server_reads_nothing_more(pair):
+    """Whatever comes is for the WebSocket, and never a further request."""
     ours, theirs = pair
-    ours.settimeout(timeout)
-    theirs.sendall(b"head\r\n")
-    arrived(ours)
+    theirs.sendall(b"head\r\nGET / HTTP/1.1\r\n")
     with ours.makefile("rb") as reader:
-        for _ in range(2):
-            BufferedConnection(ours, reader).read_ahead()
-            assert ours.gettimeout() == timeout
+        assert reader.readline() == b"head\r\n"
+        sock, received = BufferedConnection(ours, reader).take_over()
+        assert received == b"GET / HTTP/1.1\r\n"
+        theirs.sendall(b"GET / HTTP/1.1\r\n")
+        arrived(ours)
+        assert reader.readline() == reader.read() == b""
+        assert receive(sock, 16) == b"GET / HTTP/1.1\r\n"
+    # The server has closed its reader, and the socket is still open.
+    theirs.sendall(b"x")
+    assert receive(ours, 1) == b"x"
 
 
 def test_a_client_that_is_gone(pair):
@@ -90,8 +95,8 @@ def test_a_client_that_is_gone(pair):
     with ours.makefile("rb") as reader:
         theirs.close()
         arrived(ours)
-        assert BufferedConnection(ours, reader).read_ahead() == b""
-        assert BufferedConnection(ours, reader).read_ahead() == b""
+        assert end_reader(reader) == b""
+        assert end_reader(reader) == b""
 
 
 def test_a_socket_that_the_server_has_closed(pair):
@@ -99,34 +104,47 @@ def test_a_socket_that_the_server_has_closed(pair):
     reader = ours.makefile("rb")
     reader.close()
     ours.close()
-    assert BufferedConnection(ours, reader).read_ahead() == b""
+    assert end_reader(reader) == b""
 
 
 def test_a_reader_that_is_closed(pair):
     ours, _ = pair
     reader = ours.makefile("rb")
     reader.close()
-    assert BufferedConnection(ours, reader).read_ahead() == b""
+    assert end_reader(reader) == b""
 
 
 # A refusal
 
 
 def test_a_refused_connection_is_ended_and_emptied(pair):
-    """The answer arrives, and bytes behind the handshake do not become a next request."""
+    """A server that waits for a further request finds the end, and the response can be written after that."""
     ours, theirs = pair
     pipelined = b"GET / HTTP/1.1\r\n\r\n" * 5000
     theirs.sendall(b"head\r\n" + pipelined)
     with ours.makefile("rb") as reader:
         assert reader.readline() == b"head\r\n"
-        ours.sendall(b"no")
         connection = BufferedConnection(ours, reader)
         connection.refuse()
+        assert connection.received == b""
+        assert reader.readline() == b""
+        ours.sendall(b"no")
         assert receive(theirs, 2) == b"no"
-        ours.settimeout(PATIENCE)
-        assert reader.readline() == b""
-        connection.refuse()
-        assert reader.readline() == b""
+        arrived(ours)
+
+
+def test_a_client_that_goes_on_sending():
+    """What it sends is discarded, for a while."""
+    reads = []
+
+    class Flooded(socket.socket):
+        def recv(self, size):
+            reads.append(size)
+            return b"x" * size
+
+    with Flooded() as sock:
+        FakeConnection(sock).refuse()
+    assert sum(reads) == 1 << 20
 
 
 def test_a_refusal_to_a_client_that_is_gone(pair):
@@ -156,9 +174,10 @@ def test_a_refusal_reaches_the_socket_below_a_wrapper(name):
         wrapper = type("Wrapper", (), {name: ours, "__getattr__": lambda _, method: getattr(ours, method)})
         connection = FakeConnection(wrapper(), b"ab")
         connection.refuse()
-        assert theirs.recv(1) == b""
         assert connection.received == b""
         assert ours.recv(1) == b""
+        ours.sendall(b"no")
+        assert theirs.recv(2) == b"no"
 
 
 # Sockets

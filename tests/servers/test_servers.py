@@ -18,9 +18,6 @@ from ..connections import FakeConnection
     [
         {},
         {"SERVER_SOFTWARE": "gunicorn/27", "wsgi.input": io.BytesIO()},
-        {"SERVER_SOFTWARE": "WSGIServer/0.2"},
-        {"SERVER_SOFTWARE": "WSGIServer/0.2", "wsgi.input": io.BytesIO()},
-        {"SERVER_SOFTWARE": "WSGIServer/0.2", "wsgi.input": io.BufferedReader(io.BytesIO())},
         {"SERVER_SOFTWARE": None},
         {"eventlet.input": None},
     ],
@@ -67,3 +64,10 @@ def test_a_connection_that_the_application_has_put_there():
     assert find({ENVIRON_KEY: connection, "SERVER_SOFTWARE": "any"}) is connection
     assert connection.take_over() == (connection.sock, b"read")
     connection.mark_answered()
+
+
+def test_the_last_request_of_a_connection():
+    """A server without sockets goes on as it does; there is no way to stop it."""
+    environ = {"wsgi.version": (1, 0), "SERVER_SOFTWARE": "Granian"}
+    servers.end_requests(environ)
+    assert ENVIRON_KEY not in environ

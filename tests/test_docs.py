@@ -95,6 +95,8 @@ def documented_urls() -> types.ModuleType:
             views.update(run(block))
     urls = types.ModuleType("documented_urls")
     urls.urlpatterns = [
+        path("chat_room/", views["chat_room"]),
+        path("countdown/", views["countdown"]),
         path("lower_case/", views["lower_case"]),
         path("room/<str:name>/", views["room"]),
     ]

@@ -25,7 +25,7 @@ from .parameters import param
 from .proxy import DEPLOY, Nginx
 from .test_handshakes import KEY3, KEYS, OLD, RESPONSE
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(180), pytest.mark.usefixtures("nginx")]
 
 PROJECT = ROOT / "example_project"
 #: As production.py has it.

@@ -219,8 +219,11 @@ def pinned(cpus: Collection[int] | None) -> Iterator[None]:
 
 def find_program(name: str) -> str | None:
     """Return the path of a program, or ``None`` if it is not installed."""
-    # Debian installs daemons into a directory that only root has on its PATH.
-    return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"]))
+    directories = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    if "/usr/bin" in directories:
+        # Debian installs daemons into a directory that only root has on its PATH.
+        directories.append("/usr/sbin")
+    return shutil.which(name, path=os.pathsep.join(directories))
 
 
 @cache

@@ -1,7 +1,5 @@
 """Shared fixtures, and the profiles of Hypothesis. ``CONTRIBUTING.rst`` describes how to use the profile ``long``."""
 
-import shutil
-
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
@@ -9,6 +7,7 @@ from hypothesis import HealthCheck, settings
 
 from django_websocket.testing.client import WebSocketClient
 
+from .live.needs import program
 from .transports.pairs import make_certificate
 from .views import OURS
 from .wire import Wire
@@ -51,6 +50,5 @@ def wire():
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     """Return the path of a certificate for ``localhost`` and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl program")
+    program("openssl", "openssl")
     return make_certificate(tmp_path_factory.mktemp("certificate"))

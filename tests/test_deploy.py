@@ -90,7 +90,7 @@ def test_production_trusts_what_the_proxy_always_says(production):
 def test_systemd_takes_the_unit(tmp_path):
     systemd = shutil.which("systemd-analyze")
     if systemd is None:
-        pytest.skip("systemd is missing")
+        pytest.skip("systemd-analyze is missing; on Debian: apt-get install systemd")
     unit = read("example.service").replace("/srv/example/.venv/bin/gunicorn", sys.executable)
     (tmp_path / "example.service").write_text(unit.replace("/srv/example", str(PROJECT.parent)))
     run = subprocess.run(

@@ -95,6 +95,8 @@ def documented_urls() -> types.ModuleType:
             views.update(run(block))
     urls = types.ModuleType("documented_urls")
     urls.urlpatterns = [
+        path("chat_room/", views["chat_room"]),
+        path("countdown/", views["countdown"]),
         path("lower_case/", views["lower_case"]),
         path("room/<str:name>/", views["room"]),
     ]
@@ -144,6 +146,31 @@ def test_there_is_one_command_to_run_it_and_one_to_test_it():
     (test,) = commands("test-command")
     assert run.endswith("example_project/manage.py runserver --multithreaded")
     assert test.endswith("tox")
+
+
+def installations() -> list[str]:
+    """Return what the documentation tells to install by pip, with the page."""
+    return [
+        f"{block.page}: {argument}"
+        for page in [*PAGES, ROOT / "CONTRIBUTING.rst"]
+        for block in code_blocks(page.relative_to(ROOT).as_posix(), page.read_text(encoding="utf-8"), "bash")
+        for command in re.findall(r"-m pip install (.*?)(?: &&|$)", block.source, re.MULTILINE)
+        for argument in command.split()
+        if argument not in {"-q", "-e"}
+    ]
+
+
+def test_what_is_installed_is_there():
+    """The name on the package index is that of the package of 2010, so that the package is installed from a clone."""
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    extras = set()
+    for what in installations():
+        name, _, extra = what.partition(": ")[2].strip('"').partition("[")
+        assert name in {".", "tox", "tox-uv", "websockets"}, what
+        extras.update(filter(None, extra.removesuffix("]").split(",")))
+    assert {"README.rst: .", "docs/quickstart.rst: ."} <= set(installations())
+    for extra in extras:
+        assert re.search(rf'"{extra}"[:\]]', setup), extra
 
 
 def documented_settings() -> dict[str, str]:

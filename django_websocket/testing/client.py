@@ -60,4 +60,4 @@ class WebSocketClient(Client):
             subprotocols=subprotocols,
             compression=Conf.compression.validate(compression),
         )
-        return WebSocketSession(self, protocol, path, secure, extra)
+        return WebSocketSession(self, protocol, path, secure=secure, headers=headers, extra=extra)

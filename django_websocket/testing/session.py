@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextvars
 import copy
 import json
+import math
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpRequest, HttpResponse
@@ -20,10 +21,8 @@ from greenlet import GreenletExit, getcurrent
 from ..exceptions import HandshakeError
 from ..protocols.base import CloseCode, Message, Protocol, State
 from ..servers import ENVIRON_KEY
-from .transport import MemoryConnection, MemoryTransport, scheduler
-
-#: Seconds on the view's clock after which a wait without a timeout fails.
-DEFAULT_TIMEOUT: Final = 3600.0
+from .scheduler import MAX_DEADLINES, scheduler
+from .transport import MemoryConnection, MemoryTransport
 
 
 class WebSocketSession:
@@ -34,11 +33,21 @@ class WebSocketSession:
     reached at once.
     """
 
-    def __init__(self, client: Client, protocol: Protocol, path: str, secure: bool, extra: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        protocol: Protocol,
+        path: str,
+        *,
+        secure: bool,
+        headers: Mapping[str, str] | None,
+        extra: Mapping[str, Any],
+    ) -> None:
         self._client = client
         self._protocol = protocol
         self._path = path
         self._secure = secure
+        self._headers = headers
         self._extra = extra
         self._messages: deque[Message] = deque()
         self._scheduler = scheduler()
@@ -109,19 +118,23 @@ class WebSocketSession:
         :raises Exception: any exception of the view.
         """
         self._check_accepted()
-        deadline = self._scheduler.now + (DEFAULT_TIMEOUT if timeout is None else timeout)
+        deadline = math.inf if timeout is None else self._scheduler.now + timeout
+        deadlines = 0
         while not self._messages:
             if self._scheduler.run_ready():
                 continue
             if self._protocol.state is State.CLOSED:
                 self._raise_error()
                 return None
-            if self._scheduler.advance(deadline):
+            # A thread that is about to act comes before a deadline, however early that is.
+            if self._scheduler.wait_for_threads():
                 continue
-            if timeout is not None:
+            if (timeout is not None or deadlines < MAX_DEADLINES) and self._scheduler.advance(deadline):
+                deadlines += 1
+            elif timeout is not None:
                 self._scheduler.now = deadline
                 raise TimeoutError("no message came in time")
-            if not self._transport.wait_for_threads():
+            else:
                 raise AssertionError("both sides wait: the view for the test, and the test for the view")
         return self._messages.popleft()
 
@@ -157,10 +170,14 @@ class WebSocketSession:
         """Send the handshake and run the view: afterwards the WebSocket is open, or :attr:`response` is the refusal."""
         self._protocol.connect()
         self._transport.received = self._protocol.data_to_send().partition(b"\r\n\r\n")[2]
-        self._transport.view.gr_context = contextvars.copy_context()
-        self._scheduler.transports.append(self._transport)
+        view = self._transport.view
+        view.greenlet.gr_context = contextvars.copy_context()
+        self._scheduler.add(view)
         try:
-            self._transport.resume()
+            view.resume()
+            # A view may sleep before its handshake.
+            while not self._transport.taken_over and self._scheduler.advance(only=view):
+                pass
             self._collect()
             if not self._transport.taken_over:
                 self._raise_error()
@@ -212,6 +229,8 @@ class WebSocketSession:
         client.store_exc_info = store_exc_info  # type: ignore[assignment, method-assign]
         try:
             response: Any = client.get(self._path, secure=self._secure, **environ)
+            # assertRedirects() repeats these in the request to the target, which is a plain one.
+            client.extra, client.headers = dict(self._extra), self._headers
             self.response = response
             if not self._transport.taken_over:
                 self._client.cookies.update(response.cookies)
@@ -254,21 +273,24 @@ class WebSocketSession:
         if self._protocol.state is State.OPEN:
             self._protocol.close()
         self._feed()
-        while not self._transport.view.dead:
-            limit = self._scheduler.now + DEFAULT_TIMEOUT
-            if not self._scheduler.run_ready() and not self._scheduler.advance(limit, self._transport):
+        deadlines = 0
+        while not self._transport.view.greenlet.dead:
+            if self._scheduler.run_ready():
+                continue
+            if deadlines == MAX_DEADLINES or not self._scheduler.advance(only=self._transport.view):
                 break
+            deadlines += 1
 
     def _stop(self) -> bool:
         """Return whether the view had to be stopped, and remove the session from the scheduler."""
-        if self._transport in self._scheduler.transports:
-            self._scheduler.transports.remove(self._transport)
-        if self._transport.view.dead or not self._transport.view:
-            return False
-        self._transport.view.parent = getcurrent()
-        self._transport.view.throw(GreenletExit)
-        self._collect()
-        return True
+        view = self._transport.view
+        stopped = bool(view.greenlet)
+        if stopped:
+            view.greenlet.parent = getcurrent()
+            view.greenlet.throw(GreenletExit)
+            self._collect()
+        self._scheduler.discard(view)
+        return stopped
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -7,73 +7,20 @@ a deadline of the view is reached.
 from __future__ import annotations
 
 import socket
-import threading
 from collections import deque
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Final
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent
 
-from ..housekeeping.databases import Blocks, atomic_blocks, set_foreign_blocks
+from ..connection.connection import POLL_INTERVAL
 from ..servers import ClientConnection
 from ..transports import Transport
+from .scheduler import SHORTEST_PAUSE, View, scheduler
 
-#: Real seconds that other threads get to send something, before a wait of the test fails because it would never end.
-THREAD_TIMEOUT: Final = 0.5
-
-
-class Scheduler:
-    """Runs the views of one thread's tests on a simulated clock, which advances only when both sides wait.
-
-    A view runs until it waits. When the test waits too, the earliest deadline of a view is reached at once.
-    """
-
-    def __init__(self) -> None:
-        #: The transports of the open sessions.
-        self.transports: list[MemoryTransport] = []
-        #: Seconds on the clock of all views.
-        self.now = 0.0
-
-    def run_ready(self) -> bool:
-        """Return whether there was anything to do: run each view that can read, and pass sent bytes to the sessions."""
-        busy = False
-        for transport in self.transports.copy():
-            if transport.ready:
-                busy = True
-                transport.resume()
-            if transport.sent:
-                busy = True
-                transport.collect()
-        return busy
-
-    def advance(self, limit: float, only: MemoryTransport | None = None) -> bool:
-        """Return whether a waiting view has a deadline before ``limit``; if so, advance the clock and run the view.
-
-        The clock is advanced to the earliest deadline. With ``only``, no other view is considered.
-        """
-        waiting = [
-            (transport.deadline, transport)
-            for transport in self.transports
-            if transport.deadline is not None and only in {None, transport}
-        ]
-        earliest, first = min(waiting, key=itemgetter(0), default=(limit, None))
-        if first is None or earliest >= limit:
-            return False
-        self.now = max(self.now, earliest)
-        first.resume()
-        return True
-
-
-_local: Final = threading.local()
-
-
-def scheduler() -> Scheduler:
-    """Return the scheduler of this thread."""
-    if not hasattr(_local, "scheduler"):
-        _local.scheduler = Scheduler()
-    current: Scheduler = _local.scheduler
-    return current
+#: Messages that a view sends at once. Behind them a second passes on the clock, so that the connection looks for what
+#: has come in, as it does at most once a second, and the test gets its turn.
+MAX_SENT: Final = 100
 
 
 class MemoryTransport(Transport):
@@ -81,8 +28,8 @@ class MemoryTransport(Transport):
 
     def __init__(self, run: Callable[[], None], collect: Callable[[], None]) -> None:
         """Make the transport of the view that ``run`` serves; ``collect`` takes the chunks that it has :attr:`sent`."""
-        self.view = greenlet(run)
-        self.collect = collect
+        self.view = View(run, self._deliver)
+        self._collect = collect
         self._scheduler = on = scheduler()
         self.clock = lambda: on.now
         #: The bytes that arrive together with the request, behind it.
@@ -93,24 +40,11 @@ class MemoryTransport(Transport):
         self._incoming: deque[bytes] = deque()
         #: Chunks for the test; ``b""`` is the end.
         self.sent: deque[bytes] = deque()
-        self._arrived = threading.Event()
         self._ended = self._shut = False
         #: Whether the test's side is gone: nothing can be sent any more.
         self.gone = False
-        #: When the view stops waiting; ``None`` if it waits without a limit, or does not wait.
-        self.deadline: float | None = None
-        self._waiting = False
-        #: The open ``atomic()`` blocks that are not the view's.
-        self._foreign: Blocks = {}
-        #: All open blocks when the view began to wait, if it had opened some itself.
-        self._blocks: Blocks | None = None
 
     # The test's side
-
-    @property
-    def ready(self) -> bool:
-        """Whether the view waits and has something to read."""
-        return self._waiting and bool(self._incoming)
 
     def feed(self, data: bytes) -> None:
         """Pass ``data`` to the view; ``b""`` is the end of the stream, after which nothing is passed on."""
@@ -118,28 +52,12 @@ class MemoryTransport(Transport):
             self._ended = not data
             self._incoming.append(data)
 
-    def wait_for_threads(self) -> bool:
-        """Wait until another thread has sent something, and return whether one did in time."""
-        if threading.active_count() == 1:
-            return bool(self.sent)
-        arrived = self._arrived.wait(THREAD_TIMEOUT)
-        self._arrived.clear()
-        return arrived
-
-    def resume(self) -> None:
-        """Run the view until it waits, or ends.
-
-        :raises AssertionError: the test has opened or closed a transaction across one that the view holds open. The
-            database's savepoints would be released in the wrong order.
-        """
-        blocks = atomic_blocks()
-        if self._blocks is None:
-            self._foreign = blocks
-        elif self._blocks != blocks:
-            raise AssertionError("atomic() of the view and of the test overlap")
-        set_foreign_blocks(self._foreign)
-        self.view.parent = getcurrent()
-        self.view.switch()
+    def _deliver(self) -> bool:
+        """Pass sent chunks to the test, and return whether there were any."""
+        if not self.sent:
+            return False
+        self._collect()
+        return True
 
     # The view's side
 
@@ -154,26 +72,33 @@ class MemoryTransport(Transport):
 
         :raises TimeoutError: no chunk came within ``timeout`` seconds on the view's clock.
         """
-        if getcurrent() is not self.view:
+        if not self.view.running:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
         timeout = self.default_timeout if timeout is None else timeout
         deadline = None if timeout is None else self._scheduler.now + timeout
+        if timeout == 0:
+            self._look()
         while not self._incoming:
             if deadline is not None and self._scheduler.now >= deadline:
                 raise TimeoutError
-            blocks = atomic_blocks()
-            foreign = self._foreign
-            self._blocks = blocks if any(len(blocks[alias]) > len(foreign.get(alias, ())) for alias in blocks) else None
-            self.deadline, self._waiting = deadline, True
-            try:
-                self.view.parent.switch()
-            finally:
-                self.deadline, self._waiting = None, False
+            self.view.pause(deadline, self._has_arrived)
         return self._take()
 
     def try_receive(self) -> bytes | None:
         """Return the next chunk that the test has sent, ``b""`` at the end, ``None`` if there is none."""
+        self._look()
         return self._take() if self._incoming else None
+
+    def _look(self) -> None:
+        """Let the test run if the view looks in vain, again and again: the loop of a view that polls."""
+        if self._incoming or not self.view.running:
+            return
+        self.view.vain_looks += 1
+        if self.view.vain_looks > 1 or self.view.sent >= MAX_SENT:
+            self.view.pause(self._scheduler.now + SHORTEST_PAUSE, self._has_arrived)
+
+    def _has_arrived(self) -> bool:
+        return bool(self._incoming)
 
     def _take(self) -> bytes:
         return self._incoming.popleft() if self._incoming[0] else b""
@@ -182,21 +107,28 @@ class MemoryTransport(Transport):
         """Pass ``data`` and ``payload`` to the test."""
         if self._shut or self.gone:
             raise BrokenPipeError
-        self.sent.append(data + payload)
-        self._arrived.set()
+        self._put(data + payload)
+        if self.view.running:
+            self.view.sent += 1
+            if self.view.sent == MAX_SENT:
+                self._scheduler.now += POLL_INTERVAL + SHORTEST_PAUSE
 
     def try_send(self, data: bytes) -> int:
         """Pass ``data`` to the test, and return the number of bytes passed."""
         if self._shut or self.gone:
             return 0
-        self.sent.append(data)
+        self._put(data)
         return len(data)
+
+    def _put(self, data: bytes) -> None:
+        self.sent.append(data)
+        self._scheduler.note_activity()
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         """End the view's stream to the test."""
         if not self._shut:
             self._shut = True
-            self.sent.append(b"")
+            self._put(b"")
         if how == socket.SHUT_RDWR:
             self.feed(b"")
 

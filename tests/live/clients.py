@@ -6,15 +6,13 @@ import fcntl
 import socket
 import struct
 import termios
-import time
 from typing import Any
 
 from websockets.frames import Frame, Opcode
 
 from django_websocket.protocols import Protocol, Request, State
 
-#: Seconds within which a connection that is over has to be closed.
-PROMPT = 1.0
+from ..promptness import promptly
 
 # RFC 6455 section 1.3
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -106,6 +104,11 @@ class Raw:
             pieces.append(data)
         return b"".join(pieces)
 
+    def rest_promptly(self) -> bytes:
+        """Read to the end of the stream, which has to come at once."""
+        with promptly():
+            return self.rest()
+
     def unread(self) -> int:
         """Return the number of bytes that have arrived and were not read."""
         return struct.unpack("i", fcntl.ioctl(self.sock, termios.FIONREAD, bytes(4)))[0]
@@ -180,9 +183,7 @@ class Raw:
 
     def over(self) -> None:
         """See that not one byte comes any more, and that the end of the stream does, promptly."""
-        start = time.monotonic()
-        assert self.rest(PROMPT) == b""
-        assert time.monotonic() - start < PROMPT
+        assert self.rest_promptly() == b""
 
     def end(self, code: int | None = 1000, reason: str = "") -> None:
         """Close from our side, and see that all goes as it has to."""
@@ -253,5 +254,5 @@ class Old:
         self.ended()
 
     def _over(self) -> None:
-        self.sock.settimeout(PROMPT)
-        assert self.sock.recv(1) == b""
+        with promptly():
+            assert self.sock.recv(1) == b""

@@ -66,6 +66,19 @@ def servers(descriptors, tmp_path_factory):
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def old_client():
+    """Skip the tests that talk with Perl's Protocol::WebSocket where it is missing."""
+    needs.perl_with("Protocol::WebSocket", "libprotocol-websocket-perl")
+
+
+@pytest.fixture(scope="session")
+def nginx():
+    """Skip the tests with nginx in front where it is missing, or the program that makes its certificate."""
+    needs.program("nginx", "nginx")
+    needs.program("openssl", "openssl")
+
+
 @pytest.fixture
 def server(request, servers):
     """Return a server that other tests use as well, and check that this test leaves it unchanged."""

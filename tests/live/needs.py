@@ -1,4 +1,8 @@
-"""Programs and modules that a test needs, which pip cannot install, or not everywhere."""
+"""Programs and modules that a test needs, which pip cannot install, or not everywhere.
+
+Fixtures ask for them, before a test has begun: a test that is skipped in its middle may have announced to other
+fixtures what then never happens.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +41,11 @@ def module(name: str, package: str) -> None:
 
 
 def of_kind(kind: Kind) -> None:
-    """Skip the test if a program is missing that a kind of server needs."""
+    """Skip the test if a program or a module is missing that a kind of server needs."""
     if kind.tls:
         program("openssl", "openssl")
+    if kind.green == "gevent":
+        module("gevent", "gevent")
 
 
 @cache

@@ -14,8 +14,8 @@ from lab.servers import PATIENCE, eventually
 
 from . import needs
 
-#: Where Debian has the programs that are for the database's own user, by version.
-DIRECTORIES = "/usr/lib/postgresql"
+#: Where Debian has the programs that are for the database's own user, by version; POSTGRESQL names another place.
+DIRECTORIES = os.environ.get("POSTGRESQL", "/usr/lib/postgresql")
 #: PostgreSQL does not run as root.
 UNPRIVILEGED = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.getuid() == 0 else {}
 

@@ -9,7 +9,7 @@ from lab.kinds import KINDS, TLS_KINDS
 
 from ..requests import KEY3 as EXAMPLE_KEY3
 from ..requests import OLD_ANSWERS, OLD_CLIENTS
-from .clients import PROMPT, Raw, close_frame, frame, get, handshake
+from .clients import Raw, close_frame, frame, get, handshake
 from .parameters import on, param
 
 pytestmark = pytest.mark.live
@@ -283,7 +283,7 @@ def test_refusal(server, name, when):
             # What comes behind the end is answered by the system, with RST.
             with suppress(ConnectionError):
                 client.send(get(server, second))
-                assert client.rest(PROMPT) == b""
+                assert client.rest_promptly() == b""
     server.idle()
     reasons = server.records("django_websocket.handshake")
     assert len(reasons) == (status == 302 or not refusal.elsewhere), reasons

@@ -6,7 +6,7 @@ import pytest
 
 from lab.servers import HOST
 
-from .clients import PROMPT, Raw, get, handshake
+from .clients import Raw, get, handshake
 from .parameters import on
 
 pytestmark = pytest.mark.live
@@ -84,7 +84,7 @@ def test_hostile_handshakes(server):
             client.send(data)
             try:
                 client.send(get(server, HIDDEN))
-                answer = client.rest(PROMPT)
+                answer = client.rest_promptly()
             except ConnectionError:
                 # The server had refused it before all was sent, and the system has said so.
                 continue

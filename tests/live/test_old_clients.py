@@ -5,7 +5,7 @@ import pytest
 from .old_client import VERSIONS, OldClient
 from .parameters import on
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(300), pytest.mark.usefixtures("old_client")]
 
 everywhere = on(lambda kind: kind.name in {"multithreaded", "eventlet", "eventlet_patched"}, middleware=(True, False))
 each_version = pytest.mark.parametrize("version", VERSIONS)

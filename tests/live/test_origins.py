@@ -8,7 +8,7 @@ import pytest
 
 from lab.servers import HOST
 
-from .clients import PROMPT, Raw, handshake
+from .clients import Raw, handshake
 from .parameters import on
 
 pytestmark = pytest.mark.live
@@ -145,7 +145,7 @@ def test_bad_origins(server):
             client.send(head + lines + b"\r\n")
             status = int(client.until(b"\r\n").split()[1])
             assert status in ({403, 400} if "KiB" not in name else {403, 400, 431}), name
-            answer = client.rest(PROMPT)
+            answer = client.rest_promptly()
         if status == 403:
             reasons += 1
             body = answer.partition(b"\r\n\r\n")[2]

@@ -13,7 +13,7 @@ from lab.project.server import Server
 from lab.servers import PATIENCE
 
 from . import needs
-from .clients import KEY, PROMPT, Raw, get, handshake
+from .clients import KEY, Raw, get, handshake
 
 pytestmark = pytest.mark.live
 
@@ -124,7 +124,7 @@ def test_end_of_the_connection(serve, kind):
             client.send(handshake(server, path) + get(server, second))
             status, _, _ = client.response()
             assert status == expected
-            assert client.rest(PROMPT) == b""
+            assert client.rest_promptly() == b""
         assert server.tally(second)["started"] == 0
     server.check_log()
 

@@ -4,7 +4,7 @@ import pytest
 
 from django_websocket.process.registry import registry
 from django_websocket.testing.client import WebSocketClient
-from django_websocket.testing.transport import scheduler
+from django_websocket.testing.scheduler import scheduler
 
 from .views import seen
 
@@ -18,7 +18,7 @@ def client():
 def _nothing_is_left():
     """Check that every view has ended when its session has."""
     yield
-    assert scheduler().transports == []
+    assert scheduler().views == []
     assert len(registry) == 0
 
 

@@ -7,7 +7,7 @@ from greenlet import getcurrent
 
 from django_websocket import ConnectionClosed
 from django_websocket.process.registry import registry
-from django_websocket.testing.transport import scheduler
+from django_websocket.testing.scheduler import scheduler
 
 from ..views import OLD, VERSIONS
 from . import views

@@ -10,7 +10,7 @@ from django.utils import timezone as django_timezone
 from django.utils import translation
 
 from django_websocket.testing.client import WebSocketClient
-from django_websocket.testing.transport import scheduler
+from django_websocket.testing.scheduler import scheduler
 
 from . import views
 

@@ -15,6 +15,7 @@ import pytest
 
 from django_websocket.transports.base import READ_SIZE, Transport
 
+from ..promptness import within
 from ..running import Running
 
 #: Seconds that tests wait for events that come at once, unless something is broken.
@@ -64,7 +65,8 @@ def taking(least, most=None):
     yield
     took = time.monotonic() - began
     # Clocks and timers do not agree exactly.
-    assert least - 0.02 <= took <= (least if most is None else most) + LATE, took
+    assert least - 0.02 <= took, took
+    assert within(took, (least if most is None else most) + LATE, LATE), took
 
 
 def read_all(sock, size):

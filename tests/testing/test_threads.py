@@ -1,0 +1,230 @@
+"""Threads of the code under test: the test waits for them, and not for others."""
+
+import _thread
+import queue
+import threading
+import time
+
+import pytest
+
+from django_websocket.testing import threads as module
+from django_websocket.testing.scheduler import scheduler
+from django_websocket.testing.threads import Activity, Threads
+
+from ..promptness import within
+from . import views
+
+pytestmark = pytest.mark.urls(__name__)
+
+urlpatterns = [*views.urlpatterns]
+route = views.make_route(urlpatterns)
+
+on_linux = pytest.mark.skipif(
+    not module._read(threading.get_native_id(), "syscall"),
+    reason="the system does not say what a thread waits for",
+)
+
+
+@route("slow/<int:milliseconds>/")
+def slow(request, milliseconds):
+    """Send in a thread that takes its time."""
+    websocket = request.websocket
+    websocket.accept()
+
+    def work():
+        time.sleep(milliseconds / 1000)
+        websocket.send("from a thread")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    list(websocket)
+    thread.join()
+
+
+@route("busy/")
+def busy(request):
+    """Send in a thread that computes."""
+    websocket = request.websocket
+    websocket.accept()
+
+    def work():
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+        websocket.send("computed")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    list(websocket)
+    thread.join()
+
+
+@route("raw/")
+def raw(request):
+    """Send in a thread that the threading module has not started."""
+    websocket = request.websocket
+    websocket.accept()
+    done = _thread.allocate_lock()
+    done.acquire()
+
+    def work():
+        sum(range(1_000_000))
+        websocket.send("computed")
+        done.release()
+
+    _thread.start_new_thread(work, ())
+    list(websocket)
+    done.acquire()
+
+
+@pytest.fixture
+def worker():
+    """Return a queue, whose thread calls what is put into it."""
+    tasks = queue.Queue()
+
+    def work():
+        while (task := tasks.get()) is not None:
+            task()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield tasks
+    tasks.put(None)
+    thread.join()
+
+
+class TestSessions:
+    @pytest.mark.parametrize("timeout", [None, 5])
+    @pytest.mark.parametrize("milliseconds", [0, 20, 800])
+    def test_a_thread_that_sleeps(self, client, milliseconds, timeout):
+        with client.websocket(f"/slow/{milliseconds}/") as websocket:
+            now = scheduler().now
+            assert websocket.wait(timeout) == "from a thread"
+            assert scheduler().now == now, "the clock stands still while a thread works"
+
+    @pytest.mark.parametrize("timeout", [None, 5])
+    def test_a_thread_that_computes(self, client, timeout):
+        with client.websocket("/busy/") as websocket:
+            assert websocket.wait(timeout) == "computed"
+
+    @on_linux
+    def test_a_thread_that_waits_for_work_is_not_waited_for(self, client, worker, monkeypatch):
+        monkeypatch.setattr(module, "BLOCKED_TIMEOUT", 60)
+        sockets = []
+        with client.websocket("/member/") as websocket:
+            worker.put(lambda: views.seen[0].send("one"))
+            assert websocket.wait(timeout=5) == "one"
+            with pytest.raises(TimeoutError):
+                websocket.wait(timeout=5)
+            worker.put(lambda: sockets.append(views.seen[0].close(4000)))
+            assert websocket.wait() is None
+        assert websocket.close_code == 4000
+
+    @on_linux
+    def test_a_thread_of_others_that_sleeps_is_not_waited_for(self, client, worker, monkeypatch):
+        monkeypatch.setattr(module, "BLOCKED_TIMEOUT", 60)
+        begun, done = threading.Event(), threading.Event()
+        worker.put(lambda: (begun.set(), done.wait(60)))
+        assert begun.wait(10)
+        try:
+            with client.websocket("/echo/") as websocket, pytest.raises(TimeoutError):
+                websocket.wait(timeout=5)
+        finally:
+            done.set()
+
+    @on_linux
+    def test_a_thread_that_python_does_not_know(self, client):
+        """As those of the package itself: they count while they are running."""
+        with client.websocket("/raw/") as websocket:
+            assert websocket.wait(timeout=5) == "computed"
+
+    def test_a_thread_that_sleeps_for_ever_is_waited_for_once(self, client, monkeypatch):
+        """And not at each of the view's deadlines."""
+        monkeypatch.setattr(module, "BLOCKED_TIMEOUT", 0.1)
+        done = threading.Event()
+        thread = threading.Thread(target=done.wait, args=[60])
+        with client.websocket("/patient/") as websocket:
+            thread.start()
+            start = time.monotonic()
+            assert [websocket.wait() for _ in range(1000)] == ["anybody?"] * 1000
+            assert within(time.monotonic() - start, 50)
+            done.set()
+            thread.join()
+
+    @on_linux
+    def test_a_thread_that_has_sent_is_waited_for(self, client, worker):
+        with client.websocket("/member/") as websocket:
+            worker.put(lambda: (views.seen[0].send("one"), time.sleep(0.1), views.seen[0].send("two")))
+            assert [websocket.wait(timeout=5), websocket.wait(timeout=5)] == ["one", "two"]
+
+    def test_the_end_of_the_last_session_waits_for_what_runs(self, client, worker):
+        done = []
+        with client.websocket("/echo/"):
+            worker.put(lambda: (sum(range(1_000_000)), done.append(True)))
+        assert done
+
+
+@route("member/")
+def member(request):
+    views.seen.append(request.websocket)
+    request.websocket.accept()
+    list(request.websocket)
+
+
+class TestActivity:
+    """Of one thread, without sessions."""
+
+    def check(self, target, expected):
+        threads = Threads()
+        threads.begin()
+        thread = threading.Thread(target=target)
+        thread.start()
+        try:
+            deadline = time.monotonic() + 30
+            while threads._look()[0] is not expected:
+                assert time.monotonic() < deadline
+            return threads
+        finally:
+            self.done.set()
+            thread.join()
+
+    @pytest.fixture(autouse=True)
+    def _done(self):
+        self.done = threading.Event()
+
+    @on_linux
+    def test_idle(self):
+        self.check(self.done.wait, Activity.IDLE)
+
+    def test_blocked(self):
+        self.check(lambda: self.done.wait(60), Activity.BLOCKED)
+
+    @on_linux
+    def test_running(self):
+        def run():
+            while not self.done.is_set():
+                pass
+
+        self.check(run, Activity.RUNNING)
+
+    def test_a_system_that_does_not_tell(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(module, "_TASKS", tmp_path / "nothing")
+        threads = self.check(self.done.wait, Activity.BLOCKED)
+        assert threads.wait(threading.Event()) is False
+
+    def test_it_waits_until_something_has_arrived(self):
+        arrived = threading.Event()
+        threads = Threads()
+        threads.begin()
+        timer = threading.Timer(0.05, arrived.set)
+        timer.start()
+        assert threads.wait(arrived)
+        timer.join()
+
+    def test_a_thread_that_runs_for_ever_has_a_limit(self, monkeypatch):
+        monkeypatch.setattr(module, "RUNNING_TIMEOUT", 0.05)
+        monkeypatch.setattr(module, "BLOCKED_TIMEOUT", 0.05)
+        threads = Threads()
+        monkeypatch.setattr(threads, "_look", lambda: (Activity.RUNNING, frozenset()))
+        assert threads.wait(threading.Event()) is False
+        threads.settle()

@@ -13,7 +13,7 @@ from ..options import Options
 from ..process.closer import closer
 from ..process.registry import registry
 from ..protocols.base import CloseCode, Message, Protocol, State
-from ..transports import Transport, is_timeout
+from ..transports import TimedOut, Transport, is_interruption
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
 from .timers import Timers
@@ -148,7 +148,7 @@ class Connection:
         while self.protocol.state is State.CONNECTING:
             try:
                 self._take_and_answer(self._transport.receive(max(0.0, deadline - self._clock())))
-            except TimeoutError:
+            except TimedOut:
                 self._abort("the rest of the handshake did not come in time", logging.WARNING)
         self.protocol.forget_request()
         if self.protocol.inflates:
@@ -185,7 +185,7 @@ class Connection:
                     now = timers.last_received_at = self._clock()
                     if now >= timers.revalidate_at:
                         self._fast_path = False
-            except TimeoutError:
+            except TimedOut:
                 self._fast_path = False
             finally:
                 self._waiting = False
@@ -238,7 +238,7 @@ class Connection:
         )
         try:
             self._take_and_answer(self._transport.receive(seconds))
-        except TimeoutError:
+        except TimedOut:
             self._fast_path = False
             now = self._clock()
             if idle_after is not None and timers.is_idle(now, idle_after):
@@ -432,21 +432,21 @@ class Connection:
             data, self._unsent = self._unsent + data, b""
         try:
             self._transport.send(data, self._send_timeout, payload)
-        except OSError as error:
-            if is_timeout(error):
-                self._abort("the client does not read")
+        except TimedOut:
+            self._abort("the client does not read")
+        except BaseException as error:
+            if not isinstance(error, OSError) or is_interruption(error):
+                # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent
+                # behind its first part.
+                self._abort("interrupted while sending")
+                raise
             # Bytes that the peer sent before it vanished, such as a Close, may still be unread: they are taken first.
-            elif self.poll():
+            if self.poll():
                 self._abort("the client is gone")
             else:
                 # Another thread is reading, and finds the end of the stream behind those bytes. The shutdown is needed,
                 # as nothing can be sent behind a part of a frame.
                 self._transport.shutdown()
-        except BaseException:
-            # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent behind
-            # its first part.
-            self._abort("interrupted while sending")
-            raise
         else:
             return
         raise ConnectionClosed(self.protocol.close_code or CloseCode.ABNORMAL_CLOSURE, self.protocol.close_reason)
@@ -623,7 +623,7 @@ class Connection:
         try:
             while (left := deadline - self._clock()) > 0 and self._transport.receive(left):
                 pass
-        except TimeoutError:
+        except TimedOut:
             pass
         finally:
             self._reading.release()

@@ -6,6 +6,7 @@ a deadline of the view is reached.
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections import deque
@@ -17,7 +18,7 @@ from greenlet import getcurrent, greenlet
 
 from ..housekeeping.databases import Blocks, atomic_blocks, set_foreign_blocks
 from ..servers import ClientConnection
-from ..transports import Transport
+from ..transports import TimedOut, Transport
 
 #: Real seconds that other threads get to send something, before a wait of the test fails because it would never end.
 THREAD_TIMEOUT: Final = 0.5
@@ -152,7 +153,7 @@ class MemoryTransport(Transport):
     def receive(self, timeout: float | None = None) -> bytes:
         """Return the next chunk from the test, ``b""`` at the end; switch to the test while there is none.
 
-        :raises TimeoutError: no chunk came within ``timeout`` seconds on the view's clock.
+        :raises TimedOut: no chunk came within ``timeout`` seconds on the view's clock.
         """
         if getcurrent() is not self.view:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
@@ -160,7 +161,7 @@ class MemoryTransport(Transport):
         deadline = None if timeout is None else self._scheduler.now + timeout
         while not self._incoming:
             if deadline is not None and self._scheduler.now >= deadline:
-                raise TimeoutError
+                raise TimedOut
             blocks = atomic_blocks()
             foreign = self._foreign
             self._blocks = blocks if any(len(blocks[alias]) > len(foreign.get(alias, ())) for alias in blocks) else None
@@ -181,7 +182,7 @@ class MemoryTransport(Transport):
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:  # noqa: ARG002 - there is always room
         """Pass ``data`` and ``payload`` to the test."""
         if self._shut or self.gone:
-            raise BrokenPipeError
+            raise BrokenPipeError(errno.EPIPE, "the connection was shut down")
         self.sent.append(data + payload)
         self._arrived.set()
 

@@ -14,6 +14,14 @@ from typing import Final, Protocol
 READ_SIZE: Final = 65536 + 14
 
 
+class TimedOut(TimeoutError):
+    """The timeout of a transport's own wait is over.
+
+    The class is private to this package, so that a :exc:`TimeoutError` with another cause is not mistaken for it: a
+    timer of the view may have raised that one, and the system's ETIMEDOUT means that the peer has vanished.
+    """
+
+
 class Lock(Protocol):
     """The methods that every lock of a transport has."""
 
@@ -51,7 +59,7 @@ class Transport(ABC):
 
         ``timeout`` is in seconds; ``None`` means :attr:`default_timeout`.
 
-        :raises TimeoutError: no bytes arrived in time.
+        :raises TimedOut: no bytes arrived in time.
         """
 
     @abstractmethod
@@ -62,8 +70,8 @@ class Transport(ABC):
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
         """Send all of ``data``, and all of ``payload`` after it.
 
-        :raises TimeoutError: the peer accepted no byte for ``timeout`` seconds. The stream is unusable from then on.
-        :raises OSError: the peer is gone.
+        :raises TimedOut: the peer accepted no byte for ``timeout`` seconds. The stream is unusable from then on.
+        :raises OSError: the peer is gone. An error of the system has an ``errno``; see :func:`is_interruption`.
         """
 
     @abstractmethod
@@ -94,9 +102,10 @@ class Transport(ABC):
         """Configure the system to notice within ``interval + timeout`` seconds that the peer has vanished."""
 
 
-def is_timeout(error: OSError) -> bool:
-    """Return whether an error means that a wait has timed out.
+def is_interruption(error: OSError) -> bool:
+    """Return whether an exception in the midst of a wait or a system call is none of the system's.
 
-    The system reports a peer that has vanished by ETIMEDOUT, which Python raises as :exc:`TimeoutError` too.
+    The exception is then a :exc:`TimedOut`, or one that the view raises there itself: by ``gevent.Timeout(1,
+    TimeoutError())``, or in a signal handler. Both are for the caller. Only the system's own errors have a number.
     """
-    return isinstance(error, TimeoutError) and error.errno is None
+    return error.errno is None

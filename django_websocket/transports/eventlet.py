@@ -9,6 +9,7 @@ import _socket
 from collections.abc import Callable
 from typing import Any
 
+from .base import TimedOut
 from .green import GreenLibrary, HubWaiter
 
 
@@ -28,7 +29,7 @@ class Eventlet(GreenLibrary):
         self._trampoline, self._get_hub = hubs.trampoline, hubs.get_hub
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimeoutError)
+        self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimedOut)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         green, tls = self._types

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from .base import TimedOut
 from .green import GreenLibrary, HubWaiter
 
 
@@ -32,7 +33,7 @@ class Gevent(GreenLibrary):
         self._wait_read, self._wait_write = green_socket.wait_read, green_socket.wait_write
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        (self._wait_write if write else self._wait_read)(fd, timeout, TimeoutError())
+        (self._wait_write if write else self._wait_read)(fd, timeout, TimedOut())
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         plain, tls = self._types

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-from .base import Lock, is_timeout
+from .base import Lock, TimedOut, is_interruption
 from .sockets import SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, wait_for
 
 #: The shortest and the longest time in seconds that a greenlet sleeps between two tries to acquire a lock.
@@ -37,7 +37,7 @@ class GreenLibrary(Protocol):
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         """Wait until ``fd`` can be written to, or read, and run other greenlets meanwhile.
 
-        :raises TimeoutError: ``fd`` was not ready within ``timeout`` seconds.
+        :raises TimedOut: ``fd`` was not ready within ``timeout`` seconds.
         """
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
@@ -76,7 +76,7 @@ class HubWaiter(ABC):
         Subclasses implement the whole wait in one function, because each waiting connection keeps the stack frames of
         its wait in memory.
 
-        :raises TimeoutError: neither arrived in time.
+        :raises TimedOut: neither arrived in time.
         """
 
     def detach(self) -> None:
@@ -117,7 +117,7 @@ class HubWaiter(ABC):
         self._timer = self._start_timer(seconds)
 
     def _on_timer(self) -> None:
-        """Throw a :exc:`TimeoutError` into the greenlet if its deadline has passed; the timer calls this."""
+        """Throw a :exc:`.TimedOut` into the greenlet if its deadline has passed; the timer calls this."""
         self._stop_timer(self._timer)
         self._timer = None
         # Without a greenlet that has a deadline, no timer is needed; the next wait sets one.
@@ -127,7 +127,7 @@ class HubWaiter(ABC):
         if left > 0:
             self._set_timer(left, self._deadline)
         else:
-            self._greenlet.throw(TimeoutError())
+            self._greenlet.throw(TimedOut())
 
     @abstractmethod
     def _remove_listener(self) -> None:
@@ -185,7 +185,7 @@ class GreenTransport(NonBlockingTransport):
                         self._choose_read_size(size, len(data))
                     return data
         except OSError as error:
-            if is_timeout(error):
+            if is_interruption(error):
                 raise
             return b""
 

@@ -10,7 +10,7 @@ import struct
 import threading
 from typing import Any, Final
 
-from .base import Transport, is_timeout
+from .base import TimedOut, Transport, is_interruption
 
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
 #: small buffer takes less of the processor's caches.
@@ -85,7 +85,7 @@ class SocketTransport(Transport):
             if sent == len(rest):
                 return
             if stalled and not sent:
-                raise TimeoutError
+                raise TimedOut
             rest = rest[sent:]
 
     def _send_some(self, data: memoryview) -> tuple[int, bool]:
@@ -101,7 +101,7 @@ class SocketTransport(Transport):
     def _wait(self, write: bool, timeout: float | None) -> None:
         """Wait until the socket can be written to, or read; ``timeout`` is in seconds, ``None`` means no limit.
 
-        :raises TimeoutError: the socket was not ready in time.
+        :raises TimedOut: the socket was not ready in time.
         """
         wait_for(self._plain, write=write, timeout=timeout)
 
@@ -112,7 +112,7 @@ class SocketTransport(Transport):
         """
         try:
             self._wait(write, timeout)
-        except TimeoutError:
+        except TimedOut:
             return False
         return True
 
@@ -147,9 +147,11 @@ class BlockingTransport(SocketTransport):
         size = self._size
         try:
             data: bytes = self._socket.recv(size)
-        except BlockingIOError:
-            raise TimeoutError from None
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
+            if isinstance(error, BlockingIOError):
+                raise TimedOut from None
             return b""
         if size != SMALL_READ_SIZE or len(data) == size:
             self._choose_read_size(size, len(data))
@@ -158,17 +160,19 @@ class BlockingTransport(SocketTransport):
     def try_receive(self) -> bytes | None:
         try:
             data: bytes = self._socket.recv(self.read_size, _DONT_WAIT)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
+        except OSError as error:
+            if is_interruption(error):
+                raise
+            return None if isinstance(error, BlockingIOError) else b""
         self._choose_read_size(self.read_size, len(data))
         return data
 
     def try_send(self, data: bytes) -> int:
         try:
             return self._socket.send(data, _DONT_WAIT)  # type: ignore[no-any-return]
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
             return 0
 
 
@@ -202,7 +206,7 @@ class NonBlockingTransport(SocketTransport):
                     write = True
                 self._wait(write, None if deadline is None else max(0.0, deadline - self.clock()))
         except OSError as error:
-            if is_timeout(error):
+            if is_interruption(error):
                 raise
             return b""
 
@@ -219,7 +223,9 @@ class NonBlockingTransport(SocketTransport):
                 return self._receive(self.read_size)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
             return b""
 
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
@@ -243,7 +249,9 @@ class NonBlockingTransport(SocketTransport):
             return 0
         try:
             return self._socket.send(data)  # type: ignore[no-any-return]
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
             return 0
         finally:
             self._guard.release()
@@ -267,7 +275,7 @@ def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = sel
     ``select`` is the module :mod:`select`, or its original where a green library has patched it. ``poll()`` is used
     where the module has it, because ``select()`` fails for descriptors over 1023.
 
-    :raises TimeoutError: the socket was not ready in time.
+    :raises TimedOut: the socket was not ready in time.
     """
     fd = sock.fileno()
     if fd < 0:
@@ -280,7 +288,7 @@ def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = sel
         fds = [fd]
         ready = any(select.select([] if write else fds, fds if write else [], fds, timeout))
     if not ready:
-        raise TimeoutError
+        raise TimedOut
 
 
 def _timeval(seconds: float) -> bytes:

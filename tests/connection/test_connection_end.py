@@ -21,6 +21,7 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.transports import TimedOut
 
 from ..running import Running
 from .line import (
@@ -128,7 +129,7 @@ def test_the_keepalive_does_not_ping_a_connection_that_is_closed_meanwhile():
                 mutex.release()
 
         connection._mutex = Mutex()
-        raise TimeoutError
+        raise TimedOut
 
     line.feed(idle)
     assert ws.wait() is None

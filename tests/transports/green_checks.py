@@ -231,6 +231,27 @@ def a_timeout_of_the_library_ends_a_wait(green, open_one):
 
 
 @check_both
+def an_exception_of_the_view_ends_a_wait(green, open_one):
+    """It is taken neither for a timeout of the transport nor for an error of the system; the transport stays usable."""
+    transport, peer = open_one(default_timeout=DEFAULT_TIMEOUT)
+    for error in (TimeoutError("the view's own"), OSError("the view's own")):
+        with pytest.raises(OSError, match="own") as caught, green.Timeout(0.01, error):
+            transport.receive()
+        assert caught.value is error
+        peer.sendall(b"x")
+        assert transport.receive() == b"x"
+
+
+@check_both
+def an_exception_of_the_view_ends_sending(green, open_one):
+    transport, _ = open_one()
+    error = TimeoutError("the view's own")
+    with pytest.raises(TimeoutError) as caught, green.Timeout(0.05, error):
+        transport.send(b"x" * BIG, DEFAULT_TIMEOUT)
+    assert caught.value is error
+
+
+@check_both
 def a_killed_greenlet_stops_waiting(green, open_one):
     transport, peer = open_one(default_timeout=None)
     receiving = green.run(transport.receive)

@@ -437,17 +437,19 @@ def test_signals_do_not_extend_a_timeout_for_sending(connect):
     assert handled
 
 
-def test_an_exception_of_a_signal_handler_ends_a_wait(connect):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TimeoutError("the handler's own"), OSError("its own")])
+def test_an_exception_of_a_signal_handler_ends_a_wait(connect, error):
     transport, peer = connect(default_timeout=None)
 
     def handle(*_):
-        raise KeyboardInterrupt
+        raise error
 
     previous = signal.signal(signal.SIGALRM, handle)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(type(error)) as caught:
             transport.receive()
+        assert caught.value is error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)

@@ -278,7 +278,8 @@ class WebSocket:
 
         Messages that arrive meanwhile are dropped; those that arrived before can still be read. On a closed connection
         the call does nothing. In another thread than the view's the call only sends Close, and the view's :meth:`wait`
-        finishes the closing handshake. Thread-safe. hixie-75 and hixie-76 carry no code.
+        finishes the closing handshake. A message that another thread is sending is sent to its end first, unless the
+        client accepts not one byte of it for the close timeout. Thread-safe. hixie-75 and hixie-76 carry no code.
 
         :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.
         :raises ValueError: ``code`` may not be sent (RFC 6455 section 7.4), or ``reason`` is over 123 bytes of UTF-8.

@@ -377,7 +377,8 @@ class Connection:
         if self._clock() - self._polled_at > POLL_INTERVAL:
             self._poll_while_sending()
         writing = self._writing
-        writing.acquire()
+        if not writing.acquire(False):
+            self._wait_to_write()
         try:
             # The mutex is not needed: the lock for writing makes this frame leave ahead of any answer that the protocol
             # queues meanwhile.
@@ -409,15 +410,46 @@ class Connection:
         :raises ConnectionClosed: the connection is gone.
         :raises UnsupportedFeature: the version has no pings.
         """
+        if not self._writing.acquire(False):
+            self._wait_to_write()
         try:
-            with self._writing:
-                with self._mutex:
-                    self.protocol.ping(data)
-                self._timers.note_ping(bytes(data), self._clock())
-                self._write()
+            with self._mutex:
+                self.protocol.ping(data)
+            self._timers.note_ping(bytes(data), self._clock())
+            self._write()
         finally:
+            self._writing.release()
             if self._flush_missed:
                 self._flush()
+
+    def _wait_to_write(self) -> None:
+        """Acquire the lock for writing, which another thread holds, and send what that thread was to send behind it.
+
+        Threads that send without a pause pass the lock on from one to the other, and nobody else would get it.
+
+        :raises ConnectionClosed: the connection is gone.
+        """
+        if not self._acquire_writing(self._send_timeout):
+            raise self.protocol.closed_error()
+        if self._flush_missed:
+            self._flush_missed = False
+            try:
+                self._write_answers()
+            except BaseException:
+                self._writing.release()
+                raise
+
+    def _acquire_writing(self, timeout: float) -> bool:
+        """Acquire the lock for writing once its holder has sent its frame, and return whether it was acquired.
+
+        If the peer takes no byte of that frame for ``timeout`` seconds, abort the connection and return ``False``.
+        """
+        progress = self._transport.progress()
+        while not self._writing.acquire(timeout=timeout):
+            if progress == (progress := self._transport.progress()):
+                self._abort("the client does not read")
+                return False
+        return True
 
     def _has_unsent(self) -> bool:
         protocol = self.protocol
@@ -463,6 +495,15 @@ class Connection:
         if eof:
             self._end_stream()
 
+    def _write_answers(self) -> None:
+        """Send the requested Close and what the protocol has ready; the caller holds the lock for writing.
+
+        :raises ConnectionClosed: the connection is gone.
+        """
+        with self._mutex:
+            self._begin_requested_close()
+        self._write()
+
     def _end_stream(self) -> None:
         self.protocol.eof_to_send = False
         self._transport.shutdown(socket.SHUT_WR)
@@ -475,9 +516,7 @@ class Connection:
                 return
             self._flush_missed = False
             try:
-                with self._mutex:
-                    self._begin_requested_close()
-                self._write()
+                self._write_answers()
             except ConnectionClosed:
                 return
             finally:
@@ -521,8 +560,9 @@ class Connection:
 
         Do nothing on a connection that is closed. Thread-safe.
         """
-        self._start_closing(code, reason)
-        if self._transport.current() == self._owner:
+        own = self._transport.current() == self._owner
+        self._start_closing(code, reason, wait=own)
+        if own:
             self._finish_closing()
         else:
             closer.add(self.finish_if_due)
@@ -566,7 +606,7 @@ class Connection:
             if not wait:
                 self.request_close(code)
                 return
-            self._start_closing(code, "")
+            self._start_closing(code, "", wait=True)
             self._finish_closing()
             if self.protocol.error is not None:
                 self._drain()
@@ -584,15 +624,21 @@ class Connection:
                 if lock.acquire(timeout=LEAVE_TIMEOUT):
                     lock.release()
 
-    def _start_closing(self, code: int, reason: str) -> None:
-        """Send Close, once the thread that is writing at the moment is done."""
-        if not self._writing.acquire(timeout=self._close_timeout):
-            self._abort("the client does not read")
+    def _start_closing(self, code: int, reason: str, *, wait: bool) -> None:
+        """Send Close, or hand it over to the thread that is writing at the moment.
+
+        With ``wait``, wait until that thread has sent its frame. The close timeout applies to each byte of the frame.
+        """
+        if self.protocol.state is State.OPEN and self._requested_close is None:
+            self._fast_path = False
+            self._requested_close = code, reason
+        self._flush()
+        if not wait or not self._has_unsent():
+            return
+        if not self._acquire_writing(self._close_timeout):
             return
         try:
-            with self._mutex:
-                self._begin_close(code, reason)
-            self._write()
+            self._write_answers()
         except ConnectionClosed:
             pass
         finally:

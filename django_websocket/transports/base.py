@@ -85,6 +85,14 @@ class Transport(ABC):
         Ending the direction of writing, ``SHUT_WR``, is safe in a signal handler.
         """
 
+    def progress(self) -> object:
+        """Return a value that changes when the peer takes bytes that another thread sends.
+
+        A thread that waits until it may send compares two of them. The default suits transports that never wait in
+        :meth:`send`.
+        """
+        return None
+
     def mutex(self) -> Lock:
         """Return a new lock for sections that never wait while they hold it."""
         return threading.Lock()

@@ -24,12 +24,16 @@ class Eventlet(GreenLibrary):
         thread = patcher.original("_thread")
         self.allocate_lock, self.get_ident = thread.allocate_lock, thread.get_ident
         self.select = patcher.original("select")
+        self.guard = self.allocate_lock()
         self.getcurrent, self.sleep = getcurrent, sleep
         self._types = GreenSocket, GreenSSLSocket
         self._trampoline, self._get_hub = hubs.trampoline, hubs.get_hub
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimedOut)
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self._get_hub().schedule_call_global(0, call)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         green, tls = self._types

@@ -27,6 +27,7 @@ class Gevent(GreenLibrary):
         names = ["select"] + ["poll"] * (sys.platform != "win32")
         originals = dict(zip(names, monkey.get_original("select", names), strict=True))
         self.select = SimpleNamespace(POLLIN=1, POLLOUT=4, **originals)
+        self.guard = self.allocate_lock()
         self.getcurrent, self.sleep = getcurrent, sleep
         self._get_hub = get_hub
         self._types = green_socket.socket, SSLSocket
@@ -34,6 +35,9 @@ class Gevent(GreenLibrary):
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         (self._wait_write if write else self._wait_read)(fd, timeout, TimedOut())
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self._get_hub().loop.run_callback(call)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         plain, tls = self._types

@@ -10,6 +10,14 @@ import struct
 import threading
 from typing import Any, Final
 
+try:
+    import fcntl
+    import termios
+except ImportError:  # pragma: no cover - Windows has neither.
+    _TIOCOUTQ = None
+else:
+    _TIOCOUTQ = getattr(termios, "TIOCOUTQ", None)
+
 from .base import TimedOut, Transport, is_interruption
 
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
@@ -25,6 +33,9 @@ _MAX_USER_TIMEOUT: Final = 2**31 - 1
 
 class SocketTransport(Transport):
     """A connection over a socket of the system."""
+
+    #: Bytes sent after waits, for :meth:`progress`.
+    _sent = 0
 
     def __init__(self, sock: Any, plain: _socket.socket, default_timeout: float | None) -> None:
         self._socket = sock
@@ -87,6 +98,7 @@ class SocketTransport(Transport):
             if stalled and not sent:
                 raise TimedOut
             rest = rest[sent:]
+            self._sent += sent
 
     def _send_some(self, data: memoryview) -> tuple[int, bool]:
         """Send without waiting; return the number of bytes sent, and whether to wait for writing before the next try.
@@ -115,6 +127,10 @@ class SocketTransport(Transport):
         except TimedOut:
             return False
         return True
+
+    def progress(self) -> object:
+        # Where the buffer of the kernel is large, a slow peer takes many bytes before there is room for others.
+        return self._sent, _count_unacknowledged(self._plain)
 
     def enable_keepalive(self, interval: float, timeout: float) -> None:
         seconds = max(1, round(timeout / 4))
@@ -289,6 +305,16 @@ def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = sel
         ready = any(select.select([] if write else fds, fds if write else [], fds, timeout))
     if not ready:
         raise TimedOut
+
+
+def _count_unacknowledged(sock: _socket.socket) -> bytes:
+    """Return the number of bytes that the kernel holds for the peer, as a C int; ``b""`` if it is unknown."""
+    if _TIOCOUTQ is None:
+        return b""
+    try:
+        return fcntl.ioctl(sock.fileno(), _TIOCOUTQ, bytes(4))
+    except (OSError, ValueError):
+        return b""  # The socket is closed.
 
 
 def _timeval(seconds: float) -> bytes:

@@ -208,7 +208,7 @@ class WebSocket:
         """Return the connection, after a read without waiting if no message is queued."""
         connection = self._connection or self._open(self._subprotocol)
         if not connection.messages:
-            connection.poll(asked=True)
+            connection.look()
         return connection
 
     def count_messages(self) -> int:
@@ -217,7 +217,7 @@ class WebSocket:
         The call never waits, except for the handshake.
         """
         connection = self._connection or self._open(self._subprotocol)
-        connection.poll(asked=True)
+        connection.look()
         return len(connection.messages)
 
     def wait_json(self, timeout: float | None = None) -> Any:

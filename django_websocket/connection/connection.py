@@ -264,6 +264,16 @@ class Connection:
             if not self.messages:
                 self._backlog = 0
             self._polled_at = self._clock()
+    def look(self) -> None:
+        """Take the bytes that have arrived, without waiting, for a view that asks for messages. Thread-safe.
+
+        If no message was among them, other greenlets run before the call returns: a view may ask in a loop.
+        """
+        count = len(self.messages)
+        self.poll(asked=True)
+        if len(self.messages) == count:
+            self._transport.let_others_run()
+
             room = self._backlog < self._transport.read_size
             if room and protocol.state is not State.CLOSED and protocol.deferred_error is None:
                 data = self._transport.try_receive()

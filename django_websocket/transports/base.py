@@ -96,6 +96,9 @@ class Transport(ABC):
     def mutex(self) -> Lock:
         """Return a new lock for sections that never wait while they hold it."""
         return threading.Lock()
+    def let_others_run(self) -> None:  # noqa: B027 - Threads need nothing.
+        """Run the other greenlets that are ready, if the caller is a greenlet."""
+
 
     def lock(self) -> Lock:
         """Return a new lock for sections that may wait while they hold it."""

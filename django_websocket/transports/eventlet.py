@@ -32,6 +32,9 @@ class Eventlet(GreenLibrary):
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimedOut)
 
+    def in_hub(self) -> bool:
+        return self.getcurrent() is self._get_hub().greenlet
+
     def call_soon(self, call: Callable[[], object]) -> None:
         self._get_hub().schedule_call_global(0, call)
 

@@ -37,6 +37,9 @@ class Gevent(GreenLibrary):
         (self._wait_write if write else self._wait_read)(fd, timeout, TimedOut())
 
     def call_soon(self, call: Callable[[], object]) -> None:
+    def in_hub(self) -> bool:
+        return self.getcurrent() is self._get_hub()
+
         self._get_hub().loop.run_callback(call)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:

@@ -43,6 +43,9 @@ class GreenLibrary(Protocol):
         """
 
     def call_soon(self, call: Callable[[], object]) -> None:
+    def in_hub(self) -> bool:
+        """Return whether the hub of the running thread is running, which cannot wait."""
+
         """Make the hub of the running thread call ``call`` at its next turn."""
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
@@ -220,6 +223,10 @@ class GreenTransport(NonBlockingTransport):
 
     def current(self) -> object:
         return self._library.getcurrent()
+    def let_others_run(self) -> None:
+        if self._library.get_ident() == self._thread and not self._library.in_hub():
+            self._library.sleep(0)
+
 
 
 class GreenLock:

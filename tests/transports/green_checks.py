@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket as system_socket
 import struct
@@ -25,7 +26,7 @@ from django_websocket.websocket import WebSocket
 
 from ..options import make_options
 from ..vanishing import vanish
-from .green_process import BIG, SHORT
+from .green_process import BIG, SHORT, Running
 from .pairs import DEFAULT_TIMEOUT, pattern, read_all, taking
 
 #: All checks by their names.
@@ -695,6 +696,31 @@ def close_beside_a_greenlet_that_never_stops_sending(green, open_one):
         closing.result()
         with pytest.raises(ConnectionClosed):
             streaming.result()
+
+
+@check_both
+def looking_in_a_loop_lets_others_run(green, open_one):
+    """Another greenlet sends what the view looks for."""
+    for look in (WebSocket.read, WebSocket.has_messages, WebSocket.count_messages):
+        ws, browser = open_websocket(green, open_one)
+        ws.accept()
+        while not browser.protocol.state:
+            browser.read()
+
+        def say(browser=browser):
+            green.sleep(0.01)
+            browser.say("x")
+
+        saying = green.run(say)
+        deadline = time.monotonic() + DEFAULT_TIMEOUT
+        while not look(ws):
+            assert time.monotonic() < deadline, "nobody else runs"
+        saying.result()
+        # A thread of the system has no greenlets to let run, and neither has the hub.
+        green.run_native(look, ws).result()
+        in_hub = Running(green, functools.partial(look, ws))
+        ws._connection._transport._library.call_soon(in_hub.go)
+        in_hub.result()
 
 
 @check_both

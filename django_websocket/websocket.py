@@ -244,6 +244,7 @@ class WebSocket:
 
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
+        :raises RuntimeError: the call, of a signal handler or a finalizer, interrupts another one that sends.
         """
         connection = self._connection or self._open(self._subprotocol)
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
@@ -267,6 +268,7 @@ class WebSocket:
         :raises ValueError: ``data`` is over 125 bytes (RFC 6455 section 5.5).
         :raises ConnectionClosed: the connection is gone.
         :raises UnsupportedFeature: over hixie-75 or hixie-76.
+        :raises RuntimeError: the call, of a signal handler or a finalizer, interrupts another one that sends.
         """
         connection = self._connection or self._open(self._subprotocol)
         connection.ping(data)

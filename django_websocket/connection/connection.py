@@ -16,6 +16,7 @@ from ..protocols.base import CloseCode, Message, Protocol, State
 from ..transports import TimedOut, Transport, is_interruption
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
+from .reentry import interrupts
 from .timers import Timers
 
 logger = logging.getLogger("django_websocket.connection")
@@ -42,6 +43,10 @@ CONTROL_BURST: Final = 200
 UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
+#: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
+_REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
+_WRITERS: Final = frozenset({"send", "ping", "_flush", "_flush_nowait", "_start_closing"})
+_READERS: Final = frozenset({"fetch", "_fetch_with_timers", "poll", "_poll_while_sending", "_finish_closing", "_drain"})
 #: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown.
 LEAVE_TIMEOUT: Final = 1.0
 
@@ -52,6 +57,10 @@ class Connection:
     There is a lock for reading, a lock for writing and a mutex for calls of the protocol, acquired in this order. The
     mutex is never held during a read or a write. :meth:`Protocol.encode` is called without the mutex, under the lock
     for writing; :meth:`Protocol.take_whole_messages` without it, under the lock for reading.
+
+    A signal handler or a finalizer may interrupt any call and make another one in the same thread. The mutex is
+    re-entrant. A lock that is not free is never waited for if the interrupted call may hold it, and otherwise only for
+    a limited time, because an exception of a signal handler may come between an acquisition and its ``try``.
 
     Bytes that were read may make the protocol answer, with a pong or a Close. The answer is sent by the thread that
     read those bytes, or by the thread that is writing at the moment: :meth:`_flush` waits for the socket,
@@ -174,9 +183,9 @@ class Connection:
         :raises RuntimeError: another thread is waiting.
         """
         if timeout is None and self._fast_path and not self._resources and self._reading.acquire(False):
-            transport, protocol, messages, timers = self._transport, self.protocol, self.messages, self._timers
-            self._waiting = True
             try:
+                transport, protocol, messages, timers = self._transport, self.protocol, self.messages, self._timers
+                self._waiting = True
                 while not messages and self._fast_path:
                     data = transport.receive()
                     position = protocol.take_whole_messages(data, messages)
@@ -190,7 +199,7 @@ class Connection:
             finally:
                 self._waiting = False
                 self._reading.release()
-            if messages:
+            if self.messages:
                 return True
         return self._fetch_with_timers(timeout)
 
@@ -200,10 +209,15 @@ class Connection:
         if not self._reading.acquire(False):
             if self._waiting:
                 raise RuntimeError("another thread is waiting for this WebSocket's messages")
-            # The lock is held by a thread that polls while it sends, and that never waits: it is released at once.
-            self._reading.acquire()
-        self._waiting = True
+            if interrupts(self, _READERS):
+                raise RuntimeError(_REENTERED)
+            # The lock is held by a thread that polls while it sends. That thread waits only if a revalidation fails,
+            # and then for the answer to Close.
+            if not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
+                self._abort("interrupted while reading")
+                return False
         try:
+            self._waiting = True
             while not self.messages:
                 if self.protocol.state is State.CLOSED:
                     return False
@@ -250,20 +264,6 @@ class Connection:
         if self._clock() >= timers.revalidate_at:
             self._revalidate()
 
-    def poll(self, *, asked: bool = False) -> bool:
-        """Take the bytes that have arrived, without waiting; return whether this thread could read.
-
-        Nothing is read once a whole read is queued. The result is ``False`` while another thread reads. ``asked`` means
-        that the view asks for messages, which fails a connection with a deferred error once no message is left.
-        Thread-safe.
-        """
-        if not self._reading.acquire(blocking=False):
-            return False
-        protocol = self.protocol
-        try:
-            if not self.messages:
-                self._backlog = 0
-            self._polled_at = self._clock()
     def look(self) -> None:
         """Take the bytes that have arrived, without waiting, for a view that asks for messages. Thread-safe.
 
@@ -274,6 +274,20 @@ class Connection:
         if len(self.messages) == count:
             self._transport.let_others_run()
 
+    def poll(self, *, asked: bool = False) -> bool:
+        """Take the bytes that have arrived, without waiting; return whether this thread could read.
+
+        Nothing is read once a whole read is queued. The result is ``False`` while another thread reads. ``asked`` means
+        that the view asks for messages, which fails a connection with a deferred error once no message is left.
+        Thread-safe.
+        """
+        protocol = self.protocol
+        if not self._reading.acquire(blocking=False):
+            return False
+        try:
+            if not self.messages:
+                self._backlog = 0
+            self._polled_at = self._clock()
             room = self._backlog < self._transport.read_size
             if room and protocol.state is not State.CLOSED and protocol.deferred_error is None:
                 data = self._transport.try_receive()
@@ -383,6 +397,7 @@ class Connection:
 
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: binary over a version that has text only.
+        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
         """
         if self._clock() - self._polled_at > POLL_INTERVAL:
             self._poll_while_sending()
@@ -419,6 +434,7 @@ class Connection:
         :raises ValueError: it is too long.
         :raises ConnectionClosed: the connection is gone.
         :raises UnsupportedFeature: the version has no pings.
+        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
         """
         if not self._writing.acquire(False):
             self._wait_to_write()
@@ -438,7 +454,10 @@ class Connection:
         Threads that send without a pause pass the lock on from one to the other, and nobody else would get it.
 
         :raises ConnectionClosed: the connection is gone.
+        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
         """
+        if interrupts(self, _WRITERS):
+            raise RuntimeError(_REENTERED)
         if not self._acquire_writing(self._send_timeout):
             raise self.protocol.closed_error()
         if self._flush_missed:
@@ -522,10 +541,10 @@ class Connection:
         """Send the answers of the protocol. If another thread is writing, that thread sends them afterwards."""
         while self._has_unsent():
             self._flush_missed = True
-            if not self._writing.acquire(blocking=False):
+            if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
                 return
-            self._flush_missed = False
             try:
+                self._flush_missed = False
                 self._write_answers()
             except ConnectionClosed:
                 return
@@ -546,17 +565,13 @@ class Connection:
         if not self._has_unsent():
             return
         self._flush_missed = True
-        if not self._writing.acquire(blocking=False):
+        if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
             return
-        self._flush_missed = False
         try:
-            if not self._mutex.acquire(blocking=False):
-                return
-            try:
+            self._flush_missed = False
+            with self._mutex:
                 self._begin_requested_close()
                 data = self._unsent + self.protocol.data_to_send()
-            finally:
-                self._mutex.release()
             self._unsent = data[self._transport.try_send(data) :] if data else b""
             if not self._unsent and self.protocol.eof_to_send:
                 self._end_stream()
@@ -643,7 +658,7 @@ class Connection:
             self._fast_path = False
             self._requested_close = code, reason
         self._flush()
-        if not wait or not self._has_unsent():
+        if not wait or not self._has_unsent() or self._mutex._is_owned() or interrupts(self, _WRITERS):  # noqa: SLF001
             return
         if not self._acquire_writing(self._close_timeout):
             return
@@ -656,8 +671,11 @@ class Connection:
 
     def _finish_closing(self) -> None:
         """Read until the peer's Close has arrived or the close timeout is over; drop messages that arrive meanwhile."""
-        if not self._reading.acquire(timeout=self._close_timeout):
-            # Another thread is still reading and has not noticed the Close.
+        if not self._reading.acquire(False) and (
+            interrupts(self, _READERS) or not self._reading.acquire(timeout=self._close_timeout)
+        ):
+            # The interrupted call, or another thread, is still reading and has not noticed the Close.
+            closer.add(self.finish_if_due)
             return
         try:
             kept = len(self.messages)

@@ -16,11 +16,11 @@ import sys
 from functools import lru_cache
 from typing import Any, Final
 
-from .base import READ_SIZE, Lock, TimedOut, Transport, is_interruption
+from .base import READ_SIZE, Lock, Mutex, TimedOut, Transport, is_interruption
 from .green import GreenLibrary, GreenTransport
 from .sockets import BlockingTransport, NonBlockingTransport
 
-__all__ = ["READ_SIZE", "Lock", "TimedOut", "Transport", "is_interruption", "is_tls", "open_transport"]
+__all__ = ["READ_SIZE", "Lock", "Mutex", "TimedOut", "Transport", "is_interruption", "is_tls", "open_transport"]
 
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
 

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 #: Bytes that one read takes from the kernel at most: a message of 64 KiB with its header.
 READ_SIZE: Final = 65536 + 14
@@ -35,6 +35,17 @@ class Lock(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
+
+
+class Mutex(Lock, Protocol):
+    """A re-entrant lock: a signal handler or a finalizer may interrupt a section of its thread and enter another one.
+
+    It is acquired by ``with``, which leaves no gap before the section: an exception of a signal handler in such a gap
+    would leave the lock locked.
+    """
+
+    def _is_owned(self) -> bool:
+        """Return whether the running thread holds the lock; ``threading.Condition`` needs this of its locks too."""
 
 
 class Transport(ABC):
@@ -85,6 +96,9 @@ class Transport(ABC):
         Ending the direction of writing, ``SHUT_WR``, is safe in a signal handler.
         """
 
+    def let_others_run(self) -> None:  # noqa: B027 - Threads need nothing.
+        """Run the other greenlets that are ready, if the caller is a greenlet."""
+
     def progress(self) -> object:
         """Return a value that changes when the peer takes bytes that another thread sends.
 
@@ -93,12 +107,11 @@ class Transport(ABC):
         """
         return None
 
-    def mutex(self) -> Lock:
+    def mutex(self) -> Mutex:
         """Return a new lock for sections that never wait while they hold it."""
-        return threading.Lock()
-    def let_others_run(self) -> None:  # noqa: B027 - Threads need nothing.
-        """Run the other greenlets that are ready, if the caller is a greenlet."""
-
+        # The stubs of the standard library do not know _is_owned().
+        mutex: Any = threading.RLock()
+        return mutex  # type: ignore[no-any-return]
 
     def lock(self) -> Lock:
         """Return a new lock for sections that may wait while they hold it."""

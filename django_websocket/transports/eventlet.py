@@ -22,7 +22,7 @@ class Eventlet(GreenLibrary):
         from eventlet.greenio import GreenSocket
 
         thread = patcher.original("_thread")
-        self.allocate_lock, self.get_ident = thread.allocate_lock, thread.get_ident
+        self.allocate_lock, self.make_rlock, self.get_ident = thread.allocate_lock, thread.RLock, thread.get_ident
         self.select = patcher.original("select")
         self.guard = self.allocate_lock()
         self.getcurrent, self.sleep = getcurrent, sleep

@@ -23,7 +23,8 @@ class Gevent(GreenLibrary):
         from gevent import socket as green_socket
         from gevent.ssl import SSLSocket
 
-        self.allocate_lock, self.get_ident = monkey.get_original("_thread", ["allocate_lock", "get_ident"])
+        names = ["allocate_lock", "RLock", "get_ident"]
+        self.allocate_lock, self.make_rlock, self.get_ident = monkey.get_original("_thread", names)
         names = ["select"] + ["poll"] * (sys.platform != "win32")
         originals = dict(zip(names, monkey.get_original("select", names), strict=True))
         self.select = SimpleNamespace(POLLIN=1, POLLOUT=4, **originals)
@@ -36,10 +37,10 @@ class Gevent(GreenLibrary):
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         (self._wait_write if write else self._wait_read)(fd, timeout, TimedOut())
 
-    def call_soon(self, call: Callable[[], object]) -> None:
     def in_hub(self) -> bool:
         return self.getcurrent() is self._get_hub()
 
+    def call_soon(self, call: Callable[[], object]) -> None:
         self._get_hub().loop.run_callback(call)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-from .base import Lock, TimedOut, is_interruption
+from .base import Lock, Mutex, TimedOut, is_interruption
 from .sockets import SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, wait_for
 
 #: The longest time in seconds until a greenlet notices that a thread has passed a lock on to it.
@@ -25,8 +25,9 @@ _MAX_PAUSE: Final = 0.05
 class GreenLibrary(Protocol):
     """The functions of a green library that a transport needs."""
 
-    #: The originals of ``_thread.allocate_lock``, ``_thread.get_ident`` and the module ``select``.
+    #: The originals of ``_thread.allocate_lock``, ``_thread.RLock``, ``_thread.get_ident`` and the module ``select``.
     allocate_lock: Any
+    make_rlock: Any
     get_ident: Any
     select: Any
     #: Return the running greenlet.
@@ -42,10 +43,10 @@ class GreenLibrary(Protocol):
         :raises TimedOut: ``fd`` was not ready within ``timeout`` seconds.
         """
 
-    def call_soon(self, call: Callable[[], object]) -> None:
     def in_hub(self) -> bool:
         """Return whether the hub of the running thread is running, which cannot wait."""
 
+    def call_soon(self, call: Callable[[], object]) -> None:
         """Make the hub of the running thread call ``call`` at its next turn."""
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
@@ -214,19 +215,20 @@ class GreenTransport(NonBlockingTransport):
         else:
             wait_for(self._plain, write=write, timeout=timeout, select=self._library.select)
 
-    def mutex(self) -> Lock:
-        lock: Lock = self._library.allocate_lock()
-        return lock
+    def mutex(self) -> Mutex:
+        # No greenlet switches while it holds the mutex, so that the thread is owner enough.
+        mutex: Mutex = self._library.make_rlock()
+        return mutex
 
     def lock(self) -> Lock:
         return GreenLock(self._library)
 
-    def current(self) -> object:
-        return self._library.getcurrent()
     def let_others_run(self) -> None:
         if self._library.get_ident() == self._thread and not self._library.in_hub():
             self._library.sleep(0)
 
+    def current(self) -> object:
+        return self._library.getcurrent()
 
 
 class GreenLock:

@@ -260,7 +260,7 @@ class NonBlockingTransport(SocketTransport):
             return 0, False
 
     def try_send(self, data: bytes) -> int:
-        # Another thread may be inside OpenSSL, or this one itself, interrupted there by a signal.
+        # Another thread may be inside OpenSSL.
         if not self._guard.acquire(blocking=False):
             return 0
         try:

@@ -128,6 +128,9 @@ def test_the_keepalive_does_not_ping_a_connection_that_is_closed_meanwhile():
             def __exit__(self, *_):
                 mutex.release()
 
+            def _is_owned(self):
+                return mutex._is_owned()
+
         connection._mutex = Mutex()
         raise TimedOut
 

@@ -1,17 +1,20 @@
-"""Threads that want to send, or to close, while another one is sending."""
+"""Calls that find a lock of the connection taken: by another thread, or by the call that they interrupt."""
 
 from __future__ import annotations
 
 import itertools
+import signal
 import struct
+from collections import Counter
 
 import pytest
 
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.websocket import WebSocket
 
 from ..running import Running
-from .line import connect, connection_of, until, writing_lock
+from .line import connect, connection_of, reading_lock, until, writing_lock
 
 #: Seconds that a thread waits for another one, in tests of how often it does.
 SHORT = 0.01
@@ -111,3 +114,178 @@ def test_a_thread_waits_for_a_lock_while_the_client_takes_the_frame_of_another()
     sending.result()
     assert line.heard == ["x"]
     assert connection_of(ws).protocol.close_code is None
+
+
+# Calls that interrupt another call in the same thread, as those of signal handlers and finalizers do
+
+
+def interrupting(ws, call):
+    """Return a message whose encoding is interrupted by a call."""
+
+    class Message(str):
+        __slots__ = ()
+
+        def encode(self, *args):
+            call(ws)
+            return super().encode(*args)
+
+    return Message("x")
+
+
+@pytest.mark.parametrize("call", [lambda ws: ws.send("y"), lambda ws: ws.ping(b"y")], ids=["send", "ping"])
+def test_sending_that_interrupts_sending_is_an_error(call):
+    ws, line = connect()
+
+    def interrupt(ws):
+        with pytest.raises(RuntimeError, match="interrupts another call"):
+            call(ws)
+
+    ws.send(interrupting(ws, interrupt))
+    assert line.frames == [(Opcode.TEXT, b"x")]
+    line.on_send = lambda _: interrupt(ws)
+    ws.ping(b"z")
+    assert line.frames[1:] == [(Opcode.PING, b"z")]
+
+
+def test_sending_that_interrupts_another_connection_waits():
+    """The other one's lock is not held by this thread."""
+    (ws, line), (other, _) = connect(), connect()
+    line.writing.acquire()
+    until_busy = Running(writing_lock(ws).busy.wait)
+
+    def interrupt(_):
+        releasing = Running(lambda: (until_busy.result(), line.writing.release()))
+        ws.send("y")
+        releasing.result()
+
+    other.send(interrupting(other, interrupt))
+    assert line.heard == ["y"]
+
+
+def test_close_that_interrupts_sending_is_handed_over(followed):
+    ws, line = connect()
+    line.answering = False
+    ws.send(interrupting(ws, lambda ws: connection_of(ws)._start_closing(4000, "", wait=True)))
+    assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT, Opcode.CLOSE]
+
+
+def test_close_that_interrupts_waiting_leaves_the_rest_to_the_interrupted_call(followed):
+    ws, line = connect()
+
+    def interrupt():
+        ws.close(4000)
+        assert followed == [connection_of(ws)]
+        return b""
+
+    line.feed(interrupt)
+    assert ws.wait() is None
+    assert line.frames == [(Opcode.CLOSE, struct.pack("!H", 4000))]
+
+
+def test_waiting_that_interrupts_looking_is_an_error():
+    ws, line = connect()
+
+    def interrupt():
+        with pytest.raises(RuntimeError, match="interrupts another call"):
+            ws.wait(1)
+        # Looking finds nothing.
+        assert not ws.has_messages()
+        return b""
+
+    line.feed(interrupt)
+    assert not ws.has_messages()
+    assert line.reads == 1
+
+
+def test_looking_that_interrupts_the_protocol_finds_messages():
+    ws, line = connect()
+    line.say("in between")
+    protocol = connection_of(ws).protocol
+    ping = protocol.ping
+    found = []
+
+    def interrupted(data):
+        found.append(ws.read())
+        ping(data)
+
+    protocol.ping = interrupted
+    ws.ping(b"p")
+    assert found == ["in between"]
+
+
+def test_sending_that_interrupts_the_protocol_leaves_its_answers_to_the_interrupted_call():
+    ws, line = connect()
+    connection = connection_of(ws)
+    line.peer.ping(b"p")
+    line.feed(line.peer.data_to_send())
+    receive = connection.protocol.receive
+
+    def interrupted(data):
+        messages = receive(data)
+        ws.send("x")
+        ws.close(4000)
+        assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT]
+        return messages
+
+    connection.protocol.receive = interrupted
+    assert not ws.has_messages()
+    assert [opcode for opcode, _ in line.frames[1:]] == [Opcode.PONG, Opcode.CLOSE]
+
+
+def test_a_lock_for_reading_that_nobody_releases():
+    ws, line = connect(close_timeout=SHORT)
+    with reading_lock(ws):
+        assert ws.wait(1) is None
+    assert ws.close_code == 1006
+    assert not line.reads
+
+
+# Looking
+
+
+@pytest.mark.parametrize("look", [WebSocket.read, WebSocket.has_messages, WebSocket.count_messages])
+def test_looking_lets_others_run_if_it_finds_nothing(look):
+    ws, line = connect()
+    turns = []
+
+    line.let_others_run = lambda: turns.append(any(lock.locked() for lock in line.locks))
+    look(ws)
+    assert turns == [False]
+    line.say("x")
+    look(ws)
+    assert turns == [False]
+    connection_of(ws).messages.clear()
+    with reading_lock(ws):
+        look(ws)
+    assert len(turns) == 2
+
+
+# Over a socket pair
+
+
+def test_a_signal_handler_sends_while_its_thread_sends(live):
+    """It gets an error if it comes in the midst of a frame, and every frame is whole."""
+    ws, browser = live()
+    results = []
+
+    def handle(*_):
+        try:
+            ws.send("handler")
+            results.append(True)
+        except RuntimeError:
+            results.append(False)
+
+    sent = 300
+    reading = Running(browser.read_to_end)
+    previous = signal.signal(signal.SIGALRM, handle)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        for _ in range(sent):
+            ws.send("view" * 20_000)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert False in results
+    ws.end()
+    assert reading.result() == 1000
+    assert Counter(map(len, browser.messages)) == Counter({80_000: sent, 7: results.count(True)})

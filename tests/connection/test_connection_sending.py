@@ -273,6 +273,9 @@ def test_what_another_thread_has_left_goes_out_after_a_wrong_ping(monkeypatch):
         def __exit__(self, *_):
             mutex.release()
 
+        def _is_owned(self):
+            return mutex._is_owned()
+
     monkeypatch.setattr(connection, "_mutex", Mutex())
     with pytest.raises(ValueError, match="125"):
         ws.ping(b"x" * 126)

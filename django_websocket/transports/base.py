@@ -31,18 +31,32 @@ class Lock(Protocol):
     def release(self) -> None:
         """Release the lock."""
 
+    def locked(self) -> bool:
+        """Return whether the lock is acquired."""
+
     def __enter__(self) -> object: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
 
 
-class Mutex(Lock, Protocol):
+class Mutex(Protocol):
     """A re-entrant lock: a signal handler or a finalizer may interrupt a section of its thread and enter another one.
 
     It is acquired by ``with``, which leaves no gap before the section: an exception of a signal handler in such a gap
     would leave the lock locked.
     """
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Acquire the lock, and return whether it was acquired."""
+
+    def release(self) -> None:
+        """Release the lock."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
 
     def _is_owned(self) -> bool:
         """Return whether the running thread holds the lock; ``threading.Condition`` needs this of its locks too."""

@@ -300,6 +300,10 @@ class GreenLock:
                 waiter.wake()
                 return
 
+    def locked(self) -> bool:
+        """Return whether the lock is acquired."""
+        return self._lock.locked()  # type: ignore[no-any-return]
+
     def __enter__(self) -> GreenLock:
         self.acquire()
         return self

@@ -199,7 +199,7 @@ class Connection:
             finally:
                 self._waiting = False
                 self._reading.release()
-            if self.messages:
+            if messages:
                 return True
         return self._fetch_with_timers(timeout)
 

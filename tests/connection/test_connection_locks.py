@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import signal
+import socket
 import struct
 from collections import Counter
 
@@ -57,6 +58,36 @@ def test_a_close_is_handed_over_to_the_next_thread_that_sends():
     assert refused
     # The line notes the frame of the first thread when that thread goes on.
     assert [opcode for opcode, _ in line.frames] == [Opcode.CLOSE, Opcode.TEXT]
+
+
+def test_a_thread_that_waited_is_interrupted_while_it_sends_what_others_have_left():
+    """The lock is free afterwards."""
+    ws, line = connect()
+    line.writing.acquire()
+    sending = Running(ws.send, "x")
+    writing_lock(ws).busy.wait()
+    Running(close, ws).result()
+
+    def on_send(_):
+        raise KeyboardInterrupt
+
+    line.on_send = on_send
+    line.writing.release()
+    with pytest.raises(KeyboardInterrupt):
+        sending.result()
+    assert not line.writing.locked()
+    assert ws.close_code == 1006
+
+
+def test_the_view_notices_that_its_client_is_gone_when_it_ends_behind_another_thread():
+    ws, line = connect(close_timeout=1)
+    line.writing.acquire()
+    closing = Running(ws.end)
+    line.on_send = lambda _: line.shut.append(socket.SHUT_RDWR)
+    writing_lock(ws).busy.wait()
+    line.writing.release()
+    closing.result()
+    assert ws.close_code == 1006
 
 
 @pytest.mark.parametrize("call", ["close", "end"])

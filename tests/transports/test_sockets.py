@@ -618,3 +618,28 @@ def test_wait_for_a_closed_socket(module):
     theirs.close()
     ours.close()
     wait_for(ours, write=False, timeout=None, select=module)
+
+
+# What another thread sends
+
+
+def test_progress_changes_when_the_peer_takes_bytes(connect):
+    transport, peer = connect()
+    before = transport.progress()
+    sending = Running(transport.send, pattern(8_000_000, 3), DEFAULT_TIMEOUT)
+    asleep(sending)
+    waiting = transport.progress()
+    assert waiting not in (before, None)
+    assert transport.progress() == waiting
+    taken = len(read_all(peer, 4_000_000))
+    assert transport.progress() != waiting
+    read_all(peer, 8_000_000 - taken)
+    sending.result()
+
+
+def test_progress_of_a_closed_socket(connect, monkeypatch):
+    transport, _ = connect()
+    transport._plain.close()
+    assert transport.progress() == (0, b"")
+    monkeypatch.setattr(sockets, "_TIOCOUTQ", None)
+    assert transport.progress() == (0, b"")

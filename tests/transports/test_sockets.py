@@ -457,6 +457,27 @@ def test_an_exception_of_a_signal_handler_ends_a_wait(connect, error):
     assert transport.receive() == b"x"
 
 
+@pytest.mark.parametrize("call", ["receive", "try_receive", "try_send"])
+def test_an_exception_that_is_not_the_systems_is_not_swallowed(kind, call):
+    """A signal handler may raise it in the midst of a system call."""
+    own = OSError("the handler's own")
+
+    def interrupted(*_):
+        raise own
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if kind == "blocking":
+            transport = BlockingTransport(ours, DEFAULT_TIMEOUT)
+        else:
+            transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
+        transport._handles_signals = False
+        transport._socket = SimpleNamespace(recv=interrupted, send=interrupted)
+        with pytest.raises(OSError, match="own") as caught:
+            getattr(transport, call)(*[b"x"] * (call == "try_send"))
+    assert caught.value is own
+
+
 # Descriptors, families, options
 
 

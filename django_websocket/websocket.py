@@ -100,7 +100,7 @@ class WebSocket:
         may still answer what came ahead of the client's Close. Thread-safe.
         """
         if self._connection is not None and self._protocol.state is State.OPEN:
-            self._connection.poll_sometimes()
+            self._connection.look_for_end()
         return self._protocol.state >= State.CLOSING
 
     @property
@@ -225,7 +225,7 @@ class WebSocket:
         """Return the connection, after a read without waiting if no message is queued."""
         connection = self._connection or self._open(self._subprotocol)
         if not connection.messages:
-            connection.poll(asked=True)
+            connection.look()
         return connection
 
     def count_messages(self) -> int:
@@ -234,7 +234,7 @@ class WebSocket:
         The call never waits, except for the handshake.
         """
         connection = self._connection or self._open(self._subprotocol)
-        connection.poll(asked=True)
+        connection.look()
         return len(connection.messages)
 
     def wait_json(self, timeout: float | None = None) -> Any:
@@ -262,6 +262,7 @@ class WebSocket:
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
         :raises TypeError: ``message`` is ``None``, or a collection, for which :meth:`send_json` is meant.
+        :raises RuntimeError: the call, of a signal handler or a finalizer, interrupts another one that sends.
         """
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
             message = _convert(message)
@@ -282,6 +283,7 @@ class WebSocket:
         :raises ValueError: ``data`` is over 125 bytes (RFC 6455 section 5.5).
         :raises ConnectionClosed: the connection is gone.
         :raises UnsupportedFeature: over hixie-75 or hixie-76.
+        :raises RuntimeError: the call, of a signal handler or a finalizer, interrupts another one that sends.
         """
         connection = self._connection or self._open(self._subprotocol)
         connection.ping(data)
@@ -293,7 +295,8 @@ class WebSocket:
 
         Messages that arrive meanwhile are dropped; those that arrived before can still be read. On a closed connection
         the call does nothing. In another thread than the view's the call only sends Close, and the view's :meth:`wait`
-        finishes the closing handshake. Thread-safe. hixie-75 and hixie-76 carry no code.
+        finishes the closing handshake. A message that another thread is sending is sent to its end first, unless the
+        client accepts not one byte of it for the close timeout. Thread-safe. hixie-75 and hixie-76 carry no code.
 
         :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.
         :raises ValueError: ``code`` may not be sent (RFC 6455 section 7.4), or ``reason`` is over 123 bytes of UTF-8.

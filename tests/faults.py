@@ -26,7 +26,7 @@ from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.registry import registry
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
-from django_websocket.transports import open_transport
+from django_websocket.transports import TimedOut, open_transport
 from django_websocket.transports.sockets import BlockingTransport, NonBlockingTransport
 from django_websocket.websocket import WebSocket
 
@@ -353,7 +353,7 @@ def converse(world, listener, script, fault):
             nonlocal skipped
             if write and fault.kind == "stall" and fault.done:
                 skipped += timeout
-                raise TimeoutError
+                raise TimedOut
             wait(write, timeout)
 
         transport._wait = wait_unless_stalled

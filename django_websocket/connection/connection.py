@@ -13,9 +13,10 @@ from ..options import Options
 from ..process.closer import closer
 from ..process.registry import registry
 from ..protocols.base import CloseCode, Message, PeerClose, Protocol, State
-from ..transports import Transport, is_timeout
+from ..transports import TimedOut, Transport, is_interruption
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
+from .reentry import interrupts
 from .timers import Timers
 
 logger = logging.getLogger("django_websocket.connection")
@@ -42,6 +43,10 @@ CONTROL_BURST: Final = 200
 UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
+#: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
+_REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
+_WRITERS: Final = frozenset({"send", "ping", "_flush", "_flush_nowait", "_start_closing"})
+_READERS: Final = frozenset({"fetch", "_fetch_with_timers", "poll", "_poll_while_sending", "_finish_closing", "_drain"})
 #: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown, and
 #: :meth:`Connection.close` for a thread that was woken from its read.
 LEAVE_TIMEOUT: Final = 1.0
@@ -53,6 +58,10 @@ class Connection:
     There is a lock for reading, a lock for writing and a mutex for calls of the protocol, acquired in this order. The
     mutex is never held during a read or a write. :meth:`Protocol.encode` is called without the mutex, under the lock
     for writing; :meth:`Protocol.take_whole_messages` without it, under the lock for reading.
+
+    A signal handler or a finalizer may interrupt any call and make another one in the same thread. The mutex is
+    re-entrant. A lock that is not free is never waited for if the interrupted call may hold it, and otherwise only for
+    a limited time, because an exception of a signal handler may come between an acquisition and its ``try``.
 
     Bytes that were read may make the protocol answer, with a pong or a Close. The answer is sent by the thread that
     read those bytes, or by the thread that is writing at the moment: :meth:`_flush` waits for the socket,
@@ -150,7 +159,7 @@ class Connection:
         while self.protocol.state is State.CONNECTING:
             try:
                 self._take_and_answer(self._transport.receive(max(0.0, deadline - self._clock())))
-            except TimeoutError:
+            except TimedOut:
                 self._abort("the rest of the handshake did not come in time", logging.WARNING)
         self.protocol.forget_request()
         if self.protocol.inflates:
@@ -176,9 +185,9 @@ class Connection:
         :raises RuntimeError: another thread is waiting.
         """
         if timeout is None and self._fast_path and not self._resources and self._reading.acquire(False):
-            transport, protocol, messages, timers = self._transport, self.protocol, self.messages, self._timers
-            self._waiting = True
             try:
+                transport, protocol, messages, timers = self._transport, self.protocol, self.messages, self._timers
+                self._waiting = True
                 while not messages and self._fast_path:
                     data = transport.receive()
                     position = protocol.take_whole_messages(data, messages)
@@ -187,7 +196,7 @@ class Connection:
                     now = timers.last_received_at = self._clock()
                     if now >= timers.revalidate_at:
                         self._fast_path = False
-            except TimeoutError:
+            except TimedOut:
                 self._fast_path = False
             finally:
                 self._waiting = False
@@ -202,10 +211,15 @@ class Connection:
         if not self._reading.acquire(False):
             if self._waiting:
                 raise RuntimeError("another thread is waiting for this WebSocket's messages")
-            # The lock is held by a thread that polls while it sends, and that never waits: it is released at once.
-            self._reading.acquire()
-        self._waiting = True
+            if interrupts(self, _READERS):
+                raise RuntimeError(_REENTERED)
+            # The lock is held by a thread that polls while it sends. That thread waits only if a revalidation fails,
+            # and then for the answer to Close.
+            if not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
+                self._abort("interrupted while reading")
+                return False
         try:
+            self._waiting = True
             while not self.messages:
                 if self.protocol.state is State.CLOSED:
                     return False
@@ -240,7 +254,7 @@ class Connection:
         )
         try:
             self._take_and_answer(self._transport.receive(seconds))
-        except TimeoutError:
+        except TimedOut:
             self._fast_path = False
             now = self._clock()
             if idle_after is not None and timers.is_idle(now, idle_after):
@@ -252,15 +266,25 @@ class Connection:
         if self._clock() >= timers.revalidate_at:
             self._revalidate()
 
+    def look(self) -> None:
+        """Take the bytes that have arrived, without waiting, for a view that asks for messages. Thread-safe.
+
+        If no message was among them, other greenlets run before the call returns: a view may ask in a loop.
+        """
+        count = len(self.messages)
+        self.poll(asked=True)
+        if len(self.messages) == count:
+            self._transport.let_others_run()
+
     def poll(self, *, asked: bool = False) -> bool:
         """Take the bytes that have arrived, without waiting; return whether this thread could read.
 
         Nothing is read once a whole read is queued. The result is ``False`` while another thread reads. ``asked`` means
         that the view asks for messages: if none is left, it has answered all that it has taken. Thread-safe.
         """
+        protocol = self.protocol
         if not self._reading.acquire(blocking=False):
             return False
-        protocol = self.protocol
         try:
             if not self.messages:
                 self._backlog = 0
@@ -381,11 +405,16 @@ class Connection:
 
         :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
         :raises UnsupportedFeature: binary over a version that has text only.
+        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
         """
         if self._clock() - self._polled_at > POLL_INTERVAL:
             self._poll_while_sending()
         writing = self._writing
-        writing.acquire()
+        # For a native lock the question and acquire() together take less time than acquire(False).
+        if writing.locked():
+            self._wait_to_write()
+        else:
+            writing.acquire()
         try:
             # The mutex is not needed: the lock for writing makes this frame leave ahead of any answer that the protocol
             # queues meanwhile.
@@ -407,11 +436,17 @@ class Connection:
                 self._reading.release()
         self.poll_sometimes()
 
-    def poll_sometimes(self) -> None:
-        """Look for what has come in, for a view that asks whether the connection is closed; at most once a second.
+    def look_for_end(self) -> None:
+        """Look for what has come in, at most once a second, for a view that asks whether the connection is closed.
 
-        Thread-safe.
+        Other greenlets run before the call returns: the view may ask in a loop. Thread-safe.
         """
+        self.poll_sometimes()
+        if self._transport.current() == self._owner:
+            self._transport.let_others_run()
+
+    def poll_sometimes(self) -> None:
+        """Look for what has come in, at most once a second. Thread-safe."""
         now = self._clock()
         self._polled_at = max(self._polled_at, self._timers.last_received_at)
         if now - self._polled_at > POLL_INTERVAL:
@@ -424,16 +459,51 @@ class Connection:
         :raises ValueError: it is too long.
         :raises ConnectionClosed: the connection is gone.
         :raises UnsupportedFeature: the version has no pings.
+        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
         """
+        if not self._writing.acquire(False):
+            self._wait_to_write()
         try:
-            with self._writing:
-                with self._mutex:
-                    self.protocol.ping(data)
-                self._timers.note_ping(bytes(data), self._clock())
-                self._write()
+            with self._mutex:
+                self.protocol.ping(data)
+            self._timers.note_ping(bytes(data), self._clock())
+            self._write()
         finally:
+            self._writing.release()
             if self._flush_missed:
                 self._flush()
+
+    def _wait_to_write(self) -> None:
+        """Acquire the lock for writing, which another thread holds, and send what that thread was to send behind it.
+
+        Threads that send without a pause pass the lock on from one to the other, and nobody else would get it.
+
+        :raises ConnectionClosed: the connection is gone.
+        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
+        """
+        if interrupts(self, _WRITERS):
+            raise RuntimeError(_REENTERED)
+        if not self._acquire_writing(self._send_timeout):
+            raise self.protocol.closed_error()
+        if self._flush_missed:
+            self._flush_missed = False
+            try:
+                self._write_answers()
+            except BaseException:
+                self._writing.release()
+                raise
+
+    def _acquire_writing(self, timeout: float) -> bool:
+        """Acquire the lock for writing once its holder has sent its frame, and return whether it was acquired.
+
+        If the peer takes no byte of that frame for ``timeout`` seconds, abort the connection and return ``False``.
+        """
+        taken = self._transport.send_progress().taken
+        while not self._writing.acquire(timeout=timeout):
+            if taken == (taken := self._transport.send_progress().taken):
+                self._abort("the client does not read")
+                return False
+        return True
 
     def _has_unsent(self) -> bool:
         protocol = self.protocol
@@ -448,21 +518,21 @@ class Connection:
             data, self._unsent = self._unsent + data, b""
         try:
             self._transport.send(data, self._send_timeout, payload)
-        except OSError as error:
-            if is_timeout(error):
-                self._abort("the client does not read")
+        except TimedOut:
+            self._abort("the client does not read")
+        except BaseException as error:
+            if not isinstance(error, OSError) or is_interruption(error):
+                # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent
+                # behind its first part.
+                self._abort("interrupted while sending")
+                raise
             # Bytes that the peer sent before it vanished, such as a Close, may still be unread: they are taken first.
-            elif self.poll():
+            if self.poll():
                 self._abort("the client is gone")
             else:
                 # Another thread is reading, and finds the end of the stream behind those bytes. The shutdown is needed,
                 # as nothing can be sent behind a part of a frame.
                 self._transport.shutdown()
-        except BaseException:
-            # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent behind
-            # its first part.
-            self._abort("interrupted while sending")
-            raise
         else:
             return
         protocol = self.protocol
@@ -482,6 +552,15 @@ class Connection:
         if eof:
             self._end_stream()
 
+    def _write_answers(self) -> None:
+        """Send the requested Close and what the protocol has ready; the caller holds the lock for writing.
+
+        :raises ConnectionClosed: the connection is gone.
+        """
+        with self._mutex:
+            self._begin_requested_close()
+        self._write()
+
     def _end_stream(self) -> None:
         self.protocol.eof_to_send = False
         self._transport.shutdown(socket.SHUT_WR)
@@ -490,13 +569,11 @@ class Connection:
         """Send the answers of the protocol. If another thread is writing, that thread sends them afterwards."""
         while self._has_unsent():
             self._flush_missed = True
-            if not self._writing.acquire(blocking=False):
+            if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
                 return
-            self._flush_missed = False
             try:
-                with self._mutex:
-                    self._begin_requested_close()
-                self._write()
+                self._flush_missed = False
+                self._write_answers()
             except ConnectionClosed:
                 return
             finally:
@@ -521,17 +598,13 @@ class Connection:
         if not self._has_unsent():
             return
         self._flush_missed = True
-        if not self._writing.acquire(blocking=False):
+        if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
             return
-        self._flush_missed = False
         try:
-            if not self._mutex.acquire(blocking=False):
-                return
-            try:
+            self._flush_missed = False
+            with self._mutex:
                 self._begin_requested_close()
                 data = self._unsent + self.protocol.data_to_send()
-            finally:
-                self._mutex.release()
             self._unsent = data[self._transport.try_send(data) :] if data else b""
             if not self._unsent and self.protocol.eof_to_send:
                 self._end_stream()
@@ -545,8 +618,9 @@ class Connection:
 
         Do nothing on a connection that is closed. Thread-safe.
         """
-        self._start_closing(code, reason)
-        if self._transport.current() == self._owner:
+        own = self._transport.current() == self._owner
+        self._start_closing(code, reason, wait=own)
+        if own:
             self._finish_closing()
         else:
             closer.add(self.finish_if_due)
@@ -590,7 +664,7 @@ class Connection:
             if not wait:
                 self.request_close(code)
                 return
-            self._start_closing(code, "")
+            self._start_closing(code, "", wait=True)
             self._finish_closing()
             if self.protocol.error is not None:
                 self._drain()
@@ -609,15 +683,21 @@ class Connection:
                 if lock.acquire(timeout=LEAVE_TIMEOUT):
                     lock.release()
 
-    def _start_closing(self, code: int, reason: str) -> None:
-        """Send Close, once the thread that is writing at the moment is done."""
-        if not self._writing.acquire(timeout=self._close_timeout):
-            self._abort("the client does not read")
+    def _start_closing(self, code: int, reason: str, *, wait: bool) -> None:
+        """Send Close, or hand it over to the thread that is writing at the moment.
+
+        With ``wait``, wait until that thread has sent its frame. The close timeout applies to each byte of the frame.
+        """
+        if self.protocol.state is State.OPEN and self._requested_close is None:
+            self._fast_path = False
+            self._requested_close = code, reason
+        self._flush()
+        if not wait or not self._has_unsent() or self._mutex._is_owned() or interrupts(self, _WRITERS):  # noqa: SLF001
+            return
+        if not self._acquire_writing(self._close_timeout):
             return
         try:
-            with self._mutex:
-                self._begin_close(code, reason)
-            self._write()
+            self._write_answers()
         except ConnectionClosed:
             pass
         finally:
@@ -625,11 +705,11 @@ class Connection:
 
     def _finish_closing(self) -> None:
         """Read until the peer's Close has arrived or the close timeout is over; drop messages that arrive meanwhile."""
-        if not self._reading.acquire(blocking=False):
-            # Another thread began to read before the Close, perhaps for longer than the close timeout, after which the
-            # closer wakes it.
+        if not self._reading.acquire(False):
+            # The interrupted call, or another thread, began to read before the Close, perhaps for longer than the close
+            # timeout, after which the closer wakes it.
             closer.add(self.finish_if_due)
-            if not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
+            if interrupts(self, _READERS) or not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
                 return
         try:
             kept = len(self.messages)
@@ -651,7 +731,7 @@ class Connection:
         try:
             while (left := deadline - self._clock()) > 0 and self._transport.receive(left):
                 pass
-        except TimeoutError:
+        except TimedOut:
             pass
         finally:
             self._reading.release()

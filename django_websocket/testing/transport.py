@@ -6,6 +6,7 @@ a deadline of the view is reached.
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from greenlet import getcurrent
 
 from ..connection.connection import POLL_INTERVAL
 from ..servers import ClientConnection
-from ..transports import Transport
+from ..transports import TimedOut, Transport
 from .scheduler import SHORTEST_PAUSE, View, scheduler
 
 #: Messages that a view sends at once. Behind them a second passes on the clock, so that the connection looks for what
@@ -70,7 +71,7 @@ class MemoryTransport(Transport):
     def receive(self, timeout: float | None = None) -> bytes:
         """Return the next chunk from the test, ``b""`` at the end; switch to the test while there is none.
 
-        :raises TimeoutError: no chunk came within ``timeout`` seconds on the view's clock.
+        :raises TimedOut: no chunk came within ``timeout`` seconds on the view's clock.
         """
         if not self.view.running:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
@@ -80,7 +81,7 @@ class MemoryTransport(Transport):
             self._look()
         while not self._incoming:
             if deadline is not None and self._scheduler.now >= deadline:
-                raise TimeoutError
+                raise TimedOut
             self.view.pause(deadline, self._has_arrived)
         return self._take()
 
@@ -106,7 +107,7 @@ class MemoryTransport(Transport):
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:  # noqa: ARG002 - there is always room
         """Pass ``data`` and ``payload`` to the test."""
         if self._shut or self.gone:
-            raise BrokenPipeError
+            raise BrokenPipeError(errno.EPIPE, "the connection was shut down")
         self._put(data + payload)
         if self.view.running:
             self.view.sent += 1

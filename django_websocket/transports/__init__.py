@@ -16,12 +16,22 @@ import sys
 from functools import lru_cache
 from typing import Any, Final
 
-from .base import READ_SIZE, Lock, Transport, is_timeout
+from .base import READ_SIZE, Lock, Mutex, TimedOut, Transport, is_interruption
 from .green import GreenLibrary, GreenTransport
 from .progress import SendProgress
 from .sockets import BlockingTransport, NonBlockingTransport
 
-__all__ = ["READ_SIZE", "Lock", "SendProgress", "Transport", "is_timeout", "is_tls", "open_transport"]
+__all__ = [
+    "READ_SIZE",
+    "Lock",
+    "Mutex",
+    "SendProgress",
+    "TimedOut",
+    "Transport",
+    "is_interruption",
+    "is_tls",
+    "open_transport",
+]
 
 _HAS_KERNEL_TIMEOUTS: Final = sys.platform in {"linux", "darwin"}
 

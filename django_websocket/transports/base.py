@@ -8,12 +8,20 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from .progress import SendProgress
 
 #: Bytes that one read takes from the kernel at most: a message of 64 KiB with its header.
 READ_SIZE: Final = 65536 + 14
+
+
+class TimedOut(TimeoutError):
+    """The timeout of a transport's own wait is over.
+
+    The class is private to this package, so that a :exc:`TimeoutError` with another cause is not mistaken for it: a
+    timer of the view may have raised that one, and the system's ETIMEDOUT means that the peer has vanished.
+    """
 
 
 class Lock(Protocol):
@@ -25,10 +33,35 @@ class Lock(Protocol):
     def release(self) -> None:
         """Release the lock."""
 
+    def locked(self) -> bool:
+        """Return whether the lock is acquired."""
+
     def __enter__(self) -> object: ...
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
+
+
+class Mutex(Protocol):
+    """A re-entrant lock: a signal handler or a finalizer may interrupt a section of its thread and enter another one.
+
+    It is acquired by ``with``, which leaves no gap before the section: an exception of a signal handler in such a gap
+    would leave the lock locked.
+    """
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Acquire the lock, and return whether it was acquired."""
+
+    def release(self) -> None:
+        """Release the lock."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
+    ) -> None: ...
+
+    def _is_owned(self) -> bool:
+        """Return whether the running thread holds the lock; ``threading.Condition`` needs this of its locks too."""
 
 
 class Transport(ABC):
@@ -53,7 +86,7 @@ class Transport(ABC):
 
         ``timeout`` is in seconds; ``None`` means :attr:`default_timeout`.
 
-        :raises TimeoutError: no bytes arrived in time.
+        :raises TimedOut: no bytes arrived in time.
         """
 
     @abstractmethod
@@ -64,8 +97,8 @@ class Transport(ABC):
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
         """Send all of ``data``, and all of ``payload`` after it.
 
-        :raises TimeoutError: the peer took no byte for ``timeout`` seconds. The stream is unusable from then on.
-        :raises OSError: the peer is gone.
+        :raises TimedOut: the peer took no byte for ``timeout`` seconds. The stream is unusable from then on.
+        :raises OSError: the peer is gone. An error of the system has an ``errno``; see :func:`is_interruption`.
         """
 
     @abstractmethod
@@ -73,7 +106,10 @@ class Transport(ABC):
         """Send as much of ``data`` as possible without waiting, and return the number of bytes sent."""
 
     def send_progress(self) -> SendProgress:
-        """Return how far the peer has taken what was sent. Thread-safe."""
+        """Return how far the peer has taken what was sent. Thread-safe.
+
+        The default suits transports that never wait in :meth:`send`.
+        """
         return SendProgress(0, pending=False)
 
     @abstractmethod
@@ -83,9 +119,14 @@ class Transport(ABC):
         Ending the direction of writing, ``SHUT_WR``, is safe in a signal handler.
         """
 
-    def mutex(self) -> Lock:
+    def let_others_run(self) -> None:  # noqa: B027 - Threads need nothing.
+        """Run the other greenlets that are ready, if the caller is a greenlet."""
+
+    def mutex(self) -> Mutex:
         """Return a new lock for sections that never wait while they hold it."""
-        return threading.Lock()
+        # The stubs of the standard library do not know _is_owned().
+        mutex: Any = threading.RLock()
+        return mutex  # type: ignore[no-any-return]
 
     def lock(self) -> Lock:
         """Return a new lock for sections that may wait while they hold it."""
@@ -100,9 +141,10 @@ class Transport(ABC):
         """Configure the system to notice within ``interval + timeout`` seconds that the peer has vanished."""
 
 
-def is_timeout(error: OSError) -> bool:
-    """Return whether an error means that a wait has timed out.
+def is_interruption(error: OSError) -> bool:
+    """Return whether an exception in the midst of a wait or a system call is none of the system's.
 
-    The system reports a peer that has vanished by ETIMEDOUT, which Python raises as :exc:`TimeoutError` too.
+    The exception is then a :exc:`TimedOut`, or one that the view raises there itself: by ``gevent.Timeout(1,
+    TimeoutError())``, or in a signal handler. Both are for the caller. Only the system's own errors have a number.
     """
-    return isinstance(error, TimeoutError) and error.errno is None
+    return error.errno is None

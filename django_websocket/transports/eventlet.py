@@ -9,6 +9,7 @@ import _socket
 from collections.abc import Callable
 from typing import Any
 
+from .base import TimedOut
 from .green import GreenLibrary, HubWaiter
 
 
@@ -21,14 +22,21 @@ class Eventlet(GreenLibrary):
         from eventlet.greenio import GreenSocket
 
         thread = patcher.original("_thread")
-        self.allocate_lock, self.get_ident = thread.allocate_lock, thread.get_ident
+        self.allocate_lock, self.make_rlock, self.get_ident = thread.allocate_lock, thread.RLock, thread.get_ident
         self.select = patcher.original("select")
+        self.guard = self.allocate_lock()
         self.getcurrent, self.sleep = getcurrent, sleep
         self._types = GreenSocket, GreenSSLSocket
         self._trampoline, self._get_hub = hubs.trampoline, hubs.get_hub
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimeoutError)
+        self._trampoline(fd, read=not write, write=write, timeout=timeout, timeout_exc=TimedOut)
+
+    def in_hub(self) -> bool:
+        return self.getcurrent() is self._get_hub().greenlet
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self._get_hub().schedule_call_global(0, call)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         green, tls = self._types

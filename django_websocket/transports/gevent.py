@@ -11,6 +11,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+from .base import TimedOut
 from .green import GreenLibrary, HubWaiter
 
 
@@ -22,17 +23,25 @@ class Gevent(GreenLibrary):
         from gevent import socket as green_socket
         from gevent.ssl import SSLSocket
 
-        self.allocate_lock, self.get_ident = monkey.get_original("_thread", ["allocate_lock", "get_ident"])
+        names = ["allocate_lock", "RLock", "get_ident"]
+        self.allocate_lock, self.make_rlock, self.get_ident = monkey.get_original("_thread", names)
         names = ["select"] + ["poll"] * (sys.platform != "win32")
         originals = dict(zip(names, monkey.get_original("select", names), strict=True))
         self.select = SimpleNamespace(POLLIN=1, POLLOUT=4, **originals)
+        self.guard = self.allocate_lock()
         self.getcurrent, self.sleep = getcurrent, sleep
         self._get_hub = get_hub
         self._types = green_socket.socket, SSLSocket
         self._wait_read, self._wait_write = green_socket.wait_read, green_socket.wait_write
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        (self._wait_write if write else self._wait_read)(fd, timeout, TimeoutError())
+        (self._wait_write if write else self._wait_read)(fd, timeout, TimedOut())
+
+    def in_hub(self) -> bool:
+        return self.getcurrent() is self._get_hub()
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        self._get_hub().loop.run_callback(call)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         plain, tls = self._types

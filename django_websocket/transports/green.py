@@ -7,6 +7,7 @@ have monkey-patched, so that the same code is right in patched and in unpatched 
 from __future__ import annotations
 
 import _socket
+import math
 import socket
 import time
 from abc import ABC, abstractmethod
@@ -14,31 +15,39 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
-from .base import Lock, is_timeout
+from .base import Lock, Mutex, TimedOut, is_interruption
 from .sockets import SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, wait_for
 
-#: The shortest and the longest time in seconds that a greenlet sleeps between two tries to acquire a lock.
-_MIN_PAUSE: Final = 0.001
+#: The longest time in seconds until a greenlet notices that a thread has passed a lock on to it.
 _MAX_PAUSE: Final = 0.05
 
 
 class GreenLibrary(Protocol):
     """The functions of a green library that a transport needs."""
 
-    #: The originals of ``_thread.allocate_lock``, ``_thread.get_ident`` and the module ``select``.
+    #: The originals of ``_thread.allocate_lock``, ``_thread.RLock``, ``_thread.get_ident`` and the module ``select``.
     allocate_lock: Any
+    make_rlock: Any
     get_ident: Any
     select: Any
     #: Return the running greenlet.
     getcurrent: Any
     #: Make the running greenlet sleep.
     sleep: Any
+    #: A native lock around the first use of an object that is made when it is needed.
+    guard: Any
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         """Wait until ``fd`` can be written to, or read, and run other greenlets meanwhile.
 
-        :raises TimeoutError: ``fd`` was not ready within ``timeout`` seconds.
+        :raises TimedOut: ``fd`` was not ready within ``timeout`` seconds.
         """
+
+    def in_hub(self) -> bool:
+        """Return whether the hub of the running thread is running, which cannot wait."""
+
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Make the hub of the running thread call ``call`` at its next turn."""
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         """Return the socket to use and the plain one below it, ``None`` for a socket that is not the library's."""
@@ -76,7 +85,7 @@ class HubWaiter(ABC):
         Subclasses implement the whole wait in one function, because each waiting connection keeps the stack frames of
         its wait in memory.
 
-        :raises TimeoutError: neither arrived in time.
+        :raises TimedOut: neither arrived in time.
         """
 
     def detach(self) -> None:
@@ -117,7 +126,7 @@ class HubWaiter(ABC):
         self._timer = self._start_timer(seconds)
 
     def _on_timer(self) -> None:
-        """Throw a :exc:`TimeoutError` into the greenlet if its deadline has passed; the timer calls this."""
+        """Throw a :exc:`.TimedOut` into the greenlet if its deadline has passed; the timer calls this."""
         self._stop_timer(self._timer)
         self._timer = None
         # Without a greenlet that has a deadline, no timer is needed; the next wait sets one.
@@ -127,7 +136,7 @@ class HubWaiter(ABC):
         if left > 0:
             self._set_timer(left, self._deadline)
         else:
-            self._greenlet.throw(TimeoutError())
+            self._greenlet.throw(TimedOut())
 
     @abstractmethod
     def _remove_listener(self) -> None:
@@ -185,7 +194,7 @@ class GreenTransport(NonBlockingTransport):
                         self._choose_read_size(size, len(data))
                     return data
         except OSError as error:
-            if is_timeout(error):
+            if is_interruption(error):
                 raise
             return b""
 
@@ -206,51 +215,94 @@ class GreenTransport(NonBlockingTransport):
         else:
             wait_for(self._plain, write=write, timeout=timeout, select=self._library.select)
 
-    def mutex(self) -> Lock:
-        lock: Lock = self._library.allocate_lock()
-        return lock
+    def mutex(self) -> Mutex:
+        # No greenlet switches while it holds the mutex, so that the thread is owner enough.
+        mutex: Mutex = self._library.make_rlock()
+        return mutex
 
     def lock(self) -> Lock:
         return GreenLock(self._library)
+
+    def let_others_run(self) -> None:
+        if self._library.get_ident() == self._thread and not self._library.in_hub():
+            self._library.sleep(0)
 
     def current(self) -> object:
         return self._library.getcurrent()
 
 
 class GreenLock:
-    """A lock between greenlets and threads.
+    """A fair lock between greenlets and threads.
 
     Greenlets of the thread that created it wait without blocking that thread; other threads wait natively. The
     libraries' own locks work in one thread only, and a greenlet that waits for a native lock stops the greenlet that
-    holds it. There is contention only while a peer does not read, so that retries with pauses are good enough.
+    holds it.
+
+    The lock is passed on to whoever has waited longest. If it were free in between, a greenlet that sends in a loop
+    would acquire it again each time, before the hub runs the greenlets that wait.
     """
 
-    __slots__ = ("_library", "_lock", "_thread")
+    __slots__ = ("_library", "_lock", "_thread", "_waiters")
 
     def __init__(self, library: GreenLibrary) -> None:
         self._library = library
         self._lock = library.allocate_lock()
         self._thread = library.get_ident()
+        #: Those that wait, in the order of their arrival; ``None`` until the first has to. Appending, popping and
+        #: removing are atomic.
+        self._waiters: list[_WaitingGreenlet | _WaitingThread] | None = None
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Acquire the lock, as :meth:`threading.Lock.acquire` does, and return whether it was acquired."""
         if self._lock.acquire(False):
             return True
-        if not blocking:
-            return False
-        if self._library.get_ident() != self._thread:
-            return bool(self._lock.acquire(True, timeout))
-        pause, deadline = _MIN_PAUSE, time.monotonic() + timeout
-        while not self._lock.acquire(False):
-            if timeout >= 0 and time.monotonic() >= deadline:
-                return False
-            self._library.sleep(pause)
-            pause = min(2 * pause, _MAX_PAUSE)
-        return True
+        return blocking and self._wait(timeout)
+
+    def _wait(self, timeout: float) -> bool:
+        """Wait until the lock is passed on to this greenlet or thread, and return whether it was in time."""
+        library = self._library
+        with library.guard:
+            if self._waiters is None:
+                self._waiters = []
+        kind = _WaitingGreenlet if library.get_ident() == self._thread else _WaitingThread
+        waiter = kind(library)
+        self._waiters.append(waiter)
+        try:
+            # The lock may have been released just before the waiter was among the others.
+            if self._lock.acquire(False):
+                self._waiters.remove(waiter)
+                return True
+            waiter.wait(timeout)
+        except BaseException:
+            if self._was_passed_on(waiter):
+                self.release()
+            raise
+        return self._was_passed_on(waiter)
+
+    def _was_passed_on(self, waiter: _WaitingGreenlet | _WaitingThread) -> bool:
+        """Return whether the lock was passed on to a waiter; if not, the waiter waits no longer."""
+        try:
+            self._waiters.remove(waiter)  # type: ignore[union-attr]  # The waiter was added to the list.
+        except ValueError:
+            return True
+        return False
 
     def release(self) -> None:
-        """Release the lock."""
+        """Release the lock, or pass it on to the one that has waited longest."""
         self._lock.release()
+        while self._waiters and self._lock.acquire(False):
+            try:
+                waiter = self._waiters.pop(0)
+            except IndexError:
+                # The last one has just stopped waiting.
+                self._lock.release()
+            else:
+                waiter.wake()
+                return
+
+    def locked(self) -> bool:
+        """Return whether the lock is acquired."""
+        return self._lock.locked()  # type: ignore[no-any-return]
 
     def __enter__(self) -> GreenLock:
         self.acquire()
@@ -260,3 +312,61 @@ class GreenLock:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
     ) -> None:
         self.release()
+
+
+class _WaitingThread:
+    """A thread that waits for a :class:`GreenLock` natively."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self, library: GreenLibrary) -> None:
+        self._lock = library.allocate_lock()
+        self._lock.acquire()
+
+    def wait(self, timeout: float) -> None:
+        """Wait for :meth:`wake`, at most ``timeout`` seconds; -1 means no limit."""
+        self._lock.acquire(True, timeout)
+
+    def wake(self) -> None:
+        """End the wait."""
+        self._lock.release()
+
+
+class _WaitingGreenlet:
+    """A greenlet that waits for a :class:`GreenLock` at its hub."""
+
+    __slots__ = ("_greenlet", "_library", "_thread", "_woken")
+
+    def __init__(self, library: GreenLibrary) -> None:
+        self._library = library
+        self._thread = library.get_ident()
+        #: The greenlet while it sleeps, else ``None``.
+        self._greenlet: Any = None
+        self._woken = False
+
+    def wait(self, timeout: float) -> None:
+        """Wait for :meth:`wake`, at most ``timeout`` seconds; -1 means no limit."""
+        deadline = math.inf if timeout < 0 else time.monotonic() + timeout
+        while not self._woken and (left := deadline - time.monotonic()) > 0:
+            self._greenlet = self._library.getcurrent()
+            try:
+                self._library.sleep(min(left, _MAX_PAUSE))
+            except _Woken:
+                pass
+            finally:
+                self._greenlet = None
+
+    def wake(self) -> None:
+        """End the wait: at the next turn of the hub, or within :data:`_MAX_PAUSE` if another thread calls this."""
+        self._woken = True
+        # The hub of another thread can be told nothing: eventlet's notices it only when something else wakes it.
+        if self._library.get_ident() == self._thread:
+            self._library.call_soon(self._interrupt_sleep)
+
+    def _interrupt_sleep(self) -> None:
+        if self._greenlet is not None:
+            self._greenlet.throw(_Woken)
+
+
+class _Woken(BaseException):
+    """Ends the sleep of a greenlet to which a lock was passed on."""

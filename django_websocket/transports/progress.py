@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from typing import Any, Final, NamedTuple
+
+try:
+    import fcntl
+    import termios
+except ImportError:  # pragma: no cover - Windows has neither.
+    _TIOCOUTQ = None
+else:
+    _TIOCOUTQ = getattr(termios, "TIOCOUTQ", None)
 
 #: Linux's ``struct tcp_info`` up to ``tcpi_notsent_bytes``, of which three fields are read.
 _TCP_INFO: Final = struct.Struct("=24xI92xQ16xI")
@@ -37,3 +46,16 @@ def tcp_progress(sock: Any) -> SendProgress | None:
     # The answer to a handshake has been acknowledged on every connection that is in use. Systems that imitate Linux
     # leave the counter at zero.
     return SendProgress(acknowledged, bool(segments or unsent)) if acknowledged else None
+
+
+def count_unacknowledged(sock: Any) -> int:
+    """Return the number of bytes that the kernel holds for the peer; 0 if it is unknown.
+
+    Where the buffer of the kernel is large, a slow peer takes many bytes before there is room for others.
+    """
+    if _TIOCOUTQ is None:
+        return 0
+    try:
+        return int.from_bytes(fcntl.ioctl(sock.fileno(), _TIOCOUTQ, bytes(4)), sys.byteorder)
+    except (OSError, ValueError):
+        return 0  # The socket is closed.

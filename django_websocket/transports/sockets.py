@@ -10,8 +10,8 @@ import struct
 import threading
 from typing import Any, Final
 
-from .base import Transport, is_timeout
-from .progress import SendProgress, tcp_progress
+from .base import TimedOut, Transport, is_interruption
+from .progress import SendProgress, count_unacknowledged, tcp_progress
 
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
 #: small buffer takes less of the processor's caches.
@@ -30,10 +30,10 @@ _MAX_USER_TIMEOUT: Final = 2**31 - 1
 class SocketTransport(Transport):
     """A connection over a socket of the system."""
 
-    #: Whether a thread waits until more can be sent, and the number of times that more could be sent. They measure the
-    #: progress where the system does not.
+    #: Whether a thread waits until more can be sent, and the bytes sent after such waits. They measure the progress
+    #: where the system does not.
     _blocked = False
-    _steps = 0
+    _sent_late = 0
 
     def __init__(self, sock: Any, plain: _socket.socket, default_timeout: float | None) -> None:
         self._socket = sock
@@ -98,17 +98,19 @@ class SocketTransport(Transport):
                 rest = rest[sent:]
                 # Room in the buffer means that the peer has taken bytes, perhaps a part of a TLS record that
                 # _send_some() does not count yet.
-                self._steps += room or sent > 0
+                self._sent_late += sent or room
                 before, taken = taken, self.send_progress().taken
                 if taken != before:
                     deadline = self.clock() + timeout
                 elif self.clock() >= deadline:
-                    raise TimeoutError
+                    raise TimedOut
         finally:
             self._blocked = False
 
     def send_progress(self) -> SendProgress:
-        return tcp_progress(self._plain) or SendProgress(self._steps, self._blocked)
+        return tcp_progress(self._plain) or SendProgress(
+            self._sent_late - count_unacknowledged(self._plain), self._blocked
+        )
 
     def _send_some(self, data: memoryview) -> tuple[int, bool]:
         """Send without waiting; return the number of bytes sent, and whether to wait for writing before the next try.
@@ -123,7 +125,7 @@ class SocketTransport(Transport):
     def _wait(self, write: bool, timeout: float | None) -> None:
         """Wait until the socket can be written to, or read; ``timeout`` is in seconds, ``None`` means no limit.
 
-        :raises TimeoutError: the socket was not ready in time.
+        :raises TimedOut: the socket was not ready in time.
         """
         wait_for(self._plain, write=write, timeout=timeout)
 
@@ -134,7 +136,7 @@ class SocketTransport(Transport):
         """
         try:
             self._wait(write, timeout)
-        except TimeoutError:
+        except TimedOut:
             return False
         return True
 
@@ -169,9 +171,11 @@ class BlockingTransport(SocketTransport):
         size = self._size
         try:
             data: bytes = self._socket.recv(size)
-        except BlockingIOError:
-            raise TimeoutError from None
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
+            if isinstance(error, BlockingIOError):
+                raise TimedOut from None
             return b""
         if size != SMALL_READ_SIZE or len(data) == size:
             self._choose_read_size(size, len(data))
@@ -180,17 +184,19 @@ class BlockingTransport(SocketTransport):
     def try_receive(self) -> bytes | None:
         try:
             data: bytes = self._socket.recv(self.read_size, _DONT_WAIT)
-        except BlockingIOError:
-            return None
-        except OSError:
-            return b""
+        except OSError as error:
+            if is_interruption(error):
+                raise
+            return None if isinstance(error, BlockingIOError) else b""
         self._choose_read_size(self.read_size, len(data))
         return data
 
     def try_send(self, data: bytes) -> int:
         try:
             return self._socket.send(data, _DONT_WAIT)  # type: ignore[no-any-return]
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
             return 0
 
 
@@ -224,7 +230,7 @@ class NonBlockingTransport(SocketTransport):
                     write = True
                 self._wait(write, None if deadline is None else max(0.0, deadline - self.clock()))
         except OSError as error:
-            if is_timeout(error):
+            if is_interruption(error):
                 raise
             return b""
 
@@ -241,7 +247,9 @@ class NonBlockingTransport(SocketTransport):
                 return self._receive(self.read_size)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
             return b""
 
     def send(self, data: bytes, timeout: float, payload: bytes = b"") -> None:
@@ -260,12 +268,14 @@ class NonBlockingTransport(SocketTransport):
             return 0, False
 
     def try_send(self, data: bytes) -> int:
-        # Another thread may be inside OpenSSL, or this one itself, interrupted there by a signal.
+        # Another thread may be inside OpenSSL.
         if not self._guard.acquire(blocking=False):
             return 0
         try:
             return self._socket.send(data)  # type: ignore[no-any-return]
-        except OSError:
+        except OSError as error:
+            if is_interruption(error):
+                raise
             return 0
         finally:
             self._guard.release()
@@ -289,7 +299,7 @@ def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = sel
     ``select`` is the module :mod:`select`, or its original where a green library has patched it. ``poll()`` is used
     where the module has it, because ``select()`` fails for descriptors over 1023.
 
-    :raises TimeoutError: the socket was not ready in time.
+    :raises TimedOut: the socket was not ready in time.
     """
     fd = sock.fileno()
     if fd < 0:
@@ -302,7 +312,7 @@ def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = sel
         fds = [fd]
         ready = any(select.select([] if write else fds, fds if write else [], fds, timeout))
     if not ready:
-        raise TimeoutError
+        raise TimedOut
 
 
 def _timeval(seconds: float) -> bytes:

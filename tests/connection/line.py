@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import errno
 import socket
 import threading
 import time
@@ -18,7 +19,7 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
-from django_websocket.transports import READ_SIZE, Transport
+from django_websocket.transports import READ_SIZE, TimedOut, Transport
 from django_websocket.websocket import WebSocket
 
 from ..options import make_options
@@ -132,7 +133,7 @@ class Line(Transport):
             return b""
         assert timeout is not None, "waits for ever"
         self.now += timeout
-        raise TimeoutError
+        raise TimedOut
 
     def try_receive(self):
         if self.incoming and self.incoming[0][0] <= self.now:
@@ -143,7 +144,7 @@ class Line(Transport):
         if self.on_send is not None:
             self.on_send(data + payload)
         if self.shut:
-            raise BrokenPipeError
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
         self._send(data + payload)
 
     def _send(self, data):

@@ -16,6 +16,7 @@ from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.transports import TimedOut
 
 from ..running import Running
 from .line import (
@@ -180,7 +181,7 @@ def test_close_from_another_thread_ends_a_wait_that_has_begun(kind, options):
         patience = line.waits[-1]
         assert patience is not None, "waits for ever"
         line.now += patience
-        raise TimeoutError
+        raise TimedOut
 
     line.feed(idle)
     assert ws.wait() is None
@@ -236,7 +237,7 @@ def test_close_of_hixie_76():
 
 def test_close_of_hixie_75_is_the_end_of_the_stream():
     ws, line = connect(Hixie75)
-    line.feed(lambda: b"" if socket.SHUT_WR in line.shut else TimeoutError(), at=START + 1)
+    line.feed(lambda: b"" if socket.SHUT_WR in line.shut else TimedOut(), at=START + 1)
     ws.send("x")
     ws.close()
     assert line.shut == [socket.SHUT_WR]

@@ -22,6 +22,7 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.transports import TimedOut
 
 from ..promptness import within
 from ..running import Running
@@ -129,8 +130,11 @@ def test_the_keepalive_does_not_ping_a_connection_that_is_closed_meanwhile():
             def __exit__(self, *_):
                 mutex.release()
 
+            def _is_owned(self):
+                return mutex._is_owned()
+
         connection._mutex = Mutex()
-        raise TimeoutError
+        raise TimedOut
 
     line.feed(idle)
     assert ws.wait() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import struct
@@ -13,6 +14,7 @@ from django_websocket.connection.connection import (
 )
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.rfc6455.frames import Opcode
+from django_websocket.transports import TimedOut
 from django_websocket.websocket import WebSocket
 
 from ..running import Running
@@ -77,7 +79,7 @@ def test_a_client_that_does_not_read(caplog):
     ws, line = connect(send_timeout=7)
 
     def on_send(data):
-        raise TimeoutError
+        raise TimedOut
 
     line.on_send = on_send
     with pytest.raises(ConnectionClosed) as caught:
@@ -108,7 +110,7 @@ def test_the_last_words_of_a_client_that_is_gone():
     line.incoming = [(START, first[1] + second[1])]
 
     def on_send(data):
-        raise ConnectionResetError
+        raise ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
 
     line.on_send = on_send
     with pytest.raises(ConnectionClosed) as caught:
@@ -131,7 +133,9 @@ def test_a_client_that_is_gone_while_another_thread_reads():
     assert ws.close_code == 4003
 
 
-@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize(
+    "interruption", [KeyboardInterrupt, SystemExit, GeneratorExit, TimeoutError("the view's own"), OSError("its own")]
+)
 def test_interrupted_in_the_midst_of_a_frame(interruption):
     ws, line = connect()
 
@@ -140,7 +144,7 @@ def test_interrupted_in_the_midst_of_a_frame(interruption):
         raise interruption
 
     line.on_send = on_send
-    with pytest.raises(interruption):
+    with pytest.raises(interruption if isinstance(interruption, type) else type(interruption)):
         ws.send("x")
     assert ws.close_code == 1006
     assert line.shut == [socket.SHUT_RDWR]
@@ -168,12 +172,17 @@ def test_interrupted_while_answering():
     assert ws.wait() is None
 
 
-def test_interrupted_while_waiting():
+@pytest.mark.parametrize("timeout", [None, 5])
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt(), TimeoutError("the view's own"), OSError("its own")])
+def test_interrupted_while_waiting(interruption, timeout):
+    """A timer of the view, or a signal handler, may raise the very exceptions that the system has."""
     ws, line = connect()
-    line.feed(KeyboardInterrupt())
+    line.feed(interruption)
     line.say("x")
-    with pytest.raises(KeyboardInterrupt):
-        ws.wait()
+    with pytest.raises(type(interruption)) as caught:
+        ws.wait(timeout)
+    assert caught.value is interruption
+    assert not ws.closed
     assert ws.wait() == "x"
 
 
@@ -264,6 +273,9 @@ def test_what_another_thread_has_left_goes_out_after_a_wrong_ping(monkeypatch):
 
         def __exit__(self, *_):
             mutex.release()
+
+        def _is_owned(self):
+            return mutex._is_owned()
 
     monkeypatch.setattr(connection, "_mutex", Mutex())
     with pytest.raises(ValueError, match="125"):

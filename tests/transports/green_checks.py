@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket as system_socket
 import struct
@@ -25,7 +26,7 @@ from django_websocket.websocket import WebSocket
 
 from ..options import make_options
 from ..vanishing import vanish
-from .green_process import BIG, SHORT
+from .green_process import BIG, SHORT, Running
 from .pairs import DEFAULT_TIMEOUT, pattern, read_all, taking
 
 #: All checks by their names.
@@ -228,6 +229,27 @@ def a_timeout_of_the_library_ends_a_wait(green, open_one):
         transport.receive()
     peer.sendall(b"x")
     assert transport.receive() == b"x"
+
+
+@check_both
+def an_exception_of_the_view_ends_a_wait(green, open_one):
+    """It is taken neither for a timeout of the transport nor for an error of the system; the transport stays usable."""
+    transport, peer = open_one(default_timeout=DEFAULT_TIMEOUT)
+    for error in (TimeoutError("the view's own"), OSError("the view's own")):
+        with pytest.raises(OSError, match="own") as caught, green.Timeout(0.01, error):
+            transport.receive()
+        assert caught.value is error
+        peer.sendall(b"x")
+        assert transport.receive() == b"x"
+
+
+@check_both
+def an_exception_of_the_view_ends_sending(green, open_one):
+    transport, _ = open_one()
+    error = TimeoutError("the view's own")
+    with pytest.raises(TimeoutError) as caught, green.Timeout(0.05, error):
+        transport.send(b"x" * BIG, DEFAULT_TIMEOUT)
+    assert caught.value is error
 
 
 @check_both
@@ -502,6 +524,47 @@ def a_thread_waits_for_a_lock_of_a_greenlet(green):
     lock.release()
 
 
+@check
+def a_lock_is_passed_on_in_the_order_of_arrival(green):
+    """Greenlets and threads alike, although the first holder acquires it again and again without a pause."""
+    lock = green.open()[0].lock()
+    order = []
+
+    def hold(name):
+        with lock:
+            order.append(name)
+
+    lock.acquire()
+    waiting = []
+    for number in range(6):
+        waiting.append((green.run_native if number % 3 == 2 else green.run)(hold, number))
+        green.wait_until(lambda: len(lock._waiters or ()) == len(waiting))
+    lock.release()
+    while len(order) < 6:
+        with lock:
+            order.append("again")
+            assert len(order) < 50
+    for running in waiting:
+        running.result()
+    assert [name for name in order if name != "again"] == list(range(6))
+    assert lock.acquire(False)
+
+
+@check
+def a_greenlet_that_stops_waiting_leaves_the_lock_to_others(green):
+    lock = green.open()[0].lock()
+    lock.acquire()
+    killed, waiting = green.run(lock.acquire), green.run(lock.acquire)
+    green.let_run()
+    green.kill(killed.greenlet)
+    green.wait_until(lambda: killed.over)
+    lock.release()
+    assert waiting.result() is True
+    assert not lock.acquire(False)
+    lock.release()
+    assert lock.acquire(False)
+
+
 # Checks of WebSockets
 
 
@@ -574,6 +637,90 @@ def many_greenlets_send_at_once(green, open_one):
     browser.say("over")
     assert waiting.result() == "over"
     ws.end(wait=False)
+
+
+def stream(ws, green):
+    """Start a greenlet that sends without a pause, and return it once it waits for its client to read."""
+    ws.accept()
+    ws._connection._transport._plain.setsockopt(system_socket.SOL_SOCKET, system_socket.SO_SNDBUF, READ_SIZE)
+    sent = []
+
+    def send_for_ever():
+        while True:
+            ws.send(b"x" * READ_SIZE)
+            sent.append(1)
+
+    streaming = green.run(send_for_ever)
+    streaming.sent = sent
+    green.let_run()
+    return streaming
+
+
+def read_until(browser, condition):
+    """Read as a client that reads steadily, but slowly."""
+    while not condition() and browser.read():
+        pass
+    assert condition()
+
+
+@check_both
+def a_greenlet_sends_beside_one_that_never_stops(green, open_one):
+    ws, browser = open_websocket(green, open_one)
+    streaming = stream(ws, green)
+    sending = green.run(lambda: (ws.send("small"), ws.ping(b"small")))
+    green.let_run()
+    before = len(streaming.sent)
+    read_until(browser, lambda: "small" in browser.messages)
+    read_until(browser, lambda: sending.over)
+    sending.result()
+    assert len(streaming.sent) - before < 10
+    ws.end(wait=False)
+    with pytest.raises(ConnectionClosed):
+        streaming.result()
+
+
+@check_both
+def close_beside_a_greenlet_that_never_stops_sending(green, open_one):
+    """The Close leaves behind the frame that is being sent, which a client that reads gets whole."""
+    for view in (True, False):
+        ws, browser = open_websocket(green, open_one)
+        streaming = stream(ws, green)
+        closing = green.run(ws.end if view else ws.close, 4000)
+        if view:
+            ws._connection._owner = closing.greenlet
+        else:
+            green.let_run()
+            assert closing.over
+        read_until(browser, lambda browser=browser: browser.protocol.close_code is not None)
+        assert browser.protocol.close_code == 4000
+        closing.result()
+        with pytest.raises(ConnectionClosed):
+            streaming.result()
+
+
+@check_both
+def looking_in_a_loop_lets_others_run(green, open_one):
+    """Another greenlet sends what the view looks for."""
+    for look in (WebSocket.read, WebSocket.has_messages, WebSocket.count_messages):
+        ws, browser = open_websocket(green, open_one)
+        ws.accept()
+        while not browser.protocol.state:
+            browser.read()
+
+        def say(browser=browser):
+            green.sleep(0.01)
+            browser.say("x")
+
+        saying = green.run(say)
+        deadline = time.monotonic() + DEFAULT_TIMEOUT
+        while not look(ws):
+            assert time.monotonic() < deadline, "nobody else runs"
+        saying.result()
+        # A thread of the system has no greenlets to let run, and neither has the hub.
+        green.run_native(look, ws).result()
+        in_hub = Running(green, functools.partial(look, ws))
+        ws._connection._transport._library.call_soon(in_hub.go)
+        in_hub.result()
 
 
 @check_both

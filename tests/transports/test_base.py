@@ -1,4 +1,4 @@
-"""The contract of transports: what a subclass inherits, and what a timeout is."""
+"""The contract of transports: what a subclass inherits, and which exceptions are the system's."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import threading
 import time
 
-from django_websocket.transports.base import is_timeout
+from django_websocket.transports.base import TimedOut, is_interruption
 
 from .pairs import MemoryTransport
 
@@ -19,7 +19,9 @@ def test_a_transport_inherits_a_clock_and_locks_for_threads():
     assert transport.clock() <= time.monotonic()
 
 
-def test_is_timeout():
+def test_is_interruption():
     """Python raises TimeoutError for ETIMEDOUT too, but that means that the peer has vanished."""
-    assert not is_timeout(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
-    assert is_timeout(TimeoutError())
+    assert not is_interruption(TimeoutError(errno.ETIMEDOUT, "Connection timed out"))
+    assert not is_interruption(BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"))
+    for error in (TimedOut(), TimeoutError("of the view"), OSError("of the view")):
+        assert is_interruption(error)

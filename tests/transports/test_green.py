@@ -19,28 +19,20 @@ class Library:
     def __init__(self):
         self.pauses = []
         self.thread = _thread.get_ident()
+        self.guard = _thread.allocate_lock()
+        self.calls = []
+
+    def getcurrent(self):
+        return self
+
+    def call_soon(self, call):
+        self.calls.append(call)
 
     def get_ident(self):
         return self.thread
 
     def sleep(self, seconds):
         self.pauses.append(seconds)
-
-
-def test_a_greenlet_tries_to_acquire_its_lock_less_and_less_often():
-    library = Library()
-    lock = GreenLock(library)
-    lock.acquire()
-
-    def sleep(pause):
-        library.pauses.append(pause)
-        if len(library.pauses) == 12:
-            lock.release()
-
-    library.sleep = sleep
-    assert lock.acquire()
-    assert library.pauses == sorted(library.pauses)
-    assert library.pauses[0] < library.pauses[-1] == library.pauses[-2] <= 0.05
 
 
 def test_a_thread_waits_for_the_lock_natively():
@@ -50,6 +42,79 @@ def test_a_thread_waits_for_the_lock_natively():
     lock.acquire()
     assert not lock.acquire(timeout=0.01)
     assert library.pauses == []
+
+
+def test_a_greenlet_waits_for_the_lock_at_its_hub():
+    library = Library()
+    lock = GreenLock(library)
+    lock.acquire()
+
+    def sleep(pause):
+        library.pauses.append(pause)
+        if len(library.pauses) == 3:
+            lock.release()
+
+    library.sleep = sleep
+    assert lock.acquire()
+    # It looks again and again, because a thread of the system cannot wake its hub.
+    assert library.pauses == [0.05] * 3
+    assert not lock.acquire(False)
+    lock.release()
+    assert lock.acquire(False)
+
+
+def test_a_lock_that_is_released_while_a_greenlet_begins_to_wait():
+    library = Library()
+    lock = GreenLock(library)
+    lock.acquire()
+    library.getcurrent = lambda: pytest.fail("it waits")
+    # The list is made before the greenlet stands in it.
+    library.guard = ReleasingGuard(lock)
+    assert lock.acquire()
+    assert not lock.acquire(False)
+    lock.release()
+
+
+class ReleasingGuard:
+    """A guard under which another thread releases a lock."""
+
+    def __init__(self, lock):
+        self.lock = lock
+
+    def __enter__(self):
+        self.lock.release()
+
+    def __exit__(self, *_):
+        pass
+
+
+def test_the_last_waiter_stops_waiting_while_the_lock_is_passed_on():
+    lock = GreenLock(Library())
+    lock.acquire()
+
+    class Waiters(list):
+        def pop(self, index):
+            self.clear()
+            return super().pop(index)
+
+    lock._waiters = Waiters(["gone"])
+    lock.release()
+    assert lock.acquire(False)
+
+
+def test_a_greenlet_that_is_killed_passes_the_lock_on():
+    library = Library()
+    lock = GreenLock(library)
+    lock.acquire()
+
+    def sleep(pause):
+        lock.release()
+        raise GeneratorExit
+
+    library.sleep = sleep
+    with pytest.raises(GeneratorExit):
+        lock.acquire()
+    assert lock.acquire(False)
 
 
 class Waiter(HubWaiter):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import time
 
 import pytest
 
 from django_websocket.transports import SendProgress, open_transport
+from django_websocket.transports import progress as progress_module
 from django_websocket.transports.progress import tcp_progress
 from django_websocket.transports.sockets import NonBlockingTransport
 
 from ..running import Running
-from .pairs import DEFAULT_TIMEOUT, fill, read_all, tcp_pair, tls_pair
+from .pairs import DEFAULT_TIMEOUT, asleep, fill, read_all, tcp_pair, tls_pair
 
 linux_only = pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="only Linux counts acknowledged bytes")
 #: Seconds of a pause in which the kernels of both ends come to rest.
@@ -109,15 +111,43 @@ def test_a_unix_socket_counts_the_steps_of_a_blocked_sender(kind):
         transport = kind(server, DEFAULT_TIMEOUT)
         assert transport.send_progress() == (0, False)
         transport.send(b"x", 1)
-        assert transport.send_progress() == (0, False)
+        assert not transport.send_progress().pending
         size = 4_000_000
         sending = Running(transport.send, b"x" * size, DEFAULT_TIMEOUT)
         client.settimeout(DEFAULT_TIMEOUT)
+        asleep(sending)
+        before = until_at_rest(transport)
+        assert before.pending
         got = len(read_all(client, size // 2))
-        progress = transport.send_progress()
-        assert progress.taken
-        assert progress.pending
+        after = until_at_rest(transport)
+        assert after.pending
+        assert after.taken > before.taken
         read_all(client, size + 1 - got)
         sending.result()
         assert not transport.send_progress().pending
-        assert transport.send_progress().taken >= progress.taken
+        assert transport.send_progress().taken > after.taken
+
+
+def test_a_closed_socket(monkeypatch):
+    server, client = tcp_pair()
+    with server, client:
+        transport = open_transport(server, DEFAULT_TIMEOUT)
+        server.close()
+        assert transport.send_progress() == (0, False)
+        monkeypatch.setattr(progress_module, "_TIOCOUTQ", None)
+        assert transport.send_progress() == (0, False)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel has to count bytes on Unix sockets")
+def test_a_peer_takes_less_than_makes_room():
+    server, client = socket.socketpair()
+    with server, client:
+        transport = open_transport(server, DEFAULT_TIMEOUT)
+        sending = Running(transport.send, b"x" * 4_000_000, DEFAULT_TIMEOUT)
+        asleep(sending)
+        before = until_at_rest(transport)
+        assert before.pending
+        got = len(read_all(client, 4096))
+        assert until_at_rest(transport).taken != before.taken
+        read_all(client, 4_000_000 - got)
+        sending.result()

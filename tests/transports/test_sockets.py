@@ -437,22 +437,45 @@ def test_signals_do_not_extend_a_timeout_for_sending(connect):
     assert handled
 
 
-def test_an_exception_of_a_signal_handler_ends_a_wait(connect):
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TimeoutError("the handler's own"), OSError("its own")])
+def test_an_exception_of_a_signal_handler_ends_a_wait(connect, error):
     transport, peer = connect(default_timeout=None)
 
     def handle(*_):
-        raise KeyboardInterrupt
+        raise error
 
     previous = signal.signal(signal.SIGALRM, handle)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(type(error)) as caught:
             transport.receive()
+        assert caught.value is error
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     peer.sendall(b"x")
     assert transport.receive() == b"x"
+
+
+@pytest.mark.parametrize("call", ["receive", "try_receive", "try_send"])
+def test_an_exception_that_is_not_the_systems_is_not_swallowed(kind, call):
+    """A signal handler may raise it in the midst of a system call."""
+    own = OSError("the handler's own")
+
+    def interrupted(*_):
+        raise own
+
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if kind == "blocking":
+            transport = BlockingTransport(ours, DEFAULT_TIMEOUT)
+        else:
+            transport = NonBlockingTransport(ours, ours, DEFAULT_TIMEOUT)
+        transport._handles_signals = False
+        transport._socket = SimpleNamespace(recv=interrupted, send=interrupted)
+        with pytest.raises(OSError, match="own") as caught:
+            getattr(transport, call)(*[b"x"] * (call == "try_send"))
+    assert caught.value is own
 
 
 # Descriptors, families, options

@@ -4,7 +4,7 @@ Each folder is a layer: ``protocols`` converts bytes to messages, ``transports``
 state of the process, ``connection`` joins a protocol to a transport, ``handshake`` decides whether a request may become
 a WebSocket, ``housekeeping`` does what Django does between requests, and ``servers`` find the socket of a request;
 ``gunicorn``, ``conf``, ``checks``, ``management`` and ``testing`` serve projects. A module imports only from its own
-layer and from lower ones, and ``middleware.py`` joins all of them. Where a folder has alternatives, its ``__init__.py``
+layer and from lower ones, and ``middleware`` joins all of them. Where a folder has alternatives, its ``__init__.py``
 chooses one.
 
 Importing this package imports neither Django nor eventlet: a name is loaded when it is first used, so that a server's

@@ -19,7 +19,8 @@ from .handshake.requests import unwrap
 from .handshake.responses import response_of_ended_websocket
 from .housekeeping.atomic_requests import AllDatabases, atomic
 from .housekeeping.caches import vary_on_upgrade
-from .middleware import Upgrade, WebSocketMiddleware, is_handled
+from .middleware import WebSocketMiddleware
+from .middleware.upgrade import Upgrade, is_handled
 
 View = TypeVar("View", bound=Callable[..., Any])
 

@@ -294,10 +294,10 @@ def test_a_view_whose_mark_is_hidden_takes_no_plain_request(client, settings, ou
 def test_signal_handlers_are_looked_at_for_each_websocket(settings, monkeypatch):
     """Without the middleware nothing of ours runs before the first request, and the server may set handlers later."""
     called = []
-    monkeypatch.setattr("django_websocket.middleware.close_on_exit", lambda: called.append("called"))
+    monkeypatch.setattr("django_websocket.middleware.preparation.close_on_exit", lambda: called.append("called"))
     settings.MIDDLEWARE = []
     workers = []
-    monkeypatch.setattr("django_websocket.middleware.find_worker", lambda: workers.append("looked for"))
+    monkeypatch.setattr("django_websocket.middleware.preparation.find_worker", lambda: workers.append("looked for"))
     for _ in range(2):
         del called[:], workers[:]
         with WebSocketClient().websocket("/echo/") as ws:

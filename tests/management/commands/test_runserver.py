@@ -101,7 +101,7 @@ def served(monkeypatch, settings):
 def watched(monkeypatch):
     """Return a list with an entry for each call of ``close_on_exit()`` by the command, not by the middleware."""
     calls = []
-    monkeypatch.setattr("django_websocket.middleware.close_on_exit", lambda: None)
+    monkeypatch.setattr("django_websocket.middleware.preparation.close_on_exit", lambda: None)
     monkeypatch.setattr("django_websocket.process.shutdown.close_on_exit", lambda: calls.append(True))
     return calls
 

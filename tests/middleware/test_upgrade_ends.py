@@ -11,11 +11,11 @@ from django.views import View
 from django_websocket import ConnectionClosed, accept_websocket
 from django_websocket.websocket import WebSocket
 
-from . import urls
-from .observing import received, records
-from .urls import ERRORS
-from .views import OURS, VERSIONS, make_route
-from .wire import CLOSE, GOODBYE, SWITCHING, frames, texts
+from .. import urls
+from ..observing import received, records
+from ..urls import ERRORS
+from ..views import OURS, VERSIONS, make_route
+from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 
 pytestmark = pytest.mark.urls(__name__)
 

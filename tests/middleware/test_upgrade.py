@@ -23,14 +23,14 @@ from django_websocket.process.registry import registry
 from django_websocket.servers import ENVIRON_KEY
 from django_websocket.testing.client import WebSocketClient
 
-from . import urls
-from .connections import FakeConnection, RefusedConnection
-from .observing import records
-from .refusals import FAULTS
-from .requests import HANDSHAKE, HIXIE76, KEY3, RESPONSE76, attempt
-from .urls import unreachable
-from .views import OURS, VERSIONS, make_route
-from .wire import CLOSE, GOODBYE, SWITCHING, frames, texts
+from .. import urls
+from ..connections import FakeConnection, RefusedConnection
+from ..observing import records
+from ..refusals import FAULTS
+from ..requests import HANDSHAKE, HIXIE76, KEY3, RESPONSE76, attempt
+from ..urls import unreachable
+from ..views import OURS, VERSIONS, make_route
+from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 
 pytestmark = pytest.mark.urls(__name__)
 

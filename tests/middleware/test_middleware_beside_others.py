@@ -14,12 +14,12 @@ from django.utils.translation import get_language
 from django_websocket import accept_websocket
 from django_websocket.testing.client import WebSocketClient
 
-from . import urls
-from .observing import received, records
-from .requests import attempt
-from .urls import ERRORS
-from .views import OURS, make_route
-from .wire import CLOSE, GOODBYE, SWITCHING, frames, texts
+from .. import urls
+from ..observing import received, records
+from ..requests import attempt
+from ..urls import ERRORS
+from ..views import OURS, make_route
+from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 
 pytestmark = pytest.mark.urls(__name__)
 

@@ -1,10 +1,10 @@
-"""The middleware, which joins all layers: it gives a view its WebSocket, and ends the WebSocket after the view."""
+"""A request's attempt to open a WebSocket: parsed, admitted or refused, and ended. All layers meet here."""
 
 from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -14,17 +14,14 @@ from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
-from . import protocols, servers
-from .conf import conf
-from .conf.installed import warn_unless_installed
-from .exceptions import ConnectionClosed, HandshakeError, SocketNotFound
-from .gunicorn.workers import adopt_worker, find_worker
-from .handshake.marks import Marks, WrapperOptions, read_marks
-from .handshake.origins import check_origins
-from .handshake.plain_http import answer_plain
-from .handshake.redirects import log_redirect
-from .handshake.requests import host_error, parse
-from .handshake.responses import (
+from .. import protocols, servers
+from ..conf import conf
+from ..exceptions import ConnectionClosed, HandshakeError, SocketNotFound
+from ..handshake.marks import Marks, WrapperOptions
+from ..handshake.origins import check_origins
+from ..handshake.redirects import log_redirect
+from ..handshake.requests import host_error, parse
+from ..handshake.responses import (
     NO_WEBSOCKETS,
     escape_for_log,
     refuse,
@@ -33,81 +30,17 @@ from .handshake.responses import (
     takes_no_websockets,
     unavailable,
 )
-from .housekeeping.atomic_requests import exempt_from_transactions
-from .housekeeping.caches import keep_out_of_caches, vary_on_upgrade
-from .housekeeping.hooks import DjangoHooks
-from .process.registry import registry
-from .process.shutdown import close_on_exit
-from .protocols.base import CloseCode, Protocol
-from .servers.asgi import warn_on_asgi
-from .websocket import WebSocket
+from ..housekeeping.caches import keep_out_of_caches
+from ..housekeeping.hooks import DjangoHooks
+from ..process.registry import registry
+from ..protocols.base import CloseCode, Protocol
+from ..websocket import WebSocket
+from .preparation import prepare_process
 
 logger = logging.getLogger("django_websocket.handshake")
 
 # The key in ``request.META`` of the request's Upgrade; its value is ``None`` for a plain HTTP request.
 _KEY: Final = "django_websocket.upgrade"
-# The key in ``request.META`` that is there when the view takes both WebSockets and plain HTTP requests.
-_TAKES_BOTH: Final = "django_websocket.takes_both"
-
-GetResponse = Callable[..., HttpResponseBase]
-
-
-class WebSocketMiddleware:
-    """Adds ``is_websocket()`` and ``websocket`` to every request, and ends the WebSocket of a view that has returned.
-
-    It has to be first in ``MIDDLEWARE``. Without it, the decorators do the same for their own views.
-    """
-
-    sync_capable = True
-    async_capable = False
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        prepare_process()
-
-    def __call__(self, request: HttpRequest, *args: Any) -> HttpResponseBase:
-        """Serve a request; ``args`` are for subclasses, whose ``get_response`` takes more.
-
-        It calls no helper around the view: each frame takes memory for as long as the view waits, once for each
-        connection.
-        """
-        if is_handled(request):
-            # The middleware is listed twice, or a subclass of it beside it: the first one serves the request.
-            return self.get_response(request, *args)
-        try:
-            upgrade = Upgrade.parse(request)
-        except HandshakeError as error:
-            return close_connection_after(refuse(request, error), request)
-        try:
-            response = self.get_response(request, *args)
-        except BaseException:
-            if upgrade is not None:
-                upgrade.end(None)
-            raise
-        if upgrade is not None:
-            response = upgrade.finish(request, response)
-        return vary_on_upgrade(response) if _TAKES_BOTH in request.META else response
-
-    def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:
-        """Return the refusal of a request that the view does not take, as far as its marks show that already.
-
-        ``request.websocket`` is set here if the options of the view's WebSockets are known. Otherwise the wrapper
-        inside the view sets it.
-        """
-        marks = read_marks(view)
-        if marks.decorated:
-            exempt_from_transactions(view)
-        if (marks.marked or conf.accept_all) and not marks.required:
-            request.META[_TAKES_BOTH] = True
-        upgrade = Upgrade.of(request)
-        if upgrade is not None:
-            return upgrade.enter_view(request, marks)
-        return answer_plain(request, required=marks.required)
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
-        """Return the response to ``ConnectionClosed`` after the handshake; leave every other exception to Django."""
-        upgrade = Upgrade.of(request)
-        return None if upgrade is None else upgrade.note_exception(exception)
 
 
 class Step(enum.Enum):
@@ -390,20 +323,6 @@ def _note_report(request: HttpRequest | None = None, **_: Any) -> None:
         upgrade.note_report()
 
 
-def prepare_process() -> None:
-    """Make the end of this process close its WebSockets, as far as the settings say so; watch gunicorn's worker.
-
-    It also logs what keeps this package from working in the whole process.
-    """
-    warn_unless_installed()
-    warn_on_asgi()
-    if conf.close_on_sigterm:
-        close_on_exit()
-    worker = find_worker()
-    if worker is not None:
-        adopt_worker(worker, close=conf.close_on_sigterm, limit=conf.max_connections)
-
-
 def _is_a_websocket() -> bool:
     """Return ``True``; the value of ``request.is_websocket``. A closure would take memory for each connection."""
     return True
@@ -411,6 +330,3 @@ def _is_a_websocket() -> bool:
 
 def _is_not_a_websocket() -> bool:
     return False
-
-
-__all__ = ["WebSocketMiddleware"]

@@ -7,16 +7,14 @@ from django.http import FileResponse, HttpResponse
 from django.template.response import TemplateResponse
 from django.test import Client
 
-from django_websocket import middleware
 from django_websocket.testing.client import WebSocketClient
 
-from . import urls
-from .connections import RefusedConnection
-from .observing import records
-from .requests import attempt
-from .urls import plain
-from .views import OURS, VERSIONS, make_route
-from .wire import CLOSE, GOODBYE, SWITCHING, frames, texts
+from .. import urls
+from ..connections import RefusedConnection
+from ..observing import records
+from ..requests import attempt
+from ..views import OURS, VERSIONS, make_route
+from ..wire import CLOSE, GOODBYE, SWITCHING, frames, texts
 
 pytestmark = pytest.mark.urls(__name__)
 
@@ -68,18 +66,6 @@ class TestPlainRequests:
 @route("fail/")
 def fail(request):
     raise ZeroDivisionError
-
-
-# Construction
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_signals_are_watched_when_the_middleware_is_made(settings, monkeypatch, value):
-    settings.WEBSOCKET_CLOSE_ON_SIGTERM = value
-    calls = []
-    monkeypatch.setattr(middleware, "close_on_exit", lambda: calls.append(True))
-    middleware.WebSocketMiddleware(plain)
-    assert calls == [True] * value
 
 
 # Views that take no WebSockets

@@ -13,11 +13,11 @@ from django_websocket.handshake.remedies import UNMARKED_VIEW
 from django_websocket.process.registry import registry
 from django_websocket.testing.client import WebSocketClient
 
-from . import urls
-from .connections import RefusedConnection
-from .observing import records
-from .requests import attempt
-from .views import VERSIONS, make_route
+from .. import urls
+from ..connections import RefusedConnection
+from ..observing import records
+from ..requests import attempt
+from ..views import VERSIONS, make_route
 
 pytestmark = pytest.mark.urls(__name__)
 

@@ -371,18 +371,18 @@ class TestRemedies:
             ("http://example.com", "http://example.com:8000", remedies.LOST_PORT),
             ("https://example.com", "https://example.com:8443", remedies.LOST_PORT),
             # A server for development on another port.
-            ("http://localhost:8000", "http://localhost:3000", remedies.UNLISTED),
-            ("http://localhost:8000", "https://localhost:3000", remedies.UNLISTED),
+            ("http://localhost:8000", "http://localhost:3000", remedies.NOT_TRUSTED),
+            ("http://localhost:8000", "https://localhost:3000", remedies.NOT_TRUSTED),
             # A page without TLS, which anybody on the way can have changed.
             ("https://example.com", "http://example.com", remedies.HTTP_PAGE),
             # Another name: the proxy's for this server, or another site.
-            ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
             # An application's own scheme.
-            ("http://localhost", "capacitor://localhost", remedies.UNLISTED),
+            ("http://localhost", "capacitor://localhost", remedies.NOT_TRUSTED),
             ("http://example.com", "null", remedies.NO_ORIGIN),
         ],
     )
@@ -396,7 +396,7 @@ class TestRemedies:
     def test_with_a_list(self):
         with pytest.raises(HandshakeError) as caught:
             check_origins(["https://example.com"], host="example.com", secure=False, allowed=["https://example.org"])
-        assert caught.value.remedy == remedies.UNLISTED_BY_US
+        assert caught.value.remedy == remedies.NOT_IN_ALLOWED_ORIGINS
         assert caught.value.detail == "the page is of https://example.com"
 
     def test_a_malformed_origin_has_none(self):

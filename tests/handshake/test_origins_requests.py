@@ -124,14 +124,14 @@ class TestOrigins:
         attempt("/unreachable/", HTTP_ORIGIN="http://testserver")
         (record,) = records(caplog)
         assert record.getMessage().endswith(
-            f"the Origin is not allowed (the page is of http://testserver); {remedies.UNLISTED_BY_US}"
+            f"the Origin is not allowed (the page is of http://testserver); {remedies.NOT_IN_ALLOWED_ORIGINS}"
         )
 
     def test_the_remedy_is_logged_whole(self, client, caplog):
         """A long origin does not push it out."""
         attempt("/unreachable/", HTTP_ORIGIN=f"http://{'a' * 300}")
         (record,) = records(caplog)
-        assert record.getMessage().endswith(f"...); {remedies.REPLACED_HOST}; {remedies.UNLISTED}")
+        assert record.getMessage().endswith(f"...); {remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}")
 
     @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
     def test_the_log_shortens_an_origin(self, client, caplog, letter):

@@ -258,7 +258,7 @@ def test_malformed(origin):
     ],
 )
 def test_malformed_even_where_every_origin_is_allowed(origin):
-    """The old drafts reflect it."""
+    """In the old drafts, the answer repeats the origin."""
     assert refusal(origin, allowed=["*"]) == MALFORMED
     assert refusal(origin, allowed=["https://example.com", "*"]) == MALFORMED
 
@@ -365,12 +365,12 @@ class TestRemedies:
             ("http://example.com", "https://example.com", remedies.TLS_PROXY),
             ("http://example.com:443", "https://example.com", remedies.TLS_PROXY),
             ("http://example.com:8443", "https://example.com:8443", remedies.TLS_PROXY),
-            # It drops the port as well.
+            # The proxy drops the port as well.
             ("http://example.com", "https://example.com:8443", f"{remedies.TLS_PROXY}; {remedies.LOST_PORT}"),
-            # It only drops the port.
+            # The proxy only drops the port.
             ("http://example.com", "http://example.com:8000", remedies.LOST_PORT),
             ("https://example.com", "https://example.com:8443", remedies.LOST_PORT),
-            # A server for development on another port.
+            # A development server of the front end, on another port.
             ("http://localhost:8000", "http://localhost:3000", remedies.NOT_TRUSTED),
             ("http://localhost:8000", "https://localhost:3000", remedies.NOT_TRUSTED),
             # A page without TLS, which anybody on the way can have changed.

@@ -91,7 +91,7 @@ class MemoryTransport(Transport):
         return self._take() if self._incoming else None
 
     def _look(self) -> None:
-        """Switch to the test if the view looks in vain for the second time, as a view does that polls in a loop."""
+        """Switch to the test if the view looks in vain again, as in a loop, or has sent :data:`MAX_SENT` messages."""
         if self._incoming or not self.view.running:
             return
         self.view.vain_looks += 1

@@ -25,9 +25,9 @@ _TCP_INFO: Final = struct.Struct("=24xI92xQ16xI")
 class SendProgress(NamedTuple):
     """The progress of what was sent on a connection."""
 
-    #: A number that grows whenever the peer takes more of it. Only its changes have a meaning.
+    #: A number that grows whenever the peer takes more of what was sent. Only its changes have a meaning.
     taken: int
-    #: Whether there is more of it that the peer has not taken yet.
+    #: Whether there are sent bytes that the peer has not taken yet.
     pending: bool
 
 

@@ -137,7 +137,7 @@ class ViewMiddleware(WebSocketMiddleware):
     """Serves the requests of decorated views in a project that has no ``WebSocketMiddleware`` in ``MIDDLEWARE``."""
 
     def __init__(self) -> None:
-        """Make it without preparing the process: that is done for each request that becomes a WebSocket."""
+        """Make the middleware. The process is prepared later, for each request that becomes a WebSocket."""
         self.get_response = self._call_view
 
     def _call_view(self, request: HttpRequest, view: Any, args: Any, kwargs: Any) -> HttpResponseBase:

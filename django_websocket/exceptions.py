@@ -33,8 +33,8 @@ class HandshakeError(WebSocketError, ValueError):
     ``status`` is the HTTP status to answer with, 400 by default; if a server refused our request (client side), it is
     the status of that refusal. ``headers`` are ``(name, value)`` pairs for the answer. The text is one line that may be
     sent to the peer, because it never repeats input of the peer. ``detail`` may repeat such input, unescaped, and has
-    to be escaped before it is logged. ``remedy`` repeats no input either: it says what to change, to whoever runs the
-    site.
+    to be escaped before it is logged. ``remedy`` says what to change, for whoever runs the site; it repeats no input of
+    the peer either.
     """
 
     def __init__(
@@ -68,7 +68,8 @@ class ConnectionClosed(WebSocketError):
     sections 7.1.5 and 7.1.6). The code is 1006 if the peer vanished, and 1005 while there is no close code yet.
 
     ``source`` is the protocol of the closed connection, ``None`` if the error was not raised by a connection. A view
-    that uses several connections is ended quietly by the error of its own one only.
+    may send to other connections than its own: only the ``ConnectionClosed`` of its own one is not an error of the
+    view.
     """
 
     source: object = None

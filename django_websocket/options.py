@@ -28,7 +28,7 @@ class Options:
     ping_interval: float | None
     #: Seconds without a byte from the peer after a ping before the connection is dropped; ``None``: no limit.
     ping_timeout: float | None
-    #: Seconds in which the peer accepts not one byte before the connection is dropped.
+    #: Seconds in which the peer takes not one byte before the connection is dropped.
     send_timeout: float
     #: Seconds to wait for the peer's Close after ours.
     close_timeout: float

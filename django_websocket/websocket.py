@@ -183,7 +183,7 @@ class WebSocket:
 
         :raises TimeoutError: no message came in time; the connection stays as it is.
         :raises TypeError: ``timeout`` is not a number.
-        :raises ValueError: ``timeout`` is not a number of seconds, but NaN.
+        :raises ValueError: ``timeout`` is NaN.
         :raises ConnectionClosed: the connection is closed and this is the hundredth call since, or the WebSocket ended
             before its handshake.
         :raises RuntimeError: another thread is waiting.
@@ -259,7 +259,7 @@ class WebSocket:
         Where compression was agreed on, ``compress=False`` sends the message uncompressed, and ``compress=True``
         ignores the threshold. The call waits while the client does not read. Thread-safe.
 
-        :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
+        :raises ConnectionClosed: the connection is gone, or the client took no byte for the send timeout.
         :raises UnsupportedFeature: bytes over hixie-75 or hixie-76.
         :raises TypeError: ``message`` is ``None``, or a collection, for which :meth:`send_json` is meant.
         :raises RuntimeError: the call, of a signal handler or a finalizer, interrupts another one that sends.
@@ -296,7 +296,7 @@ class WebSocket:
         Messages that arrive meanwhile are dropped; those that arrived before can still be read. On a closed connection
         the call does nothing. In another thread than the view's the call only sends Close, and the view's :meth:`wait`
         finishes the closing handshake. A message that another thread is sending is sent to its end first, unless the
-        client accepts not one byte of it for the close timeout. Thread-safe. hixie-75 and hixie-76 carry no code.
+        client takes not one byte of it for the close timeout. Thread-safe. hixie-75 and hixie-76 carry no code.
 
         :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.
         :raises ValueError: ``code`` may not be sent (RFC 6455 section 7.4), or ``reason`` is over 123 bytes of UTF-8.
@@ -323,7 +323,7 @@ def _check_timeout(timeout: float) -> None:
     """Check the timeout of a wait.
 
     :raises TypeError: it is not a number.
-    :raises ValueError: it is NaN, which no time ever reaches.
+    :raises ValueError: it is NaN, with which the wait would never end.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"wait() takes a timeout in seconds, not {type(timeout).__name__}")

@@ -1,4 +1,4 @@
-"""Upper bounds of time, which hold on a busy machine as well: they are measured by what it can do at the moment."""
+"""Upper bounds of time, which hold on a busy machine as well: they grow with its slowness at the moment."""
 
 import os
 import time
@@ -11,7 +11,10 @@ PROMPT = 1.0
 
 
 def slowness():
-    """Return how many times longer than alone work takes at the moment, or took during the last minute; at least 1."""
+    """Return by which factor work takes longer now than on an idle machine, or took longer in the last minute.
+
+    The factor is at least 1.
+    """
     began, worked = time.monotonic(), time.thread_time()
     while time.thread_time() - worked < SAMPLE:
         pass
@@ -21,9 +24,10 @@ def slowness():
 
 
 def within(took, bound, lateness=None):
-    """Return whether something took ``bound`` seconds at most, and no longer than the machine makes it take.
+    """Return whether something took ``bound`` seconds at most, or as much more as the machine is slower.
 
-    A busy machine may need more of the ``lateness``, the part of the bound in which it has to work; ``None``: of all.
+    ``lateness`` is the part of the bound in which the machine has to work, and which its slowness multiplies; ``None``
+    means all of it. The rest is a timeout.
     """
     lateness = bound if lateness is None else lateness
     return took <= bound or took <= bound - lateness + lateness * slowness()

@@ -55,7 +55,7 @@ FAULTS = {
         403,
         changes={"HTTP_ORIGIN": "https://evil.example"},
         detail=" (this site is http://testserver, the page is of https://evil.example); "
-        f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}",
+        f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}",
     ),
     "no socket": Fault(
         f"this server gives no access to its sockets; {servers._WORKING}",

@@ -31,7 +31,7 @@ route = make_route(urlpatterns)
 
 @pytest.fixture
 def _accounts(settings):
-    """Let the framework have no anonymous user, for which it would need the tables of Django's users."""
+    """Set no user for anonymous requests: the framework's own would need the tables of Django's users."""
     settings.REST_FRAMEWORK = {"UNAUTHENTICATED_USER": None}
 
 

@@ -1,4 +1,4 @@
-"""Say that the application is missing in ``INSTALLED_APPS``: without it none of its system checks can."""
+"""The warning that the application is missing in ``INSTALLED_APPS``, where its system checks do not run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ logger = logging.getLogger("django_websocket")
 def warn_unless_installed() -> None:
     """Log, once in a process, that ``"django_websocket"`` is not in ``INSTALLED_APPS``.
 
-    It does nothing until Django has read that setting. The decorators call this too: ``manage.py check`` imports the
-    views, and logs it therefore.
+    Nothing is logged before Django has loaded the applications. The decorators call this function, so that ``manage.py
+    check``, which imports the views, shows the warning too.
     """
     if apps.apps_ready:
         _warn_unless_installed()

@@ -97,7 +97,7 @@ class Conf:
     ping_interval = Setting("WEBSOCKET_PING_INTERVAL", 20, seconds_or_none, check_id="E007", per_view=True)
     #: Seconds without a byte from the peer after a ping before the connection is dropped; ``None``: no limit.
     ping_timeout = Setting("WEBSOCKET_PING_TIMEOUT", 20, seconds_or_none, check_id="E008", per_view=True)
-    #: Seconds in which the peer accepts not one byte before the connection is dropped.
+    #: Seconds in which the peer takes not one byte before the connection is dropped.
     send_timeout = Setting("WEBSOCKET_SEND_TIMEOUT", 10, seconds, check_id="E009", per_view=True)
     #: Seconds to wait for the peer's Close after ours.
     close_timeout = Setting("WEBSOCKET_CLOSE_TIMEOUT", 5, seconds, check_id="E010", per_view=True)

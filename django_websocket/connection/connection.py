@@ -43,12 +43,12 @@ CONTROL_BURST: Final = 200
 UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
-#: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
 _REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
+#: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
 _WRITERS: Final = frozenset({"send", "ping", "_flush", "_flush_nowait", "_start_closing"})
 _READERS: Final = frozenset({"fetch", "_fetch_with_timers", "poll", "_poll_while_sending", "_finish_closing", "_drain"})
-#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown, and
-#: :meth:`Connection.close` for a thread that was woken from its read.
+#: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown. Whoever
+#: waits for a thread that reads waits for it this much longer than the close timeout, after which that thread is woken.
 LEAVE_TIMEOUT: Final = 1.0
 
 
@@ -69,7 +69,7 @@ class Connection:
 
     The peer's Close is answered only when the view has taken the messages ahead of it and asks for another one, so that
     the view can answer each message (RFC 6455 section 5.5.1). If the peer breaks the protocol, the connection is failed
-    at the same moment. The view has the close timeout for that, and nothing is read meanwhile.
+    at that moment, and not before. The view has the close timeout for the messages, and nothing is read meanwhile.
     """
 
     # A dictionary for this many attributes would be slower, and larger.
@@ -131,8 +131,8 @@ class Connection:
         self._control_frames = RateLimit(CONTROL_RATE, CONTROL_BURST)
         #: Whether :meth:`fetch` may use its fast path: there is nothing to send, fail, close or revalidate.
         self._fast_path = False
-        #: Whether a thread waits for messages; ``None`` if no message has come since the view asked in vain, or at all:
-        #: the view then has none to answer.
+        #: Whether a thread waits for messages. It is ``None`` at the beginning, and once the view has asked in vain,
+        #: until a message comes: the view has no message to answer then.
         self._waiting: bool | None = None
         #: The rest of a frame that could not be sent at once.
         self._unsent = b""
@@ -403,7 +403,7 @@ class Connection:
 
         Thread-safe.
 
-        :raises ConnectionClosed: the connection is gone, or the client accepted nothing for the send timeout.
+        :raises ConnectionClosed: the connection is gone, or the client took no byte for the send timeout.
         :raises UnsupportedFeature: binary over a version that has text only.
         :raises RuntimeError: the call interrupts another one that sends, in the same thread.
         """
@@ -439,7 +439,7 @@ class Connection:
     def look_for_end(self) -> None:
         """Look for what has come in, at most once a second, for a view that asks whether the connection is closed.
 
-        Other greenlets run before the call returns: the view may ask in a loop. Thread-safe.
+        In the thread of the view, other greenlets run before the call returns: the view may ask in a loop. Thread-safe.
         """
         self.poll_sometimes()
         if self._transport.current() == self._owner:
@@ -474,9 +474,9 @@ class Connection:
                 self._flush()
 
     def _wait_to_write(self) -> None:
-        """Acquire the lock for writing, which another thread holds, and send what that thread was to send behind it.
+        """Acquire the lock for writing, which another thread holds, and send the answers that were left to that thread.
 
-        Threads that send without a pause pass the lock on from one to the other, and nobody else would get it.
+        That thread could not send them if it passes the lock on, as threads that send without a pause do.
 
         :raises ConnectionClosed: the connection is gone.
         :raises RuntimeError: the call interrupts another one that sends, in the same thread.
@@ -686,7 +686,8 @@ class Connection:
     def _start_closing(self, code: int, reason: str, *, wait: bool) -> None:
         """Send Close, or hand it over to the thread that is writing at the moment.
 
-        With ``wait``, wait until that thread has sent its frame. The close timeout applies to each byte of the frame.
+        With ``wait``, wait until that thread has sent its frame, as long as the peer takes a byte of it within each
+        close timeout.
         """
         if self.protocol.state is State.OPEN and self._requested_close is None:
             self._fast_path = False

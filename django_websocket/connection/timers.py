@@ -121,7 +121,7 @@ class Timers:
         self._end_deadline = now + self._close_timeout
 
     def is_end_overdue(self, now: float) -> bool:
-        """Return whether that time is over."""
+        """Return whether the time that :meth:`start_finishing` started is over."""
         return self._end_deadline is not None and now >= self._end_deadline
 
     # Idleness

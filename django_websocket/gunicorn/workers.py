@@ -19,11 +19,11 @@ _ACCEPT_TIME: Final = 1.2
 
 
 class _Process:
-    """What is known of the worker that this process is."""
+    """The worker that this process is, and whether it is watched."""
 
     #: The worker, once it is known.
     worker: Any = None
-    #: Whether nothing is left to be done to have it watched.
+    #: Whether a thread watches the worker, or need not.
     watched: bool = False
 
 

@@ -2,8 +2,8 @@
 
 The decorators of this package mark the function that they return, and a project may mark a view itself. The marks are
 attributes, which ``functools.wraps`` and ``as_view()`` copy. ``method_decorator`` even copies those of an inherited
-method over those of its own decorator. A copy therefore shows that a decorator of this package is inside the view, but
-not that it is the one with these options.
+method over those of its own decorator. Copied marks therefore show that a decorator of this package is inside the view,
+but not that the copied options are those of that decorator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _MAX_LAYERS: Final = 50
 
 
 class WrapperOptions(dict[str, Any]):
-    """The options of a decorated view, which know the wrapper whose they are."""
+    """The options of a decorated view, with a reference to the wrapper that they belong to."""
 
     __slots__ = ("complete", "wrapper")
 
@@ -37,7 +37,7 @@ class WrapperOptions(dict[str, Any]):
 
 
 class Marks(NamedTuple):
-    """What can be known of a view's marks before it is called."""
+    """The marks of a view, as far as they are known before the view is called."""
 
     #: Whether the view takes WebSockets.
     marked: bool = False

@@ -90,7 +90,7 @@ def _check_origin(origin: str, own: str, allowed: Sequence[str] | None, trusted:
     page = f"the page is of {origin}"
     if allowed is not None:
         if not _covers(tuple(allowed), source):
-            raise _not_allowed(page, remedies.UNLISTED_BY_US)
+            raise _not_allowed(page, remedies.NOT_IN_ALLOWED_ORIGINS)
     elif source != _parse(own) and not _covers(tuple(trusted), source):
         raise _not_allowed(f"this site is {own}, {page}", _find_remedy(source, own))
 
@@ -112,15 +112,16 @@ def _find_remedy(page: Origin, own_text: str) -> str:
     if page.scheme == "null":
         return remedies.NO_ORIGIN
     if own is None or page.host != own.host:
-        return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"
-    moved = page.port != own.port and not (_has_default_port(page) and _has_default_port(own))
-    if moved and not _has_default_port(own):
-        # A port that the Host has was not lost. A page without one is behind a proxy, a page with another one is of
-        # another server on the same machine.
-        return f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}" if _has_default_port(page) else remedies.UNLISTED
-    found = [remedies.LOST_PORT] if moved else []
+        return f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"
+    ports_differ = page.port != own.port and not (_has_default_port(page) and _has_default_port(own))
+    if ports_differ and not _has_default_port(own):
+        # The Host has a port, so that no proxy has dropped it. A page with the default port has been served by a proxy
+        # that replaces the Host, and a page with another port by another server on the same machine.
+        return f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}" if _has_default_port(page) else remedies.NOT_TRUSTED
+    found = [remedies.LOST_PORT] if ports_differ else []
     if page.scheme != own.scheme:
-        found.insert(0, {"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}.get(page.scheme, remedies.UNLISTED))
+        by_scheme = {"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}
+        found.insert(0, by_scheme.get(page.scheme, remedies.NOT_TRUSTED))
     return "; ".join(found)
 
 

@@ -1,8 +1,8 @@
 """Plain HTTP requests: refuse them for views that take WebSockets only, and notice those that were handshakes.
 
-A proxy that drops the ``Upgrade`` of a handshake makes a plain HTTP request of it. It is the commonest mistake in front
-of a WebSocket, because proxies pass that header on only if they are told to. They do pass on the other header fields of
-the handshake, which no client sends for any other reason.
+A proxy that drops the ``Upgrade`` of a handshake makes a plain HTTP request of the handshake. No mistake in front of a
+WebSocket is more common, because proxies pass that header field on only if they are told to. They do pass on the other
+header fields of the handshake, which no client sends for any other reason.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ def refuse_plain(request: HttpRequest) -> HttpResponseBase:
 
 
 def answer_plain(request: HttpRequest, *, required: bool) -> HttpResponseBase | None:
-    """Return the refusal of a plain HTTP request to a view that has a WebSocket ``required``, ``None`` to other views.
+    """Return the refusal of a plain HTTP request, or ``None`` if the view is to answer it.
 
-    A request that those answer is logged if it has been a handshake: its client waits for a WebSocket, and gets a page.
+    It is refused if the view has a WebSocket ``required``. Otherwise a request that was a handshake is logged, because
+    its client waits for a WebSocket and gets a page.
     """
     if required:
         return refuse_plain(request)
@@ -51,7 +52,7 @@ def answer_plain(request: HttpRequest, *, required: bool) -> HttpResponseBase | 
 
 
 def has_lost_upgrade(request: HttpRequest) -> bool:
-    """Return whether a plain HTTP request has been a handshake when its client sent it.
+    """Return whether a plain HTTP request was a handshake when its client sent it.
 
     It has to be a GET: over HTTP/2 a handshake is a CONNECT, and has no ``Upgrade`` (RFC 8441 section 5).
     """

@@ -1,4 +1,4 @@
-"""Say why a WebSocket was refused by a redirect."""
+"""Log why a WebSocket was refused by a redirect."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ def is_login(request: HttpRequest, location: str) -> bool:
     That is ``LOGIN_URL``, or any other address whose query names the path of the request, to come back to it: some
     decorators have a page of their own, as the admin has.
     """
-    # An address that cannot be parsed is none of a login page: the path of the request is a part of many.
+    # An address that cannot be parsed is not that of a login page. Such an address may contain what a client has put
+    # into the path of its request.
     with suppress(ValueError):
         target = urlsplit(location)
         if any(urlsplit(value).path == request.path for _, value in parse_qsl(target.query)):

@@ -1,7 +1,7 @@
-"""What has to be changed where a handshake is refused by mistake: sentences for whoever runs the site.
+"""The remedies of refusals that are mistakes: sentences that tell whoever runs the site what to change.
 
-They stand in the log behind the reason of the refusal. None of them repeats anything that a client has sent, nor a
-setting of the project, so that with ``DEBUG`` they stand in the answer too.
+They stand in the log, behind the reason of the refusal. None of them repeats what a client has sent, or the value of a
+setting. With ``DEBUG`` they may therefore stand in the answer too.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ REPLACED_HOST: Final = (
     "if a proxy in front of this server replaces the Host, it has to pass it on, as nginx does with "
     "'proxy_set_header Host $http_host;'"
 )
-UNLISTED: Final = "if that page is to connect, CSRF_TRUSTED_ORIGINS has to list its origin"
-#: The same where a list of this package takes the place of ``CSRF_TRUSTED_ORIGINS``.
-UNLISTED_BY_US: Final = (
+#: Neither is the origin that of the site, nor is it in ``CSRF_TRUSTED_ORIGINS``.
+NOT_TRUSTED: Final = "if that page is to connect, CSRF_TRUSTED_ORIGINS has to list its origin"
+#: The origin is not in the list of this package that takes the place of ``CSRF_TRUSTED_ORIGINS``.
+NOT_IN_ALLOWED_ORIGINS: Final = (
     "if that page is to connect, WEBSOCKET_ALLOWED_ORIGINS, or the view's allowed_origins, has to list its origin"
 )
 HTTP_PAGE: Final = "the page has to be opened by https, as the WebSocket is"

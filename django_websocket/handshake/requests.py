@@ -86,8 +86,8 @@ _HTTP_SCHEMES: Final = {"wss": "https", "ws": "http"}
 def _translate_scheme(meta: dict[str, Any]) -> None:
     """Replace ``wss`` and ``ws`` by ``https`` and ``http`` wherever Django reads the scheme of a request.
 
-    Some proxies, Traefik for one, call the scheme of an upgrade by its name in the address of the WebSocket. Django
-    knows the other name only, and ``SecurityMiddleware`` would redirect the request to where it came from.
+    Some proxies, Traefik for one, announce the scheme of an upgrade as it stands in the address of the WebSocket.
+    Django knows the schemes of HTTP only, and ``SecurityMiddleware`` would redirect the request to its own address.
     """
     header, secure_value = settings.SECURE_PROXY_SSL_HEADER or ("", "")
     for key in ("wsgi.url_scheme", header):

@@ -19,7 +19,7 @@ def keep_out_of_caches(request: HttpRequest) -> None:
 
 
 def vary_on_upgrade(response: Response) -> Response:
-    """Return a response, of which a cache now knows that a WebSocket at the same address gets another one."""
+    """Return the response with ``Upgrade`` in its ``Vary``: a WebSocket at the same address gets another response."""
     if isinstance(response, HttpResponseBase):
         patch_vary_headers(response, ["Upgrade"])
     return response

@@ -110,8 +110,8 @@ class Databases:
     def borrowed(self) -> Iterator[None]:
         """Return a context for queries that are not the view's; at its end, the connections opened in it are released.
 
-        In the context, a connection without autocommit is replaced by another one: its transaction is the view's to
-        end, and might be an old one, which reads old data.
+        In the context, a new connection takes the place of one without autocommit, whose transaction only the view may
+        end. That transaction might be an old one, in which the queries would read old data.
         """
         # The list of the running thread is used, not self.open_connections: a thread other than the view's may be
         # waiting for messages.

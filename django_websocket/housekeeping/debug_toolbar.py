@@ -15,7 +15,7 @@ def disable_toolbar_panels() -> None:
 
     There is no page on which the toolbar could show the queries, cache calls and templates, and over hours they would
     fill the memory. From Python 3.12 on there is one profiler for the whole process, and every other page fails while
-    the toolbar's panel has it.
+    the panel of this request uses it.
     """
     for panel in _enabled_panels():
         # Some panels fail if disabled twice, and the toolbar disables all of them at the end. Those in _PANELS do not,

@@ -67,7 +67,7 @@ class Closer:
 
 
 def _is_over(finish_if_due: Callable[[], bool]) -> bool:
-    """Return whether a closing is over. One that raises an error is, so that it does not stop all others."""
+    """Return whether a closing is over. An error ends a closing too, so that it does not stop all the others."""
     try:
         return finish_if_due()
     except Exception:  # noqa: BLE001 - this thread must not log

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 #: Without this time a frame may be cut off, and a peer's answer may reach a closed port: the reset that follows can
 #: overtake our Close.
 GRACE_PERIOD: Final = 0.5
-#: Seconds without new WebSockets after a signal whose handler has returned. Nobody knows whether that handler has begun
-#: the end of the process, or was the project's own and lets the process live on.
+#: Seconds without new WebSockets after a signal whose handler returns. Such a handler may have begun the end of the
+#: process, or be the project's own and let the process live on: nothing tells the two apart.
 DRAIN_TIME: Final = 30.0
 _SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT")
 
@@ -102,8 +102,8 @@ def _chain(number: signal.Signals) -> None:
             _close_all()
             previous(signum, frame)
         else:
-            # Many projects have a handler of SIGQUIT that writes the stacks of all threads, and returns. Servers leave
-            # theirs by an exception, or end the process later, which the interpreter's exit notices.
+            # Many projects have a handler of SIGQUIT that writes the stacks of all threads, and returns. A server's
+            # handler raises an exception, or ends the process later, which is noticed at the interpreter's exit.
             try:
                 previous(signum, frame)
             except BaseException:
@@ -119,7 +119,7 @@ def _chain(number: signal.Signals) -> None:
 
 
 def _close_all() -> None:
-    """Close all WebSockets before the end of the process that a signal's handler has begun, or seems to begin."""
+    """Close all WebSockets, because the handler of a signal ends the process, or may do so."""
     registry.close_all(drain=DRAIN_TIME if _shutdown.drain_on_signal else 0)
 
 

@@ -79,7 +79,8 @@ class Hixie75(Protocol):
         check_upgrade(self.request, body=self.request_body)
         check_reflected(self.origin or "", "Origin header")
         if self.request.host is not None:
-            # Without a host there is no location, and whoever drives the connection does not accept it.
+            # The property raises an error for a location that the answer must not repeat. Without a host there is no
+            # location, and whoever drives the connection refuses the handshake.
             _ = self.request.location
         name = f"{self.header_prefix}Protocol"
         # The draft has one name here and no list, so that a comma is a part of the name.

@@ -187,7 +187,7 @@ def _end_channel(channel: Any) -> bytes:
 
     Return the bytes that were read behind the present request. Those that were parsed as whole requests are lost.
     """
-    # The main loop calls these two; a function refers to nothing, so that the channel refers to itself by neither.
+    # The main loop calls these two. They are functions, because bound methods would make the channel refer to itself.
     channel.readable = _is_not_readable
     channel.handle_read = _handle_nothing
     if channel.adj.channel_request_lookahead:

@@ -1,4 +1,4 @@
-"""Say that an ASGI server takes no WebSockets, where it does not even call this package for them."""
+"""The warning that no WebSocket will work on an ASGI server, which may not even call this package for them."""
 
 from __future__ import annotations
 

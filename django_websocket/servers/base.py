@@ -20,8 +20,8 @@ class ClientConnection:
     """The client's connection below a request, of which the server reads no more; a subclass for each server.
 
     Once the object exists, the server finds the end of the stream behind the request. No further request of the
-    connection is executed, and the server closes the connection, whatever responds to this request: that depends
-    neither on the response nor on anybody who calls a method of this class.
+    connection is executed, and the server closes the connection, whatever the response to this request is. No method of
+    this class has to be called for that.
     """
 
     __slots__ = ("received", "sock")

@@ -21,7 +21,7 @@ LOCK_TIMEOUT: Final = 10.0
 
 
 class Lock:
-    """A reentrant lock, which fails where it would wait for ever."""
+    """A re-entrant lock, which raises an error after :data:`LOCK_TIMEOUT`: threads may wait for each other for ever."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -87,7 +87,7 @@ class SharedDatabases:
         self._serialize_blocks({connection.alias for connection in lent})
 
     def _share(self, connection: Any) -> None:
-        """Let other threads use a connection, one at a time."""
+        """Make a connection usable in other threads, one at a time."""
         lock = self.lock
 
         def execute(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]) -> Any:
@@ -96,9 +96,9 @@ class SharedDatabases:
                 Fetched.replace(context["cursor"])
                 return result
 
-        # inc_thread_sharing() would do as well, but a view has no business with a connection that is shared.
+        # inc_thread_sharing() will not do: connections that threads share are left alone while a view waits.
         connection.validate_thread_sharing = lambda: None
-        # The outermost wrapper is not the one that execute_wrapper() of the test removes.
+        # Ours is the first wrapper, because execute_wrapper() of the test removes the last one.
         connection.execute_wrappers.insert(0, execute)
         self._undo.append(lambda: connection.execute_wrappers.remove(execute))
         self._undo.append(lambda: vars(connection).pop("validate_thread_sharing"))

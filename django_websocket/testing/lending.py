@@ -1,4 +1,4 @@
-"""What a thread gets that uses a database connection of the test."""
+"""The stand-ins through which another thread uses the database connections of the test."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Fetched:
 
 
 class Connections:
-    """What each thread finds in ``django.db.connections``: the owner its own, the others those that are lent."""
+    """The storage of ``django.db.connections``: other threads than the owner find the lent connections there."""
 
     def __init__(self, own: Any, lent: dict[str, Borrowed]) -> None:
         vars(self).update(_own=own, _lent=lent, _owner=threading.get_ident())

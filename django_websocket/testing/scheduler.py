@@ -75,7 +75,10 @@ class View:
         self.greenlet.switch()
 
     def pause(self, deadline: float | None, awaited: Callable[[], bool] | None = None) -> None:
-        """Let the test run, until ``deadline``, or until ``awaited`` is true; ``None``: without a limit, or never."""
+        """Switch to the test, until ``deadline`` or until ``awaited`` is true.
+
+        ``None`` means no limit, or that nothing is awaited.
+        """
         with shared_databases.lock:
             blocks = atomic_blocks()
         foreign = self._foreign
@@ -190,7 +193,7 @@ def _sleep(seconds: float, /) -> None:
 
 
 def _patch_sleep() -> None:
-    # A test may have replaced it as well, and a server on greenlets has.
+    # A function that a test or a green library has put in its place stays.
     if isinstance(time.sleep, BuiltinFunctionType):
         time.sleep = _sleep  # type: ignore[assignment]
 

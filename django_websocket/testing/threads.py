@@ -52,7 +52,7 @@ class Threads:
         self._given_up: frozenset[tuple[int, str]] = frozenset()
 
     def begin(self) -> None:
-        """Take all threads that nothing is known of for bystanders: the first session opens."""
+        """Count as bystanders all threads but those that run the code under test: the first session opens."""
         self._own &= _all()
         self._bystanders = _started() - self._own
 

@@ -31,8 +31,8 @@ class MemoryTransport(Transport):
         """Make the transport of the view that ``run`` serves; ``collect`` takes the chunks that it has :attr:`sent`."""
         self.view = View(run, self._deliver)
         self._collect = collect
-        self._scheduler = on = scheduler()
-        self.clock = lambda: on.now
+        self._scheduler = current = scheduler()
+        self.clock = lambda: current.now
         #: The bytes that arrive together with the request, behind it.
         self.received = b""
         #: Whether the view's side has taken the connection over.
@@ -91,7 +91,7 @@ class MemoryTransport(Transport):
         return self._take() if self._incoming else None
 
     def _look(self) -> None:
-        """Let the test run if the view looks in vain, again and again: the loop of a view that polls."""
+        """Switch to the test if the view looks in vain again, as in a loop, or has sent :data:`MAX_SENT` messages."""
         if self._incoming or not self.view.running:
             return
         self.view.vain_looks += 1

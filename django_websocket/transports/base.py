@@ -142,9 +142,9 @@ class Transport(ABC):
 
 
 def is_interruption(error: OSError) -> bool:
-    """Return whether an exception in the midst of a wait or a system call is none of the system's.
+    """Return whether an exception in the midst of a wait or a system call has another origin than the system.
 
-    The exception is then a :exc:`TimedOut`, or one that the view raises there itself: by ``gevent.Timeout(1,
-    TimeoutError())``, or in a signal handler. Both are for the caller. Only the system's own errors have a number.
+    The exception is then a :exc:`TimedOut`, or one that the view itself raises there: by ``gevent.Timeout(1,
+    TimeoutError())``, or in a signal handler. Both are for the caller. Only the system's own errors have an ``errno``.
     """
     return error.errno is None

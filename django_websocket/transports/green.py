@@ -34,7 +34,7 @@ class GreenLibrary(Protocol):
     getcurrent: Any
     #: Make the running greenlet sleep.
     sleep: Any
-    #: A native lock around the first use of an object that is made when it is needed.
+    #: A native lock around the making of objects that are not made before they are needed.
     guard: Any
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
@@ -216,7 +216,7 @@ class GreenTransport(NonBlockingTransport):
             wait_for(self._plain, write=write, timeout=timeout, select=self._library.select)
 
     def mutex(self) -> Mutex:
-        # No greenlet switches while it holds the mutex, so that the thread is owner enough.
+        # No greenlet switches while it holds the mutex, so that the thread can be its owner.
         mutex: Mutex = self._library.make_rlock()
         return mutex
 
@@ -280,7 +280,7 @@ class GreenLock:
         return self._was_passed_on(waiter)
 
     def _was_passed_on(self, waiter: _WaitingGreenlet | _WaitingThread) -> bool:
-        """Return whether the lock was passed on to a waiter; if not, the waiter waits no longer."""
+        """Return whether the lock was passed on to a waiter; if not, remove the waiter from those that wait."""
         try:
             self._waiters.remove(waiter)  # type: ignore[union-attr]  # The waiter was added to the list.
         except ValueError:
@@ -359,7 +359,7 @@ class _WaitingGreenlet:
     def wake(self) -> None:
         """End the wait: at the next turn of the hub, or within :data:`_MAX_PAUSE` if another thread calls this."""
         self._woken = True
-        # The hub of another thread can be told nothing: eventlet's notices it only when something else wakes it.
+        # The hub of another thread cannot be woken: eventlet's runs a new call only when something else has woken it.
         if self._library.get_ident() == self._thread:
             self._library.call_soon(self._interrupt_sleep)
 

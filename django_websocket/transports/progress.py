@@ -1,4 +1,7 @@
-"""The progress of what was sent: how much of it the peer has acknowledged."""
+"""The progress of what was sent: how much of it the peer has taken.
+
+The peer has taken a byte once the peer's system has acknowledged it.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +25,9 @@ _TCP_INFO: Final = struct.Struct("=24xI92xQ16xI")
 class SendProgress(NamedTuple):
     """The progress of what was sent on a connection."""
 
-    #: A number that grows whenever the peer takes more of it. Only its changes have a meaning.
+    #: A number that grows whenever the peer takes more of what was sent. Only its changes have a meaning.
     taken: int
-    #: Whether there is more of it that the peer has not taken yet.
+    #: Whether there are sent bytes that the peer has not taken yet.
     pending: bool
 
 
@@ -51,7 +54,8 @@ def tcp_progress(sock: Any) -> SendProgress | None:
 def count_unacknowledged(sock: Any) -> int:
     """Return the number of bytes that the kernel holds for the peer; 0 if it is unknown.
 
-    Where the buffer of the kernel is large, a slow peer takes many bytes before there is room for others.
+    The number shows progress earlier than room in the kernel's buffer does: a slow peer takes many bytes of a large
+    buffer before there is room.
     """
     if _TIOCOUTQ is None:
         return 0

@@ -21,7 +21,7 @@ _HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
 #: each call.
 _DONT_WAIT: Final = int(getattr(socket, "MSG_DONTWAIT", 0))
 #: The number of times in the send timeout that a thread which waits for room looks for progress: the kernel does not
-#: say when the peer made it.
+#: report progress by itself.
 _LOOKS: Final = 8
 #: The longest TCP_USER_TIMEOUT, in milliseconds: the kernel takes it as a C int.
 _MAX_USER_TIMEOUT: Final = 2**31 - 1

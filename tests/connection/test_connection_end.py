@@ -225,7 +225,7 @@ def test_a_wait_without_an_end_is_woken(live, monkeypatch):
 
 @pytest.mark.parametrize("wait", [True, False])
 def test_the_closer_forgets_a_connection_that_has_ended(monkeypatch, wait):
-    """It may have found no thread that would see the end."""
+    """If no thread could be started, nobody else would remove the connection."""
     closer = Closer()
     monkeypatch.setattr(closer_module, "start_thread", lambda *_: False)
     monkeypatch.setattr(module, "closer", closer)

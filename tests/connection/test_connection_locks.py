@@ -27,7 +27,7 @@ def close(ws):
 
 
 def test_a_close_is_handed_over_to_the_thread_that_sends():
-    """The closing thread does not wait for it, and the Close leaves behind the frame."""
+    """The closing thread does not wait for the sending one, and the Close leaves behind the frame."""
     ws, line = connect()
     line.on_send = lambda _: Running(close, ws).result()
     ws.send("x")
@@ -35,7 +35,7 @@ def test_a_close_is_handed_over_to_the_thread_that_sends():
 
 
 def test_a_close_is_handed_over_to_the_next_thread_that_sends():
-    """Threads that pass the lock on from one to the other would never release it."""
+    """A thread that passes the lock on to another cannot acquire it again to send the Close."""
     ws, line = connect()
     refused = []
 
@@ -126,7 +126,7 @@ def test_the_view_does_not_wait_for_a_client_that_takes_nothing(call):
 
 
 def test_a_thread_does_not_wait_for_a_lock_that_nobody_releases():
-    """An exception may have come between its acquisition and the frame."""
+    """An exception may have left the lock acquired, if it came just behind the acquisition."""
     ws, line = connect(send_timeout=SHORT)
     for call in (ws.send, ws.ping):
         with writing_lock(ws), pytest.raises(ConnectionClosed):
@@ -180,7 +180,7 @@ def test_sending_that_interrupts_sending_is_an_error(call):
 
 
 def test_sending_that_interrupts_another_connection_waits():
-    """The other one's lock is not held by this thread."""
+    """The interrupted call holds the lock of its own connection only, so that waiting for the other lock ends."""
     (ws, line), (other, _) = connect(), connect()
     line.writing.acquire()
     until_busy = Running(writing_lock(ws).busy.wait)

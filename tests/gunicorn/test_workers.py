@@ -135,7 +135,7 @@ def test_the_end_of_a_worker_without_a_signal(registry):
     assert one.codes == [1012, 1012]
 
 
-def test_a_worker_that_no_thread_is_left_to_watch(registry, monkeypatch, caplog):
+def test_a_worker_for_which_no_thread_can_be_started(registry, monkeypatch, caplog):
     """The next attempt to open a WebSocket tries again; the warnings come once."""
     worker, one = Worker(), Fake()
     registry.add(one)

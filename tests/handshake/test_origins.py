@@ -258,7 +258,7 @@ def test_malformed(origin):
     ],
 )
 def test_malformed_even_where_every_origin_is_allowed(origin):
-    """The old drafts reflect it."""
+    """In the old drafts, the answer repeats the origin."""
     assert refusal(origin, allowed=["*"]) == MALFORMED
     assert refusal(origin, allowed=["https://example.com", "*"]) == MALFORMED
 
@@ -365,24 +365,24 @@ class TestRemedies:
             ("http://example.com", "https://example.com", remedies.TLS_PROXY),
             ("http://example.com:443", "https://example.com", remedies.TLS_PROXY),
             ("http://example.com:8443", "https://example.com:8443", remedies.TLS_PROXY),
-            # It drops the port as well.
+            # The proxy drops the port as well.
             ("http://example.com", "https://example.com:8443", f"{remedies.TLS_PROXY}; {remedies.LOST_PORT}"),
-            # It only drops the port.
+            # The proxy only drops the port.
             ("http://example.com", "http://example.com:8000", remedies.LOST_PORT),
             ("https://example.com", "https://example.com:8443", remedies.LOST_PORT),
-            # A server for development on another port.
-            ("http://localhost:8000", "http://localhost:3000", remedies.UNLISTED),
-            ("http://localhost:8000", "https://localhost:3000", remedies.UNLISTED),
+            # A development server of the front end, on another port.
+            ("http://localhost:8000", "http://localhost:3000", remedies.NOT_TRUSTED),
+            ("http://localhost:8000", "https://localhost:3000", remedies.NOT_TRUSTED),
             # A page without TLS, which anybody on the way can have changed.
             ("https://example.com", "http://example.com", remedies.HTTP_PAGE),
             # Another name: the proxy's for this server, or another site.
-            ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
-            ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+            ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
             # An application's own scheme.
-            ("http://localhost", "capacitor://localhost", remedies.UNLISTED),
+            ("http://localhost", "capacitor://localhost", remedies.NOT_TRUSTED),
             ("http://example.com", "null", remedies.NO_ORIGIN),
         ],
     )
@@ -396,7 +396,7 @@ class TestRemedies:
     def test_with_a_list(self):
         with pytest.raises(HandshakeError) as caught:
             check_origins(["https://example.com"], host="example.com", secure=False, allowed=["https://example.org"])
-        assert caught.value.remedy == remedies.UNLISTED_BY_US
+        assert caught.value.remedy == remedies.NOT_IN_ALLOWED_ORIGINS
         assert caught.value.detail == "the page is of https://example.com"
 
     def test_a_malformed_origin_has_none(self):

@@ -54,7 +54,7 @@ class TestOrigins:
 
     @pytest.mark.parametrize("version", ["8", "7"])
     def test_the_origin_of_the_drafts(self, client, version):
-        """Versions 7 and 8 have it in another header; if both are there, each has to be allowed."""
+        """Versions 7 and 8 have the origin in another header field; if both are there, each has to be allowed."""
         good, evil = "http://testserver", "https://evil.example"
         version = {"HTTP_SEC_WEBSOCKET_VERSION": version}
         assert attempt("/unreachable/", **version, HTTP_SEC_WEBSOCKET_ORIGIN=evil).status_code == 403
@@ -124,14 +124,14 @@ class TestOrigins:
         attempt("/unreachable/", HTTP_ORIGIN="http://testserver")
         (record,) = records(caplog)
         assert record.getMessage().endswith(
-            f"the Origin is not allowed (the page is of http://testserver); {remedies.UNLISTED_BY_US}"
+            f"the Origin is not allowed (the page is of http://testserver); {remedies.NOT_IN_ALLOWED_ORIGINS}"
         )
 
     def test_the_remedy_is_logged_whole(self, client, caplog):
-        """A long origin does not push it out."""
+        """A long origin is truncated, the remedy behind it is not."""
         attempt("/unreachable/", HTTP_ORIGIN=f"http://{'a' * 300}")
         (record,) = records(caplog)
-        assert record.getMessage().endswith(f"...); {remedies.REPLACED_HOST}; {remedies.UNLISTED}")
+        assert record.getMessage().endswith(f"...); {remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}")
 
     @pytest.mark.parametrize("letter", ["a", "\x00", "\\", "\U0001f600"])
     def test_the_log_shortens_an_origin(self, client, caplog, letter):

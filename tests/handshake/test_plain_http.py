@@ -69,7 +69,7 @@ class TestWebSocketsOnly:
 
 
 class TestBoth:
-    """A view that takes both answers with its page, so that only the log can say it."""
+    """A view that takes both answers with its page, so that only the log can tell of the lost ``Upgrade``."""
 
     @pytest.mark.usefixtures("client")
     @pytest.mark.parametrize("environ", [LOST, LOST76])

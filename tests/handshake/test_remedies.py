@@ -24,7 +24,7 @@ def test_a_remedy_is_the_rest_of_a_line(name):
     [
         ("view", remedies.UNMARKED_VIEW),
         ("host", remedies.UNKNOWN_HOST),
-        ("origin", f"{remedies.REPLACED_HOST}; {remedies.UNLISTED}"),
+        ("origin", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
     ],
 )
 @pytest.mark.parametrize("debug", [False, True])

@@ -91,7 +91,7 @@ class TestParse:
         ],
     )
     def test_the_scheme_of_a_websocket(self, settings, changes, scheme):
-        """Everything behind the middleware reads it as that of HTTP, ``SecurityMiddleware`` for one."""
+        """Behind the middleware, ``SecurityMiddleware`` for one, it is the scheme of HTTP."""
         settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
         request = RequestFactory().get("/", **{**HANDSHAKE, **changes})
         assert parse(request).secure == (scheme == "https")

@@ -25,7 +25,7 @@ def environ(head):
 class TestOldClients:
     @pytest.mark.parametrize("name", OLD_CLIENTS)
     def test_is_let_in(self, wire, name):
-        """Its Origin is the Host without a scheme, its key may be short, and it may name two origins."""
+        """The Origin is the Host without a scheme, the key may be short, and there may be two origins."""
         message, goodbye, received = TALK76 if name.endswith("76") else TALK
         data = wire("/echo/", message, goodbye, environ(OLD_CLIENTS[name] % PLACES))
         assert data == (OLD_ANSWERS[name] % PLACES).encode() + received

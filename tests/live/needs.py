@@ -1,7 +1,7 @@
 """Programs and modules that a test needs, which pip cannot install, or not everywhere.
 
-Fixtures ask for them, before a test has begun: a test that is skipped in its middle may have announced to other
-fixtures what then never happens.
+Fixtures ask for them, before a test has begun: a test that skips itself while it runs may leave other fixtures waiting
+for what it has announced.
 """
 
 from __future__ import annotations

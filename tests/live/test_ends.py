@@ -90,7 +90,7 @@ def test_messages_before_the_clients_close(server):
 @on(tls=True)
 @pytest.mark.parametrize(("protocol", "version"), [(RFC6455, 13), (RFC6455, 8), (RFC6455, 7), (Hixie76, 76)])
 def test_messages_and_a_close_in_one_segment(server, protocol, version):
-    """Guards a client that speaks and leaves at once: the view answers each message, and the Close comes last."""
+    """Guards a client that sends messages and closes at once: the view answers each, and the Close comes last."""
     say_all_and_leave(server, protocol, version, 1000 if version < 75 else 1005)
 
 

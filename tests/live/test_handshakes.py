@@ -135,10 +135,7 @@ def test_hixie76_key(server, when, length):
 @everywhere
 @pytest.mark.parametrize("name", OLD_CLIENTS)
 def test_clients_of_their_time(server, name):
-    """Guards what clients of 2010 to 2015 really send, libraries without a browser: the Host as the Origin, and short
-
-    keys.
-    """
+    """Guards what clients of 2010 to 2015 without a browser really send: the Host as the Origin, and short keys."""
     places = {"host": server.host, "origin": server.origin, "url": server.url("/echo/")}
     old = name.endswith("76")
     with Raw(server) as client:

@@ -46,9 +46,9 @@ REFUSALS = {
 )
 @pytest.mark.parametrize("name", REFUSALS)
 def test_replaced_refusal(server, place, name):
-    """Guards the end of a refused connection against middleware that answers in our place: the answer is whole, the
+    """Guards the end of a refused connection against middleware that answers in our place.
 
-    connection is closed, and a request behind the handshake is neither executed nor answered.
+    The answer is whole, the connection is closed, and a request behind the handshake is neither executed nor answered.
     """
     path, headers, status, body = REFUSALS[name]
     key = f"{name}-{place}"

@@ -76,7 +76,7 @@ def test_a_thread_that_cannot_be_started(monkeypatch):
 
 
 def test_a_closing_that_is_over_is_forgotten(monkeypatch):
-    """Its view has ended, and no thread may ever be started that would see that."""
+    """The view of its connection has ended. The thread that would notice that may never be started."""
     closer, closing = Closer(), Closing()
     monkeypatch.setattr(module, "start_thread", lambda *_: False)
     closer.add(closing.finish_if_due)
@@ -86,7 +86,7 @@ def test_a_closing_that_is_over_is_forgotten(monkeypatch):
 
 
 def test_an_error_of_one_closing():
-    """The others are finished, and it does not come again."""
+    """The others are finished, and the one with the error is not tried again."""
     closer, good = Closer(), Closing(looks=3)
     errors = []
 

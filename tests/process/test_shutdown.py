@@ -124,7 +124,7 @@ def test_the_default_is_restored_and_obeyed(handlers, monkeypatch):
     assert killed == [(os.getpid(), signal.SIGTERM, signal.SIG_DFL)]
 
 
-def test_a_default_that_no_thread_is_left_to_obey(handlers, monkeypatch):
+def test_a_default_action_for_which_no_thread_can_be_started(handlers, monkeypatch):
     """The signal ends the process at once."""
     killed = []
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -154,7 +154,7 @@ def test_quitting_a_process_that_lives_on(handlers):
 
 
 def test_quitting_a_server(handlers):
-    """Its handler ends the process by an exception."""
+    """The handler of a server ends the process by an exception."""
 
     def leave(number, frame):
         raise SystemExit(3)
@@ -171,7 +171,7 @@ def test_quitting_a_server(handlers):
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_signal_that_the_process_survives(handlers, monkeypatch, name):
-    """Nobody knows that when the handler returns; later, new WebSockets show it."""
+    """The process refuses new WebSockets at first, because it may be about to end, and later takes them again."""
     one, now = Fake(), [100.0]
     monkeypatch.setattr(registry_module.time, "monotonic", lambda: now[0])
     number = getattr(signal, name)

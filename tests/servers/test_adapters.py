@@ -189,7 +189,7 @@ def test_gunicorn(pair, headers):
 
 
 def test_gunicorn_reads_nothing_more(pair):
-    """Its parser finds the end of the stream, and it closes the connection without looking for that."""
+    """The parser finds the end of the stream. gunicorn closes the connection before, as the body could not be read."""
     pytest.importorskip("gunicorn")
     from gunicorn.config import Config
     from gunicorn.http import get_parser, wsgi
@@ -437,7 +437,7 @@ def test_a_body_that_cannot_be_read(pair):
 
 
 def test_streams_without_end():
-    """What is no server's stream may have any attribute."""
+    """A stream of somebody else may refer to itself, and is searched for a limited time."""
     stream = SimpleNamespace()
     stream.rfile = stream
     with pytest.raises(SocketNotFound):
@@ -477,7 +477,7 @@ SOFTWARE = {
 )
 @pytest.mark.parametrize("stream", [None, io.BytesIO(), io.BufferedReader(io.BytesIO())])
 def test_a_server_whose_stream_is_out_of_reach(server, environ, stream):
-    """The reason is named, and not that the server has no sockets."""
+    """The error names the reason, and does not say that the server gives no access to its sockets."""
     with pytest.raises(SocketNotFound, match=rf"^{server} cannot show its connection.* a WSGI middleware"):
         find({"wsgi.version": (1, 0), "wsgi.input": stream, **environ})
 

@@ -8,7 +8,7 @@ from django_websocket.testing.lending import Borrowed, Connections, Fetched
 
 
 class Local:
-    """As the storage of ``django.db.connections``."""
+    """A storage like that of ``django.db.connections``."""
 
 
 class TestFetched:

@@ -138,7 +138,7 @@ class TestTurns:
             assert scheduler().now == start + seconds
 
     def test_pings_are_counted(self, client):
-        """A view that has its deadline behind very many pings is taken for one that waits for ever."""
+        """A view whose own deadline comes after very many pings is taken for one that waits for ever."""
         with client.websocket("/pinged/") as websocket, pytest.raises(AssertionError, match=r"^both sides wait"):
             websocket.wait()
         assert MAX_DEADLINES == 10_000

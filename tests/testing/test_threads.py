@@ -134,12 +134,12 @@ class TestSessions:
 
     @on_linux
     def test_a_thread_that_python_does_not_know(self, client):
-        """As those of the package itself: they count while they are running."""
+        """Such threads, as the package itself has, count while they are running."""
         with client.websocket("/raw/") as websocket:
             assert websocket.wait(timeout=5) == "computed"
 
     def test_a_thread_that_sleeps_for_ever_is_waited_for_once(self, client, monkeypatch):
-        """And not at each of the view's deadlines."""
+        """It is not waited for at each of the view's deadlines."""
         monkeypatch.setattr(module, "BLOCKED_TIMEOUT", 0.1)
         done = threading.Event()
         thread = threading.Thread(target=done.wait, args=[60])
@@ -172,7 +172,7 @@ def member(request):
 
 
 class TestActivity:
-    """Of one thread, without sessions."""
+    """The activity of one thread, without sessions."""
 
     def check(self, target, expected):
         threads = Threads()

@@ -31,9 +31,7 @@ from . import deflate
 
 #: The constant from which a server derives Sec-WebSocket-Accept (section 1.3).
 GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-
-
-#: Characters of a Sec-WebSocket-Key of the drafts.
+#: Characters that a Sec-WebSocket-Key of the drafts has at most.
 MAX_DRAFT_KEY_SIZE: Final = 64
 
 _DRAFT_KEY: Final = re.compile("[A-Za-z0-9+/]+={0,2}")

@@ -17,7 +17,7 @@ from ..housekeeping.caches import vary_on_upgrade
 from .preparation import prepare_process
 from .upgrade import Upgrade, close_connection_after, is_handled
 
-# The key in ``request.META`` that is there when the view takes both WebSockets and plain HTTP requests.
+# The key in ``request.META`` that is set when the view takes both WebSockets and plain HTTP requests.
 _TAKES_BOTH: Final = "django_websocket.takes_both"
 
 GetResponse = Callable[..., HttpResponseBase]
@@ -39,7 +39,7 @@ class WebSocketMiddleware:
     def __call__(self, request: HttpRequest, *args: Any) -> HttpResponseBase:
         """Serve a request; ``args`` are for subclasses, whose ``get_response`` takes more.
 
-        It calls no helper around the view: each frame takes memory for as long as the view waits, once for each
+        The method calls no helper around the view: each frame takes memory for as long as the view waits, once for each
         connection.
         """
         if is_handled(request):

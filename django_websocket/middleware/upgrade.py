@@ -80,11 +80,12 @@ class Upgrade:
         self._step = Step.PARSED
         #: The options with which the request was admitted; ``None`` before.
         self._options: Mapping[str, Any] | None = None
-        #: The options of the wrappers of this package that run.
+        #: The options of the wrappers of this package that have begun to run; those of an outer one come first.
         self._wrapped: Mapping[str, Any] = {}
-        #: Whether the view has raised an exception after the handshake.
+        #: Whether the view has raised an exception after the handshake, other than the ConnectionClosed of its own
+        #: connection.
         self._failed = False
-        #: Whether an exception was reported by the signal ``got_request_exception``, the view's or another one.
+        #: Whether the signal ``got_request_exception`` has reported an exception, of the view or of other code.
         self._reported = False
         #: The client's connection, once the server was asked for it.
         self._connection: servers.ClientConnection | None = None
@@ -122,7 +123,7 @@ class Upgrade:
         return self.websocket is not None and self.websocket.handshake_sent
 
     def enter_view(self, request: HttpRequest, marks: Marks) -> HttpResponseBase | None:
-        """Begin with the view of the request, or return the refusal; do nothing the second time."""
+        """Begin with the view of the request, or return the refusal; do nothing if it has begun already."""
         if self._step is not Step.PARSED:
             return None
         keep_out_of_caches(request)
@@ -212,8 +213,8 @@ class Upgrade:
     def note_exception(self, exception: Exception) -> HttpResponseBase | None:
         """Return the response to ``ConnectionClosed`` after the handshake; record any other exception instead.
 
-        A view need not catch ``ConnectionClosed``: it only says that the connection has ended. That of another
-        connection, to which the view has sent, is an exception like any other.
+        A view need not catch ``ConnectionClosed``: it only says that the connection has ended. A
+        ``ConnectionClosed`` of another connection, to which the view has sent, is an exception like any other.
         """
         if not self.handshake_sent:
             return None
@@ -229,8 +230,8 @@ class Upgrade:
     def end(self, response: HttpResponseBase | None) -> None:
         """End the WebSocket of a view that has returned, if it got one; ``None``: the view was interrupted.
 
-        A status that the view returns after the handshake has no effect, not even 500. It is a failure if Django has
-        made it of an exception.
+        A status that the view returns after the handshake has no effect, not even 500. The connection ends as failed
+        if Django has made that status of an exception.
         """
         if self._step is not Step.ADMITTED:
             return
@@ -265,8 +266,8 @@ class Upgrade:
         """Return the response to an attempt that has become no WebSocket: ``response``, or a refusal in its place."""
         status = response.status_code
         if self._step is Step.UNMARKED:
-            # The view was called as plain Django would call it, because a decorator might have been inside. Its own
-            # errors remain: frameworks convert the exceptions of a view to responses.
+            # The view was called as plain Django would call it, because a decorator might have been inside. A
+            # response that is an error remains: frameworks convert the exceptions of a view to responses.
             return response if status >= 400 else replace(response, refuse(request, takes_no_websockets()))
         if self._step in {Step.PARSED, Step.MARKED} and self._protocol.request.host is None:
             # Another middleware or decorator has called get_host(), and Django has answered its error.
@@ -274,7 +275,7 @@ class Upgrade:
         if not 200 <= status < 300:
             return response
         if self._step is Step.PARSED:
-            # It may be a page that a cache keeps for the address.
+            # The response may be a page that a cache keeps for the address.
             detail = f"another middleware answered with {status} before the view was reached"
             return replace(response, refuse(request, HandshakeError(NO_WEBSOCKETS, detail=detail)))
         logger.warning(
@@ -295,8 +296,8 @@ def is_handled(request: HttpRequest) -> bool:
 def close_connection_after(response: HttpResponseBase, request: HttpRequest) -> HttpResponseBase:
     """Return the response to a refused attempt; make the server close the client's connection behind it.
 
-    The connection is closed because the client no longer speaks HTTP on it. Nothing of this depends on the response:
-    other middleware may replace it, or store it in a cache.
+    The connection is closed because the client no longer speaks HTTP on it. Where the server gives access to its
+    sockets, this does not depend on the response: other middleware may replace it, or store it in a cache.
     """
     if response.status_code < 200:
         logger.error("A view answered a WebSocket with status %d", response.status_code)

@@ -315,8 +315,11 @@ class Connection:
         return True
 
     def _take_and_answer(self, data: bytes) -> None:
-        """Take bytes that came in, and send what the protocol answers."""
+        """Take bytes that came in, and send what the protocol answers, for a view that waits for messages."""
         self._take(data)
+        if self.protocol.deferred_end is not None and not self.messages:
+            # There is nothing to answer ahead of the end.
+            self._finish_deferred()
         self._flush()
         self._fast_path = self._allows_fast_path()
 

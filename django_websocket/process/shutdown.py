@@ -6,6 +6,7 @@ import atexit
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from .registry import registry
@@ -21,7 +22,10 @@ GRACE_PERIOD: Final = 0.5
 #: Seconds without new WebSockets after a signal whose handler returns. Such a handler may have begun the end of the
 #: process, or be the project's own and let the process live on: nothing tells the two apart.
 DRAIN_TIME: Final = 30.0
-_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT")
+_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name))
+#: ``signal.getsignal()`` without the conversion to an enumeration, which takes most of its time: it is called for each
+#: WebSocket.
+_get_handler: Final[Callable[[int], Any]] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
 
 
 class _Shutdown:
@@ -62,9 +66,8 @@ def close_on_exit() -> None:
         # uWSGI sets its handlers where Python does not see them. Our handlers, set by a decorator during a request,
         # would replace them and not be called before the next request: the process would not end.
         return
-    for name in _SIGNALS:
-        if hasattr(signal, name):
-            _chain(getattr(signal, name))
+    for number in _SIGNALS:
+        _chain(number)
 
 
 def keep_accepting_after_signals() -> None:
@@ -86,8 +89,8 @@ def _close_at_exit() -> None:
 
 def _chain(number: signal.Signals) -> None:
     """Set our handler of a signal, which calls the present one, unless ours is set already."""
-    previous = signal.getsignal(number)
-    # getsignal() returns None for a handler that was not set from Python. A process that ignores the signal does not
+    previous = _get_handler(number)
+    # The result is None for a handler that was not set from Python. A process that ignores the signal does not
     # end by it.
     if previous is None or previous == signal.SIG_IGN or hasattr(previous, "server_handler"):
         return

@@ -82,31 +82,37 @@ def _decorate(mark: str, view: Any, options: dict[str, Any]) -> Any:
             return _view_middleware()(request, own_options.wrapper(), (given, *args), kwargs)
         upgrade = Upgrade.of(request)
         response: HttpResponseBase | None = None
-        if upgrade is not None:
-            response = upgrade.enter_wrapper(request, own_options)
-            if response is not None:
-                return response
-            if not own_options.complete:
-                # The wrapper inside, of a class that this one inherits from, adds its options and does the rest.
-                return synchronous(view(given, *args, **kwargs))
-        if upgrade is None or upgrade.hooks is None:
-            if mark == "require_websocket":
-                return refuse_plain(request)
-            return vary_on_upgrade(synchronous(atomic(view, set(non_atomic))(given, *args, **kwargs)))
-        with upgrade.hooks:
-            try:
-                response = synchronous(view(given, *args, **kwargs))
-            except Exception as exception:
-                # ConnectionClosed becomes a response here, before other middleware sees the exception: a client that
-                # has left is no error for any of them.
-                response = upgrade.note_exception(exception)
+        outer = None if upgrade is None else upgrade.wrapped
+        try:
+            if upgrade is not None:
+                response = upgrade.enter_wrapper(request, own_options)
+                if response is not None:
+                    return response
+                if not own_options.complete:
+                    # The wrapper inside, of a class that this one inherits from, adds its options and does the rest.
+                    return synchronous(view(given, *args, **kwargs))
+            if upgrade is None or upgrade.hooks is None:
+                if mark == "require_websocket":
+                    return refuse_plain(request)
+                return vary_on_upgrade(synchronous(atomic(view, set(non_atomic))(given, *args, **kwargs)))
+            with upgrade.hooks:
+                try:
+                    response = synchronous(view(given, *args, **kwargs))
+                except Exception as exception:
+                    # ConnectionClosed becomes a response here, before other middleware sees the exception: a client
+                    # that has left is no error for any of them.
+                    response = upgrade.note_exception(exception)
+                    if response is None:
+                        raise
                 if response is None:
-                    raise
-            if response is None:
-                request.websocket.accept()  # type: ignore[attr-defined]
-        if upgrade.handshake_sent:
-            return response_of_ended_websocket(response)
-        return response if mark == "require_websocket" else vary_on_upgrade(response)
+                    request.websocket.accept()  # type: ignore[attr-defined]
+            if upgrade.handshake_sent:
+                return response_of_ended_websocket(response)
+            return response if mark == "require_websocket" else vary_on_upgrade(response)
+        finally:
+            if upgrade is not None and outer is not None:
+                # The options of this wrapper do not hold for a view that is called after its own.
+                upgrade.wrapped = outer
 
     def synchronous(response: Any) -> HttpResponseBase | None:
         # A wrapper around an async view looks synchronous until it is called.

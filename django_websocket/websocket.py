@@ -100,7 +100,7 @@ class WebSocket:
         may still answer what came ahead of the client's Close. Thread-safe.
         """
         if self._connection is not None and self._protocol.state is State.OPEN:
-            self._connection.look_for_end()
+            self._connection.poll_sometimes()
         return self._protocol.state >= State.CLOSING
 
     @property

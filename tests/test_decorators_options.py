@@ -4,7 +4,8 @@ from functools import partial
 
 import pytest
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
+from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import View
 
@@ -238,3 +239,36 @@ def test_a_view_for_websockets_only_takes_no_plain_request(client, address):
 
 def test_a_partial_takes_both(client):
     assert client.get("/both/").content == b"HTTP"
+
+
+# Views that are called one after the other
+
+
+def raise_404(request):
+    raise Http404
+
+
+def accept(request):
+    request.websocket.accept()
+
+
+lax_view = accept_websocket(allowed_origins=["*"])(raise_404)
+strict_view = require_websocket(allowed_origins=["https://good.example"])(accept)
+
+
+def fall_back(request):
+    try:
+        return lax_view(request)
+    except Http404:
+        return strict_view(request)
+
+
+urlpatterns.append(path("fall-back/", fall_back))
+
+
+@pytest.mark.parametrize(("origin", "status"), [("https://evil.example", 403), ("https://good.example", 101)])
+def test_the_options_of_a_view_end_with_its_call(origin, status):
+    """A view that is tried first lends nothing to the one that is called in its place."""
+    with WebSocketClient().websocket("/fall-back/", headers={"Origin": origin}) as ws:
+        pass
+    assert ws.response.status_code == status

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 
 from django_websocket import accept_websocket, require_websocket
@@ -40,6 +40,7 @@ urlpatterns = [
     path("room/", require_websocket(room)),
     path("both/", accept_websocket(lambda _: HttpResponse("page"))),
     path("undecorated/", lambda _: HttpResponse("page")),
+    path("redirecting/", lambda _: HttpResponseRedirect("/login/")),
     path("listed/", require_websocket(allowed_origins=["https://example.org"])(room)),
     path("private/", login_required(require_websocket(room))),
 ]
@@ -53,6 +54,7 @@ MISTAKES = {
     "connection": ("/room/", {"HTTP_CONNECTION": "close"}),
     "HTTP/1.0": ("/room/", {"SERVER_PROTOCOL": "HTTP/1.0"}),
     "undecorated": ("/undecorated/", {}),
+    "redirecting": ("/redirecting/", {}),
     "answer": ("/both/", {}),
     "host": ("/room/", {"HTTP_HOST": "app.internal"}),
     "hosts": ("/room/", {"HTTP_HOST": "example.com,example.com"}),

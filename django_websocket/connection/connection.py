@@ -44,6 +44,8 @@ UNAUTHORIZED: Final = 4401
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
 _REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
+_TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
+_NO_MESSAGE: Final = "no message came in time"
 #: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
 _WRITERS: Final = frozenset({"send", "ping", "_flush", "_flush_nowait", "_start_closing"})
 _READERS: Final = frozenset({"fetch", "_fetch_with_timers", "poll", "_poll_while_sending", "_finish_closing", "_drain"})
@@ -210,12 +212,17 @@ class Connection:
         deadline = None if timeout is None else self._clock() + timeout
         if not self._reading.acquire(False):
             if self._waiting:
-                raise RuntimeError("another thread is waiting for this WebSocket's messages")
+                raise RuntimeError(_TWO_READERS)
             if interrupts(self, _READERS):
                 raise RuntimeError(_REENTERED)
             # The lock is held by a thread that polls while it sends. That thread waits only if a revalidation fails,
             # and then for the answer to Close.
-            if not self._reading.acquire(timeout=self._close_timeout + LEAVE_TIMEOUT):
+            patience = self._close_timeout + LEAVE_TIMEOUT
+            if not self._reading.acquire(timeout=patience if timeout is None else min(patience, max(0.0, timeout))):
+                if self._waiting:
+                    raise RuntimeError(_TWO_READERS)
+                if timeout is not None and timeout < patience:
+                    raise TimeoutError(_NO_MESSAGE)
                 self._abort("interrupted while reading")
                 return False
         try:
@@ -225,7 +232,7 @@ class Connection:
                     return False
                 self._read(deadline)
                 if deadline is not None and not self.messages and self._clock() >= deadline:
-                    raise TimeoutError("no message came in time")
+                    raise TimeoutError(_NO_MESSAGE)
         finally:
             self._waiting = False if self.messages else None
             self._reading.release()
@@ -388,13 +395,25 @@ class Connection:
 
         The caller holds the lock for reading.
         """
+        if self._is_unauthorized():
+            self._finish_unauthorized()
+
+    def _is_unauthorized(self) -> bool:
+        """Return whether the hooks say that the peer may not stay; if so, the Close is sent. One thread at a time."""
+        timers = self._timers
+        # No other thread revalidates meanwhile.
+        timers.plan_revalidation(self._clock(), None)
         reason = self._hooks.revalidate() if self.protocol.state is State.OPEN else None
-        self._timers.plan_revalidation(self._clock(), self._hooks.revalidate_interval)
+        timers.plan_revalidation(self._clock(), self._hooks.revalidate_interval)
         if reason is None:
-            return
+            return False
         self._log(logging.INFO, f"closed with {UNAUTHORIZED}: {reason}")
         self._requested_close = UNAUTHORIZED, reason
         self._flush()
+        return True
+
+    def _finish_unauthorized(self) -> None:
+        """Wait for the peer's answer to Close, and drop all messages; the caller holds the lock for reading."""
         while self.protocol.state is not State.CLOSED:
             self._read(None)
         self.messages.clear()
@@ -431,22 +450,23 @@ class Connection:
     def _poll_while_sending(self) -> None:
         """Revalidate and read, at intervals, for a view that only sends and never waits for a message."""
         timers, now = self._timers, self._clock()
-        # If another thread holds the lock for reading, that thread revalidates.
-        if now >= timers.revalidate_at and self._transport.current() == self._owner and self._reading.acquire(False):
-            try:
-                self._revalidate()
-            finally:
-                self._reading.release()
+        # If another thread holds the lock for reading, that thread revalidates. This one does not hold it during the
+        # queries, which may take long: a thread that wants to wait for messages would wait for them.
+        if (
+            now >= timers.revalidate_at
+            and self._transport.current() == self._owner
+            and not self._reading.locked()
+            and self._is_unauthorized()
+        ):
+            if self._reading.acquire(False):
+                try:
+                    self._finish_unauthorized()
+                finally:
+                    self._reading.release()
+            else:
+                # A thread that has begun to wait for messages meanwhile reads the answer.
+                closer.add(self.finish_if_due)
         self.poll_sometimes()
-
-    def look_for_end(self) -> None:
-        """Look for what has come in, at most once a second, for a view that asks whether the connection is closed.
-
-        In the thread of the view, other greenlets run before the call returns: the view may ask in a loop. Thread-safe.
-        """
-        self.poll_sometimes()
-        if self._transport.current() == self._owner:
-            self._transport.let_others_run()
 
     def poll_sometimes(self) -> None:
         """Look for what has come in, at most once a second. Thread-safe."""

@@ -11,6 +11,12 @@ from typing import Final
 #: The view has neither of the marks of the decorators.
 UNMARKED_VIEW: Final = "decorate its view with accept_websocket or require_websocket"
 
+#: The view has neither of the marks, and has answered with a redirect. A decorator may be inside.
+REDIRECTING_VIEW: Final = (
+    "the view answered with a redirect, as to the login page, before anything in it took the WebSocket; if nothing in "
+    "it does, decorate it with accept_websocket or require_websocket"
+)
+
 #: A proxy has dropped the ``Upgrade``. Unlike the others, this one always stands in the answer too: the answer of a
 #: server behind a proxy is what its owner sees first.
 LOST_UPGRADE: Final = (

@@ -48,9 +48,9 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
     return response
 
 
-def takes_no_websockets() -> HandshakeError:
-    """Return the error for a view that is not marked."""
-    return HandshakeError(NO_WEBSOCKETS, remedy=remedies.UNMARKED_VIEW)
+def takes_no_websockets(*, redirected: bool = False) -> HandshakeError:
+    """Return the error for a view that is not marked; ``redirected``: it has answered with a redirect."""
+    return HandshakeError(NO_WEBSOCKETS, remedy=remedies.REDIRECTING_VIEW if redirected else remedies.UNMARKED_VIEW)
 
 
 def replace(response: HttpResponseBase, refusal: HttpResponse) -> HttpResponse:

@@ -65,14 +65,15 @@ class Upgrade:
 
     __slots__ = (
         "_connection",
+        "_error",
         "_failed",
         "_options",
         "_protocol",
         "_reported",
         "_step",
-        "_wrapped",
         "hooks",
         "websocket",
+        "wrapped",
     )
 
     def __init__(self, protocol: Protocol) -> None:
@@ -81,7 +82,9 @@ class Upgrade:
         #: The options with which the request was admitted; ``None`` before.
         self._options: Mapping[str, Any] | None = None
         #: The options of the wrappers of this package that have begun to run; those of an outer one come first.
-        self._wrapped: Mapping[str, Any] = {}
+        self.wrapped: Mapping[str, Any] = {}
+        #: The refusal of a wrapper; ``None`` if there was none.
+        self._error: HandshakeError | None = None
         #: Whether the view has raised an exception after the handshake, other than the ConnectionClosed of its own
         #: connection.
         self._failed = False
@@ -144,18 +147,24 @@ class Upgrade:
         keep_out_of_caches(request)
         if self._step in {Step.REFUSED, Step.ENDED}:
             return None
-        self._wrapped = {**options, **self._wrapped} if self._wrapped else options
-        if not options.complete or self._wrapped == self._options:
+        if self._error is not None:
+            # The request was admitted before the wrapper that refused it was known. Another view, which is called in
+            # place of that one, does not get it either.
+            return refuse(request, self._error)
+        self.wrapped = {**options, **self.wrapped} if self.wrapped else options
+        if not options.complete or self.wrapped == self._options:
             return None
         if self.handshake_sent:
             raise RuntimeError("a decorated view was called with a WebSocket that was opened without its options")
-        return self._admit(request, self._wrapped)
+        return self._admit(request, self.wrapped)
 
     def _admit(self, request: HttpRequest, options: Mapping[str, Any]) -> HttpResponseBase | None:
         """Set ``request.websocket``, or return the refusal."""
         try:
             self.websocket = self._make_websocket(request, options)
         except HandshakeError as error:
+            # The traceback would be a cycle, as its frames refer to this object.
+            self._error = error.with_traceback(None)
             refusal = refuse(request, error)
         except SocketNotFound as error:
             refusal = refuse(request, HandshakeError(str(error)), logging.ERROR)
@@ -268,7 +277,9 @@ class Upgrade:
         if self._step is Step.UNMARKED:
             # The view was called as plain Django would call it, because a decorator might have been inside. A
             # response that is an error remains: frameworks convert the exceptions of a view to responses.
-            return response if status >= 400 else replace(response, refuse(request, takes_no_websockets()))
+            if status >= 400:
+                return response
+            return replace(response, refuse(request, takes_no_websockets(redirected=status >= 300)))
         if self._step in {Step.PARSED, Step.MARKED} and self._protocol.request.host is None:
             # Another middleware or decorator has called get_host(), and Django has answered its error.
             return replace(response, refuse(request, host_error(request)))
@@ -276,7 +287,7 @@ class Upgrade:
             return response
         if self._step is Step.PARSED:
             # The response may be a page that a cache keeps for the address.
-            detail = f"another middleware answered with {status} before the view was reached"
+            detail = f"another middleware, such as a cache, answered with {status} before the view was reached"
             return replace(response, refuse(request, HandshakeError(NO_WEBSOCKETS, detail=detail)))
         logger.warning(
             "WebSocket refused at %s by an answer with status %d before the handshake: a view opens the WebSocket when "

@@ -10,6 +10,8 @@ from collections import Counter
 
 import pytest
 
+from django_websocket.connection.connection import UNAUTHORIZED
+from django_websocket.connection.hooks import Hooks
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.rfc6455.frames import Opcode
 from django_websocket.transports import SendProgress
@@ -267,7 +269,7 @@ def test_sending_that_interrupts_the_protocol_leaves_its_answers_to_the_interrup
 def test_a_lock_for_reading_that_nobody_releases():
     ws, line = connect(close_timeout=SHORT)
     with reading_lock(ws):
-        assert ws.wait(1) is None
+        assert ws.wait() is None
     assert ws.close_code == 1006
     assert not line.reads
 
@@ -321,3 +323,56 @@ def test_a_signal_handler_sends_while_its_thread_sends(live):
     ws.end()
     assert reading.result() == 1000
     assert Counter(map(len, browser.messages)) == Counter({80_000: sent, 7: results.count(True)})
+
+
+def test_a_revalidation_that_takes_its_time_holds_nobody_up():
+    """The view's thread sends, and its queries wait for the database; another thread waits for messages meanwhile."""
+    said = []
+
+    class Slow(Hooks):
+        revalidate_interval = 60.0
+
+        def revalidate(self):
+            if not said:
+                line.say("meanwhile")
+                said.append(Running(ws.wait, 1).result())
+
+    ws, line = connect(hooks=Slow())
+    line.now += 61
+    ws.send("tick")
+    assert said == ["meanwhile"]
+    assert not ws.closed
+
+
+def test_a_revalidation_that_fails_while_another_thread_begins_to_wait(followed):
+    class Failing(Hooks):
+        revalidate_interval = 60.0
+
+        def revalidate(self):
+            line.reading.acquire()
+            return "logged out"
+
+    ws, line = connect(hooks=Failing())
+    line.now += 61
+    with pytest.raises(ConnectionClosed):
+        ws.send("tick")
+    line.reading.release()
+    assert [opcode for opcode, _ in line.frames] == [Opcode.CLOSE]
+    assert followed == [connection_of(ws)]
+    assert ws.wait() is None
+    assert ws.close_code == UNAUTHORIZED
+
+
+def test_a_wait_has_its_timeout_while_another_thread_reads():
+    ws, _ = connect()
+    with reading_lock(ws), pytest.raises(TimeoutError):
+        ws.wait(SHORT)
+    assert not ws.closed
+
+
+def test_asking_whether_it_is_closed_switches_no_greenlets():
+    """A view may ask for each of many in a loop over a set."""
+    ws, line = connect()
+    line.let_others_run = None
+    line.now += 10
+    assert not ws.closed

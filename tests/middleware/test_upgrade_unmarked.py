@@ -9,7 +9,7 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from django_websocket import accept_websocket, require_websocket
-from django_websocket.handshake.remedies import UNMARKED_VIEW
+from django_websocket.handshake.remedies import REDIRECTING_VIEW, UNMARKED_VIEW
 from django_websocket.process.registry import registry
 from django_websocket.testing.client import WebSocketClient
 
@@ -139,8 +139,9 @@ class TestNotDecorated:
         assert (response.status_code, response.content) == (400, NO_WEBSOCKETS)
         assert "X-Seen" not in response.headers
         assert connection.refused == 1
+        remedy = REDIRECTING_VIEW if address == "/seen/redirecting/" else UNMARKED_VIEW
         (record,) = records(caplog)
-        text = f"WebSocket refused with 400 at {address}: this address takes no WebSockets; {UNMARKED_VIEW}"
+        text = f"WebSocket refused with 400 at {address}: this address takes no WebSockets; {remedy}"
         assert record.getMessage() == text
 
     @pytest.mark.parametrize(("name", "status"), [("404", 404), ("403", 403), ("zero", 500)])
@@ -179,8 +180,8 @@ class TestNotDecorated:
         assert (response.status_code, response.content) == (400, NO_WEBSOCKETS)
         (record,) = records(caplog)
         assert record.getMessage() == (
-            "WebSocket refused with 400 at /seen/: this address takes no WebSockets (another middleware answered with "
-            "200 before the view was reached)"
+            "WebSocket refused with 400 at /seen/: this address takes no WebSockets (another middleware, such as "
+            "a cache, answered with 200 before the view was reached)"
         )
 
     def test_its_answer_to_a_websocket_is_not_stored(self, settings):

@@ -1,6 +1,6 @@
 """The options and marks of a view are those of the wrapper that runs, whatever attributes were copied."""
 
-from functools import partial
+from functools import partial, wraps
 
 import pytest
 from django.contrib.auth.decorators import login_required
@@ -272,3 +272,20 @@ def test_the_options_of_a_view_end_with_its_call(origin, status):
     with WebSocketClient().websocket("/fall-back/", headers={"Origin": origin}) as ws:
         pass
     assert ws.response.status_code == status
+
+
+@wraps(lax_view)
+def ignore_the_refusal(request):
+    strict_view(request)
+    return HttpResponse(f"{request.websocket}")
+
+
+urlpatterns.append(path("ignoring/", ignore_the_refusal))
+
+
+def test_a_refused_request_has_no_websocket_any_more():
+    """The options that a copied mark leads to have admitted it first."""
+    with WebSocketClient().websocket("/ignoring/", headers={"Origin": "https://evil.example"}) as ws:
+        pass
+    assert ws.response.content == b"None"
+    assert not registry.busy

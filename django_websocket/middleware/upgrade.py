@@ -172,6 +172,7 @@ class Upgrade:
             self._options = options
             request.websocket = self.websocket  # type: ignore[attr-defined]
             return None
+        request.websocket = None  # type: ignore[attr-defined]
         if self._step is not Step.ADMITTED:
             self._step = Step.REFUSED
         return refusal

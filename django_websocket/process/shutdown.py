@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # The stubs of the standard library lack it.
 import atexit
 import os
 import signal
@@ -22,10 +23,13 @@ GRACE_PERIOD: Final = 0.5
 #: Seconds without new WebSockets after a signal whose handler returns. Such a handler may have begun the end of the
 #: process, or be the project's own and let the process live on: nothing tells the two apart.
 DRAIN_TIME: Final = 30.0
-_SIGNALS: Final = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGQUIT") if hasattr(signal, name))
-#: ``signal.getsignal()`` without the conversion to an enumeration, which takes most of its time: it is called for each
-#: WebSocket.
-_get_handler: Final[Callable[[int], Any]] = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+# The signals are plain numbers, and so are their default actions: the enumerations of ``signal`` take longer to compare
+# than all the rest of _chain(), which is called for each WebSocket.
+_IGNORED: Final = int(signal.SIG_IGN)
+_TERMINATION: Final = frozenset({int(signal.SIGTERM), int(signal.SIGINT)})
+_SIGNALS: Final = (*_TERMINATION, int(signal.SIGQUIT)) if hasattr(signal, "SIGQUIT") else tuple(_TERMINATION)
+#: ``signal.getsignal()`` without its conversion to an enumeration.
+_get_handler: Final[Callable[[int], Any]] = _signal.getsignal
 
 
 class _Shutdown:
@@ -87,21 +91,21 @@ def _close_at_exit() -> None:
         registry.wait_empty(GRACE_PERIOD)
 
 
-def _chain(number: signal.Signals) -> None:
+def _chain(number: int) -> None:
     """Set our handler of a signal, which calls the present one, unless ours is set already."""
     previous = _get_handler(number)
     # The result is None for a handler that was not set from Python. A process that ignores the signal does not
     # end by it.
-    if previous is None or previous == signal.SIG_IGN or hasattr(previous, "server_handler"):
+    if hasattr(previous, "server_handler") or previous is None or previous == _IGNORED:
         return
     # SIGQUIT asks for a core dump, unless a server has found another use for it.
-    if number not in {signal.SIGTERM, signal.SIGINT} and not callable(previous):
+    if number not in _TERMINATION and not callable(previous):
         return
 
     def handle(signum: int, frame: FrameType | None) -> None:
         if not callable(previous):
             _end_by_default(signum)
-        elif number in {signal.SIGTERM, signal.SIGINT}:
+        elif number in _TERMINATION:
             _close_all()
             previous(signum, frame)
         else:

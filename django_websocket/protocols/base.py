@@ -375,10 +375,8 @@ class Protocol(ABC):
 
     def _fail(self, error: ProtocolError) -> None:
         """Fail the connection for an error of the peer, or keep the error until :meth:`finish_deferred` is called."""
-        if self.defers_end and self.state is State.OPEN:
-            self.has_events = True
+        if self._defer(error):
             _forget_traceback(error)
-            self.deferred_end = error
         else:
             self._fail_now(error)
 
@@ -395,11 +393,16 @@ class Protocol(ABC):
     def _receive_close(self, code: int, reason: str = "") -> None:
         """Take the Close of the peer: answer it, or keep it until :meth:`finish_deferred` is called."""
         close = PeerClose(code, reason)
-        if self.defers_end and self.state is State.OPEN:
-            self.has_events = True
-            self.deferred_end = close
-        else:
+        if not self._defer(close):
             self._finish_close(close)
+
+    def _defer(self, end: PeerClose | ProtocolError) -> bool:
+        """Keep the end of the connection until :meth:`finish_deferred` is called, and return whether it is kept."""
+        if not self.defers_end or self.state is not State.OPEN:
+            return False
+        self.has_events = True
+        self.deferred_end = end
+        return True
 
     def _finish_close(self, close: PeerClose) -> None:
         if self.state is State.OPEN:

@@ -27,6 +27,15 @@ HIXIE76 = {
 KEY3 = b"Tm[K T2u"
 RESPONSE76 = b"fQJ,fN/4F4!~K~MH"
 
+_NODE_8 = (
+    "GET /echo/ HTTP/1.1\r\n"
+    "Connection: Upgrade\r\n"
+    "Upgrade: websocket\r\n"
+    "Host: %(host)s\r\n"
+    "Origin: %(host)s\r\n"
+    "Sec-WebSocket-Version: 8\r\n"
+    "Sec-WebSocket-Key: OC0xNzk1ODM2MDU4OTgz\r\n"
+)
 #: What clients of 2010 to 2015 send to ``%(host)s``, byte by byte: the first websocket-client of Python over hixie-76
 #: (``KEY3`` follows), and the first ws of Node over the versions 8 and 13.
 OLD_CLIENTS = {
@@ -40,27 +49,8 @@ OLD_CLIENTS = {
         f"Sec-WebSocket-Key2: {HIXIE76['HTTP_SEC_WEBSOCKET_KEY2']}\r\n"
         "\r\n"
     ),
-    "node-8": (
-        "GET /echo/ HTTP/1.1\r\n"
-        "Connection: Upgrade\r\n"
-        "Upgrade: websocket\r\n"
-        "Host: %(host)s\r\n"
-        "Origin: %(host)s\r\n"
-        "Sec-WebSocket-Version: 8\r\n"
-        "Sec-WebSocket-Key: OC0xNzk1ODM2MDU4OTgz\r\n"
-        "\r\n"
-    ),
-    "node-8-origin": (
-        "GET /echo/ HTTP/1.1\r\n"
-        "Connection: Upgrade\r\n"
-        "Upgrade: websocket\r\n"
-        "Host: %(host)s\r\n"
-        "Origin: %(host)s\r\n"
-        "Sec-WebSocket-Version: 8\r\n"
-        "Sec-WebSocket-Key: OC0xNzk1ODM2MDU4OTgz\r\n"
-        "Sec-WebSocket-Origin: %(origin)s\r\n"
-        "\r\n"
-    ),
+    "node-8": f"{_NODE_8}\r\n",
+    "node-8-origin": f"{_NODE_8}Sec-WebSocket-Origin: %(origin)s\r\n\r\n",
     "node-13": (
         "GET /echo/ HTTP/1.1\r\n"
         "Connection: Upgrade\r\n"

@@ -1,12 +1,12 @@
-"""Native threads, even in a process where eventlet or gevent has replaced threads by greenlets."""
+"""Native threads and locks, even in a process where eventlet or gevent has replaced them by those of greenlets."""
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 
@@ -19,23 +19,37 @@ def start_thread(function: Callable[..., object], *args: object) -> bool:
     such locks, so ``function`` must not log.
     """
     try:
-        _original_start_new_thread()(_run, (function, args))
+        original("_thread", "start_new_thread")(_run, (function, args))
     except (RuntimeError, MemoryError):
         return False
     return True
 
 
-def _original_start_new_thread() -> Any:
-    """Return ``_thread.start_new_thread()`` as it was before eventlet or gevent patched it."""
+def native_rlock() -> Any:
+    """Return a new re-entrant lock of the system, for sections in which no greenlet switches.
+
+    Greenlets of one thread never wait for each other at such a lock, and threads do so only for a moment.
+    """
+    return original("_thread", "RLock")()
+
+
+def original(module: str, name: str) -> Any:
+    """Return an object of the standard library as it was before eventlet or gevent patched it.
+
+    Return ``None`` if the system has none of that name.
+    """
     if "eventlet" in sys.modules:
         from eventlet import patcher
 
-        return patcher.original("_thread").start_new_thread
+        return getattr(patcher.original(module), name, None)
     if "gevent" in sys.modules:
         from gevent import monkey
 
-        return monkey.get_original("_thread", "start_new_thread")
-    return _thread.start_new_thread
+        try:
+            return monkey.get_original(module, name)
+        except AttributeError:
+            return None
+    return getattr(import_module(module), name, None)
 
 
 def _run(function: Callable[..., object], args: tuple[object, ...]) -> None:

@@ -114,10 +114,10 @@ class MemoryTransport(Transport):
             if self.view.sent == MAX_SENT:
                 self._scheduler.now += POLL_INTERVAL + SHORTEST_PAUSE
 
-    def try_send(self, data: bytes) -> int:
-        """Pass ``data`` to the test, and return the number of bytes passed."""
+    def try_send(self, data: bytes) -> int | None:
+        """Pass ``data`` to the test, and return the number of bytes passed; ``None`` if the test's side is gone."""
         if self._shut or self.gone:
-            return 0
+            return None
         self._put(data)
         return len(data)
 

@@ -102,8 +102,11 @@ class Transport(ABC):
         """
 
     @abstractmethod
-    def try_send(self, data: bytes) -> int:
-        """Send as much of ``data`` as possible without waiting, and return the number of bytes sent."""
+    def try_send(self, data: bytes) -> int | None:
+        """Send as much of ``data`` as possible without waiting, and return the number of bytes sent.
+
+        Return ``None`` once the peer is gone: there will never be room again.
+        """
 
     def send_progress(self) -> SendProgress:
         """Return how far the peer has taken what was sent. Thread-safe.
@@ -111,6 +114,10 @@ class Transport(ABC):
         The default suits transports that never wait in :meth:`send`.
         """
         return SendProgress(0, pending=False)
+
+    def fileno(self) -> int:
+        """Return the descriptor of the socket, to wait for room on; -1 if there is none, or none any more."""
+        return -1
 
     @abstractmethod
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:

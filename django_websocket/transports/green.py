@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from .base import Lock, Mutex, TimedOut, is_interruption
-from .sockets import SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, wait_for
+from .sockets import DONT_WAIT, SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, nothing_sent, wait_for
 
 #: The longest time in seconds until a greenlet notices that a thread has passed a lock on to it.
 _MAX_PAUSE: Final = 0.05
@@ -203,6 +203,15 @@ class GreenTransport(NonBlockingTransport):
             super().send(data, timeout, payload)
         else:
             SocketTransport.send(self, data, timeout, payload)
+
+    def try_send(self, data: bytes) -> int | None:
+        if self._waiter is None:
+            return super().try_send(data)
+        # No other thread needs to be kept out of a plain socket.
+        try:
+            return self._plain.send(data, DONT_WAIT)
+        except OSError as error:
+            return nothing_sent(error)
 
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         super().shutdown(how)

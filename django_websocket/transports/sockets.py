@@ -19,7 +19,7 @@ SMALL_READ_SIZE: Final = 4096 - 64
 _HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
 #: The flag is a plain number, because Python would look up the member of its enumeration and convert it to a number in
 #: each call.
-_DONT_WAIT: Final = int(getattr(socket, "MSG_DONTWAIT", 0))
+DONT_WAIT: Final = int(getattr(socket, "MSG_DONTWAIT", 0))
 #: The number of times in the send timeout that a thread which waits for room looks for progress: the kernel does not
 #: report progress by itself.
 _LOOKS: Final = 8
@@ -53,6 +53,9 @@ class SocketTransport(Transport):
         except OSError:
             pass  # A Unix socket has no TCP options, and the peer may be gone.
 
+    def fileno(self) -> int:
+        return self._plain.fileno()
+
     def shutdown(self, how: int = socket.SHUT_RDWR) -> None:
         try:
             # SSLSocket.shutdown() would drop the TLS layer while another thread reads through it.
@@ -72,10 +75,7 @@ class SocketTransport(Transport):
         if payload and not _HAS_SENDMSG:
             data, payload = data + payload, b""
         try:
-            if payload:
-                sent = self._plain.sendmsg((data, payload), (), _DONT_WAIT)
-            else:
-                sent = self._plain.send(data, _DONT_WAIT)
+            sent = self._plain.sendmsg((data, payload), (), DONT_WAIT) if payload else self._plain.send(data, DONT_WAIT)
         except BlockingIOError:
             sent = 0
         if sent == len(data) + len(payload):
@@ -118,7 +118,7 @@ class SocketTransport(Transport):
         If the second result is ``False``, the next try has to wait for reading, which TLS may need.
         """
         try:
-            return self._plain.send(data, _DONT_WAIT), True
+            return self._plain.send(data, DONT_WAIT), True
         except BlockingIOError:
             return 0, True
 
@@ -183,7 +183,7 @@ class BlockingTransport(SocketTransport):
 
     def try_receive(self) -> bytes | None:
         try:
-            data: bytes = self._socket.recv(self.read_size, _DONT_WAIT)
+            data: bytes = self._socket.recv(self.read_size, DONT_WAIT)
         except OSError as error:
             if is_interruption(error):
                 raise
@@ -191,13 +191,11 @@ class BlockingTransport(SocketTransport):
         self._choose_read_size(self.read_size, len(data))
         return data
 
-    def try_send(self, data: bytes) -> int:
+    def try_send(self, data: bytes) -> int | None:
         try:
-            return self._socket.send(data, _DONT_WAIT)  # type: ignore[no-any-return]
+            return self._socket.send(data, DONT_WAIT)  # type: ignore[no-any-return]
         except OSError as error:
-            if is_interruption(error):
-                raise
-            return 0
+            return nothing_sent(error)
 
 
 class NonBlockingTransport(SocketTransport):
@@ -267,16 +265,14 @@ class NonBlockingTransport(SocketTransport):
         except ssl.SSLWantReadError:
             return 0, False
 
-    def try_send(self, data: bytes) -> int:
+    def try_send(self, data: bytes) -> int | None:
         # Another thread may be inside OpenSSL.
         if not self._guard.acquire(blocking=False):
             return 0
         try:
             return self._socket.send(data)  # type: ignore[no-any-return]
         except OSError as error:
-            if is_interruption(error):
-                raise
-            return 0
+            return nothing_sent(error)
         finally:
             self._guard.release()
 
@@ -291,6 +287,13 @@ class NonBlockingTransport(SocketTransport):
                     except OSError:
                         pass
         super().shutdown(how)
+
+
+def nothing_sent(error: OSError) -> int | None:
+    """Return the result of :meth:`Transport.try_send` for an error: 0 without room, ``None`` if the peer is gone."""
+    if is_interruption(error):
+        raise error
+    return 0 if isinstance(error, (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)) else None
 
 
 def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = select) -> None:

@@ -45,5 +45,5 @@ def test_a_thread_that_cannot_be_started(monkeypatch, error):
     def refuse(*_):
         raise error
 
-    monkeypatch.setattr(native, "_original_start_new_thread", lambda: refuse)
+    monkeypatch.setattr(native, "original", lambda *_: refuse)
     assert not native.start_thread(print)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from collections.abc import Hashable, Iterable, Mapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, NamedTuple, TypeAlias
 
@@ -304,6 +304,24 @@ class Protocol(ABC):
         :raises ConnectionClosed: the state is not ``OPEN``.
         :raises UnsupportedFeature: ``message`` is binary and the version has text only.
         """
+
+    @property
+    def frame_key(self) -> Hashable:
+        """What open connections have in common to which the same bytes can be sent for a message.
+
+        ``None``: there is no other such connection. The key does not change while the connection is open.
+        """
+        return None
+
+    def encode_shared(self, message: str | bytes) -> bytes:
+        """Return the bytes to send for a message on every open connection with the same :attr:`frame_key`.
+
+        They do not depend on what a connection has sent before, and may be sent behind messages that were encoded
+        later. The call does not depend on the state of this connection either.
+
+        :raises UnsupportedFeature: ``message`` is binary and the version has text only.
+        """
+        return b"".join(self.encode(message))
 
     def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
         """Append a message to :attr:`outgoing`; the arguments and errors are those of :meth:`encode`."""

@@ -254,11 +254,30 @@ class Hixie75(Protocol):
         :raises UnsupportedFeature: ``message`` is not ``str``.
         :raises ConnectionClosed: the state is not ``OPEN``.
         """
+        payload = self._encode_text(message)
+        self._check_open()
+        return b"\x00%b\xff" % payload, b""
+
+    @property
+    def frame_key(self) -> str:
+        """The same for all connections of hixie-75 and hixie-76."""
+        return "hixie"
+
+    def encode_shared(self, message: str | bytes) -> bytes:
+        """Return the bytes to send for a text message; see :meth:`Protocol.encode_shared`.
+
+        :raises UnsupportedFeature: ``message`` is not ``str``.
+        """
+        return b"\x00%b\xff" % self._encode_text(message)
+
+    def _encode_text(self, message: object) -> bytes:
+        """Return a message as UTF-8, in which the byte of the terminator never occurs.
+
+        :raises UnsupportedFeature: ``message`` is not ``str``.
+        """
         if not isinstance(message, str):
             raise UnsupportedFeature(f"hixie-{self.version} carries text only, not {type(message).__name__}")
-        self._check_open()
-        # The byte of the terminator never occurs in UTF-8.
-        return b"\x00%b\xff" % message.encode(), b""
+        return message.encode()
 
     def ping(self, data: bytes = b"") -> None:  # noqa: ARG002
         """Refuse to send a ping, which the draft does not have.

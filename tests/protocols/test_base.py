@@ -289,3 +289,18 @@ def test_a_code_is_an_int(code):
 def test_a_reason_is_a_str(reason):
     with pytest.raises(TypeError):
         check_close(1000, reason)
+
+
+class Counting(RFC6455):
+    """A version whose frames depend on the connection."""
+
+    frame_key = Protocol.frame_key
+    encode_shared = Protocol.encode_shared
+
+
+def test_a_version_that_cannot_share_its_frames():
+    """They are made for each connection."""
+    server = Counting(rfc6455.make_request())
+    server.accept()
+    assert server.frame_key is None
+    assert server.encode_shared("x") == b"".join(server.encode("x"))

@@ -587,3 +587,16 @@ def test_both_sides_understand_each_other(to_server, to_client, cuts):
         side.close()
         side.receive(b"")
         assert (side.state, side.close_code) == (State.CLOSED, 1005)
+
+
+@pytest.mark.parametrize("message", ["", "x", "é" * 200])
+def test_a_frame_for_all_connections(message):
+    """It is the same in both versions, and does not depend on the state."""
+    server = Hixie75(make_request())
+    assert server.frame_key == "hixie"
+    assert server.encode_shared(message) == b"\x00%b\xff" % message.encode()
+
+
+def test_a_frame_of_bytes_for_all_connections():
+    with pytest.raises(UnsupportedFeature, match="hixie-75 carries text only, not bytes"):
+        Hixie75(make_request()).encode_shared(b"x")

@@ -186,6 +186,14 @@ class Deflate:
         #: The number of DEFLATE streams that have ended in the current message from the peer.
         self._streams = 0
 
+    @property
+    def shared_key(self) -> tuple[int, ...] | None:
+        """The parameters that connections have to share for a compressed message to be right for all of them.
+
+        ``None``: with context takeover, no message of another connection is right.
+        """
+        return None if self._takeover else (*self._settings, self._threshold)
+
     def compress(self, payload: bytes, wanted: bool | None = None) -> bytes | None:
         """Return a message compressed (section 7.2.1), or ``None`` if it is to be sent uncompressed.
 

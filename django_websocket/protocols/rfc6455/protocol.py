@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, MutableSequence
+from collections.abc import Hashable, Iterable, Mapping, MutableSequence
 from typing import Any, ClassVar, Final
 
 from ...exceptions import MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
@@ -340,6 +340,25 @@ class RFC6455(Protocol):
         if size < LARGE:
             return build_header(opcode, size) + payload, b""
         return build_header(opcode, size), payload
+
+    @property
+    def frame_key(self) -> Hashable:
+        """The parameters of the compression, or the same for all connections whose messages are sent uncompressed."""
+        key = None if self._deflate is None else self._deflate.shared_key
+        return key or "uncompressed"
+
+    def encode_shared(self, message: str | bytes) -> bytes:
+        """Return a message as one frame; see :meth:`Protocol.encode_shared`.
+
+        With context takeover the frame is not compressed: a message that another connection has compressed would
+        decode, but would shift the references of all later messages (RFC 7692 section 7.1.1).
+        """
+        opcode, payload = (_TEXT, message.encode()) if isinstance(message, str) else (_BINARY, message)
+        if (deflate := self._deflate) is not None and deflate.shared_key is not None:
+            compressed = deflate.compress(payload)
+            if compressed is not None:
+                opcode, payload = opcode | RSV1, compressed
+        return build_frame(opcode, payload, self.client)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).

@@ -11,9 +11,11 @@ from typing import Final
 from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
 from ..options import Options
 from ..process.closer import closer
+from ..process.flusher import flusher
 from ..process.registry import registry
 from ..protocols.base import CloseCode, Message, PeerClose, Protocol, State
 from ..transports import TimedOut, Transport, is_interruption
+from .backlog import Backlog, Delivery, QueueLimits
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
 from .reentry import interrupts
@@ -23,6 +25,7 @@ logger = logging.getLogger("django_websocket.connection")
 
 # The constant saves the look-up of the member in its enumeration, which takes longer than the comparison.
 _OPEN: Final = State.OPEN
+_SENT: Final = Delivery.SENT
 
 #: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
 #: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
@@ -47,7 +50,7 @@ _REENTERED: Final = "the call interrupts another call of this WebSocket in the s
 _TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
 _NO_MESSAGE: Final = "no message came in time"
 #: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
-_WRITERS: Final = frozenset({"send", "ping", "_flush", "_flush_nowait", "_start_closing"})
+_WRITERS: Final = frozenset({"send", "ping", "deliver", "_flush", "_flush_nowait", "_start_closing"})
 _READERS: Final = frozenset({"fetch", "_fetch_with_timers", "poll", "_poll_while_sending", "_finish_closing", "_drain"})
 #: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown. Whoever
 #: waits for a thread that reads waits for it this much longer than the close timeout, after which that thread is woken.
@@ -69,6 +72,9 @@ class Connection:
     read those bytes, or by the thread that is writing at the moment: :meth:`_flush` waits for the socket,
     :meth:`_flush_nowait` does not.
 
+    Groups deliver frames that may have to wait for room: then there is a backlog. While there is one, the flusher of
+    the process, or a thread that sends, takes care of all that is to be sent, and no other thread waits for it.
+
     The peer's Close is answered only when the view has taken the messages ahead of it and asks for another one, so that
     the view can answer each message (RFC 6455 section 5.5.1). If the peer breaks the protocol, the connection is failed
     at that moment, and not before. The view has the close timeout for the messages, and nothing is read meanwhile.
@@ -76,7 +82,6 @@ class Connection:
 
     # A dictionary for this many attributes would be slower, and larger.
     __slots__ = (
-        "_backlog",
         "_clock",
         "_close_timeout",
         "_control_frames",
@@ -87,6 +92,8 @@ class Connection:
         "_name",
         "_owner",
         "_polled_at",
+        "_polled_size",
+        "_queued",
         "_reading",
         "_requested_close",
         "_resources",
@@ -138,6 +145,8 @@ class Connection:
         self._waiting: bool | None = None
         #: The rest of a frame that could not be sent at once.
         self._unsent = b""
+        #: Frames of groups that wait for room behind :attr:`_unsent`; ``None`` if there are none.
+        self._queued: Backlog | None = None
         #: Whether a flush found another thread writing: that thread flushes when it is done.
         self._flush_missed = False
         #: The code and reason of a Close that is to be sent.
@@ -145,7 +154,7 @@ class Connection:
         #: The time of the last read without waiting, and the number of bytes that such reads have taken since the queue
         #: was empty.
         self._polled_at = now
-        self._backlog = 0
+        self._polled_size = 0
 
     def start(self, received: bytes, handshake_timeout: float) -> None:
         """Send the answer to the handshake, read the rest of one of hixie-76, and add the connection to the registry.
@@ -249,7 +258,7 @@ class Connection:
             self._finish_deferred()
             self._flush()
             return
-        self._backlog = 0
+        self._polled_size = 0
         idle_after = self._hooks.before_wait() if self._resources else None
         self._flush_late()
         seconds = timers.time_left(
@@ -294,9 +303,9 @@ class Connection:
             return False
         try:
             if not self.messages:
-                self._backlog = 0
+                self._polled_size = 0
             self._polled_at = self._clock()
-            room = self._backlog < self._transport.read_size
+            room = self._polled_size < self._transport.read_size
             if room and protocol.state is not State.CLOSED and protocol.deferred_end is None:
                 data = self._transport.try_receive()
                 if data is None:
@@ -306,7 +315,7 @@ class Connection:
                     self._check_deadlines()
                     self._flush_nowait()
                 else:
-                    self._backlog += len(data)
+                    self._polled_size += len(data)
                     self._take(data)
                     self._flush_nowait()
                     self._fast_path = self._allows_fast_path()
@@ -529,16 +538,22 @@ class Connection:
         return True
 
     def _has_unsent(self) -> bool:
+        """Return whether there is something to send that is not left to the flusher."""
+        if self._requested_close is not None:
+            return True
+        if self._queued is not None:
+            return False
         protocol = self.protocol
-        return bool(protocol.outgoing or self._unsent) or self._requested_close is not None or protocol.eof_to_send
+        return bool(protocol.outgoing or self._unsent) or protocol.eof_to_send
 
     def _send_bytes(self, data: bytes, payload: bytes = b"") -> None:
         """Send bytes, and ``payload`` behind them; the caller holds the lock for writing.
 
         :raises ConnectionClosed: the connection is gone.
         """
-        if self._unsent:
-            data, self._unsent = self._unsent + data, b""
+        if self._unsent or self._queued is not None:
+            with self._mutex:
+                data = self._take_unsent() + data
         try:
             self._transport.send(data, self._send_timeout, payload)
         except TimedOut:
@@ -570,7 +585,7 @@ class Connection:
         """
         with self._mutex:
             data, eof = self.protocol.data_to_send(), self.protocol.eof_to_send
-        if data or self._unsent:
+        if data or self._unsent or self._queued is not None:
             self._send_bytes(data)
         if eof:
             self._end_stream()
@@ -590,6 +605,9 @@ class Connection:
 
     def _flush(self) -> None:
         """Send the answers of the protocol. If another thread is writing, that thread sends them afterwards."""
+        if self._queued is not None:
+            self._flush_nowait()
+            return
         while self._has_unsent():
             self._flush_missed = True
             if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
@@ -613,26 +631,105 @@ class Connection:
         if self.protocol.state is State.CLOSING:
             self._timers.start_closing(self._clock())
 
-    def _flush_nowait(self) -> None:
-        """Send as much as possible of the answers of the protocol, without waiting for the socket or for a lock.
+    def _flush_nowait(self) -> bool:
+        """Send as much as possible of what is to be sent, without waiting for the socket or for a lock.
 
+        What a backlog leaves is left to the flusher. Return whether bytes were sent, or another thread will send them.
         Safe in a signal handler, where the interrupted thread may hold any of the locks.
         """
-        if not self._has_unsent():
-            return
-        self._flush_missed = True
-        if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
-            return
-        try:
-            self._flush_missed = False
-            with self._mutex:
-                self._begin_requested_close()
-                data = self._unsent + self.protocol.data_to_send()
-            self._unsent = data[self._transport.try_send(data) :] if data else b""
-            if not self._unsent and self.protocol.eof_to_send:
-                self._end_stream()
-        finally:
-            self._writing.release()
+        progress = False
+        while self._queued is not None or self._has_unsent():
+            self._flush_missed = True
+            if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
+                return True
+            try:
+                self._flush_missed = False
+                progress = self._send_some() or progress
+            finally:
+                self._writing.release()
+            if not self._flush_missed:
+                break
+        if self._queued is not None:
+            flusher.add(self._transport.fileno(), self._flush_nowait)
+        return progress
+
+    def _send_some(self) -> bool:
+        """Send what there is room for, and return whether that was anything; the caller holds the lock for writing."""
+        with self._mutex:
+            self._begin_requested_close()
+            had_backlog = self._queued is not None
+            # New frames go into a backlog of their own meanwhile, behind these bytes.
+            data = self._take_unsent() + self.protocol.data_to_send()
+            if had_backlog:
+                self._queued = Backlog()
+        sent = self._transport.try_send(data) if data else 0
+        with self._mutex:
+            if sent is None:
+                # The peer is gone, which the thread that reads will find out.
+                self._unsent, self._queued = b"", None
+                return False
+            self._unsent = data[sent:]
+            if not self._unsent and not self._queued:
+                self._queued = None
+        if had_backlog and sent:
+            self._restart_closing()
+        if not self._unsent and self.protocol.eof_to_send:
+            self._end_stream()
+        return sent > 0
+
+    def _take_unsent(self) -> bytes:
+        """Return all bytes that wait for room, and forget them; the caller holds the lock for writing and the mutex."""
+        data, self._unsent = self._unsent, b""
+        if self._queued is not None:
+            data += self._queued.take()
+            self._queued = None
+        return data
+
+    # Groups
+
+    def deliver(self, frame: bytes, limits: QueueLimits) -> Delivery:
+        """Send a frame that :meth:`.Protocol.encode_shared` has made, or queue it within ``limits``; never wait.
+
+        A connection whose backlog is over the limits is closed with 1013. Thread-safe.
+        """
+        if self._queued is None and self._writing.acquire(False):
+            try:
+                if self.protocol.state is not _OPEN or self._requested_close is not None:
+                    return Delivery.GONE
+                if not self._unsent and self._queued is None:
+                    sent = self._transport.try_send(frame)
+                    if sent == len(frame):
+                        return _SENT
+                    if sent is None:
+                        return Delivery.GONE
+                    with self._mutex:
+                        self._queued = Backlog()
+                    self._unsent = frame[sent:]
+                    # The flusher takes the rest, below.
+                    self._flush_missed = True
+                    return Delivery.QUEUED
+            finally:
+                self._writing.release()
+                if self._flush_missed:
+                    self._flush_nowait()
+        return self._queue(frame, limits)
+
+    def _queue(self, frame: bytes, limits: QueueLimits) -> Delivery:
+        """Queue a frame behind others, or behind the thread that is writing, for :meth:`deliver`."""
+        with self._mutex:
+            if self.protocol.state is not _OPEN or self._requested_close is not None:
+                return Delivery.GONE
+            is_first = self._queued is None
+            if self._queued is None:
+                self._queued = Backlog()
+            fits = self._queued.append(frame, limits)
+        if not fits:
+            self._log(logging.WARNING, "closed with 1013: the client does not keep up with the messages of its groups")
+            self.request_close(CloseCode.TRY_AGAIN_LATER, "too slow")
+            return Delivery.OVERFLOW
+        if is_first:
+            self._flush_nowait()
+        return Delivery.QUEUED
 
     # Closing
 
@@ -648,7 +745,7 @@ class Connection:
         else:
             closer.add(self.finish_if_due)
 
-    def request_close(self, code: int) -> None:
+    def request_close(self, code: int, reason: str = "") -> None:
         """Send Close without waiting for anything. Safe in a signal handler.
 
         If a thread is writing at the moment, or the socket cannot be written to at once, the Close leaves a little
@@ -656,10 +753,14 @@ class Connection:
         """
         if self.protocol.state is not State.OPEN:
             return
-        self._requested_close = code, ""
+        self._requested_close = code, reason
         self._fast_path = False
         self._flush_nowait()
         closer.add(self.finish_if_due)
+
+    def belongs_to(self, owner: str, key: str) -> bool:
+        """Return whether the peer is a certain user, or has a certain session; see :meth:`.Hooks.belongs_to`."""
+        return self._hooks.belongs_to(owner, key)
 
     def finish_if_due(self) -> bool:
         """Continue a closing handshake that perhaps no thread waits for; return whether it is over.
@@ -694,6 +795,8 @@ class Connection:
         finally:
             with self._mutex:
                 self.protocol.connection_lost()
+                self._unsent, self._queued = b"", None
+            flusher.discard(self._transport.fileno(), self._flush_nowait)
             self._transport.shutdown()
             registry.discard(self)
             closer.discard(self.finish_if_due)
@@ -785,7 +888,7 @@ class Connection:
             lost = protocol.state is not State.CLOSED and not isinstance(protocol.deferred_end, PeerClose)
             if protocol.state is not State.CLOSED:
                 protocol.connection_lost()
-                self._unsent = b""
+                self._unsent, self._queued = b"", None
         self._transport.shutdown()
         if lost:
             self._log(level, f"lost: {reason}")

@@ -38,6 +38,15 @@ class Hooks:
     def on_idle(self) -> None:
         """Release the remaining resources: no bytes have arrived for the time that :meth:`before_wait` returned."""
 
+    def belongs_to(self, owner: str, key: str) -> bool:  # noqa: ARG002 - subclasses need the arguments
+        """Return whether the peer is the owner of this kind, ``"user"`` or ``"session"``, with this key.
+
+        The key of a user is its primary key, as text, and that of a session a hash of its session key.
+
+        Called by any thread; never waits.
+        """
+        return False
+
     def revalidate(self) -> str | None:
         """Return why the peer may not stay, in a few words for its Close; ``None`` if it may stay."""
         return None

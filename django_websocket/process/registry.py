@@ -17,10 +17,13 @@ _POLL_INTERVAL: Final = 0.01
 
 
 class OpenConnection(Protocol):
-    """The method of a connection that the registry calls."""
+    """The methods of a connection that are called for the whole process."""
 
-    def request_close(self, code: int) -> None:
+    def request_close(self, code: int, reason: str = "") -> None:
         """Send Close without waiting for anything; safe in a signal handler."""
+
+    def belongs_to(self, owner: str, key: str) -> bool:
+        """Return whether the connection is one of a user or a session; see :meth:`.Hooks.belongs_to`."""
 
 
 class Registry:
@@ -34,6 +37,8 @@ class Registry:
     _open: set[OpenConnection]
     #: The time on the monotonic clock until which no more connections are accepted.
     _drained_until: float
+    #: Whether other processes of the same server are known to serve the site.
+    one_of_many: bool
 
     def __init__(self) -> None:
         self.reset()
@@ -44,6 +49,7 @@ class Registry:
         self._view_count = 0
         self._open = set()
         self._drained_until = -math.inf
+        self.one_of_many = False
 
     @property
     def draining(self) -> bool:
@@ -78,6 +84,10 @@ class Registry:
     def discard(self, connection: OpenConnection) -> None:
         """Remove a connection that has ended."""
         self._open.discard(connection)
+
+    def connections(self) -> set[OpenConnection]:
+        """Return the open connections."""
+        return self._open.copy()
 
     def __len__(self) -> int:
         """Return the number of open connections."""

@@ -78,6 +78,16 @@ def test_the_open_ones():
     assert one.codes == two.codes == []
 
 
+def test_the_open_ones_are_copied():
+    """They may change while somebody goes through them."""
+    registry, connection = Registry(), Fake()
+    registry.add(connection)
+    for found in registry.connections():
+        assert found is connection
+        registry.discard(found)
+    assert registry.connections() == set()
+
+
 def test_close_all():
     registry, one, gone = Registry(), Fake(), Fake()
     registry.add(one)

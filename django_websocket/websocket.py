@@ -14,6 +14,7 @@ from .connection.connection import Connection
 from .connection.hooks import NO_HOOKS, Hooks
 from .connection.opening import Opening
 from .options import Options
+from .process.identity import identity
 from .protocols.base import CloseCode, Message, Protocol, State, check_close
 
 #: The number of the call of :meth:`WebSocket.wait` on a closed connection that raises instead of returning ``None``.
@@ -31,6 +32,7 @@ class WebSocket:
     __slots__ = (
         "__dict__",
         "__weakref__",
+        "_at_end",
         "_connection",
         "_handshake_timeout",
         "_name",
@@ -63,6 +65,8 @@ class WebSocket:
         #: before it sends the handshake, both are ``None``.
         self._opening: Opening | None = Opening(protocol, take_over, options, hooks, name)
         self._connection: Connection | None = None
+        #: What is called when the WebSocket has ended, by a key; ``None`` if it is nothing.
+        self._at_end: dict[object, Callable[[], object]] | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket {self._name or hex(id(self))} version {self.version} {self._protocol.state.name}>"
@@ -121,6 +125,17 @@ class WebSocket:
         """Seconds between the last answered ping and its pong; ``None`` before the first."""
         return None if self._connection is None else self._connection.latency
 
+    @property
+    def member_id(self) -> str:
+        """A text by which groups in every process know this WebSocket: ``exclude=`` takes it."""
+        # setdefault() is atomic.
+        return self.__dict__.get("member_id") or self.__dict__.setdefault("member_id", identity.next_id())  # type: ignore[no-any-return]
+
+    @property
+    def has_member_id(self) -> bool:
+        """Whether anybody has asked for the :attr:`member_id`, so that it can be known elsewhere."""
+        return "member_id" in self.__dict__
+
     # Opening
 
     def accept(
@@ -148,6 +163,13 @@ class WebSocket:
 
     #: The name of :meth:`accept` in django-websocket 0.3.
     send_handshake = accept
+
+    def open(self) -> Connection:
+        """Send the handshake, unless it was sent, and return the connection; groups call this.
+
+        :raises Exception: the errors of :meth:`accept`.
+        """
+        return self._connection or self._open(self._subprotocol)
 
     def _open(self, subprotocol: str | None, headers: Iterable[tuple[str, str]] = ()) -> Connection:
         """Send the handshake and return the connection; the errors are those of :meth:`accept`.
@@ -313,10 +335,39 @@ class WebSocket:
         """
         # The order is the opposite of that in _open(), which may be running in another thread.
         self._opening = None
-        if self._connection is None:
-            self._protocol.connection_lost()
-        else:
-            self._connection.end(code, wait=wait)
+        try:
+            if self._connection is None:
+                self._protocol.connection_lost()
+            else:
+                self._connection.end(code, wait=wait)
+        finally:
+            self._run_at_end()
+
+    def at_end(self, key: object, call: Callable[[], object]) -> None:
+        """Call ``call`` when the WebSocket has ended, or now if it is closed; it replaces another one for ``key``.
+
+        ``call`` must neither wait nor raise an error. Thread-safe.
+        """
+        calls = self._at_end
+        if calls is None:
+            calls = self._at_end = {}
+        calls[key] = call
+        if self._protocol.state is State.CLOSED:
+            # The end may be over, or may find the call at the same time: it is called by whoever pops it.
+            self._run_at_end()
+
+    def take_at_end(self, key: object) -> Callable[[], object] | None:
+        """Return what would be called at the end for ``key``, and forget it; ``None`` if it is nothing."""
+        return None if self._at_end is None else self._at_end.pop(key, None)
+
+    def _run_at_end(self) -> None:
+        while self._at_end:
+            try:
+                _, call = self._at_end.popitem()
+            except KeyError:
+                # Another thread has taken the last one.
+                return
+            call()
 
 
 def _check_timeout(timeout: float) -> None:

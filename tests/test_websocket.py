@@ -388,3 +388,78 @@ def test_a_view_that_ends_while_another_thread_sends_the_handshake():
     assert socket.SHUT_RDWR in line.shut
     assert ws.closed
     assert not len(registry)
+
+
+# Groups
+
+
+def test_opening_sends_the_handshake_once():
+    ws, line = connect(accept=False)
+    connection = ws.open()
+    assert bytes(line.sent).startswith(b"HTTP/1.1 101 ")
+    assert ws.open() is connection
+    assert bytes(line.sent).count(b"HTTP/1.1") == 1
+
+
+def test_opening_one_that_has_ended():
+    ws, _ = connect(accept=False)
+    ws.end()
+    with pytest.raises(ConnectionClosed):
+        ws.open()
+
+
+def test_what_is_to_be_called_at_the_end():
+    """Each key has one call, which is made once, after the connection is closed."""
+    ws, _ = connect()
+    calls = []
+
+    def call(number):
+        return lambda: calls.append((number, ws.closed))
+
+    ws.at_end("a", call(1))
+    ws.at_end("a", call(2))
+    ws.at_end("b", call(3))
+    ws.at_end("c", call(4))
+    ws.take_at_end("c")()
+    assert ws.take_at_end("c") is None
+    assert calls == [(4, False)]
+    ws.end()
+    assert sorted(calls[1:]) == [(2, True), (3, True)]
+    ws.end()
+    assert len(calls) == 3
+
+
+def test_what_is_to_be_called_at_an_end_that_is_over():
+    ws, _ = connect()
+    calls = []
+    ws.end()
+    ws.at_end("a", lambda: calls.append(1))
+    assert calls == [1]
+
+
+def test_nothing_is_to_be_called():
+    ws, _ = connect()
+    assert ws.take_at_end("a") is None
+
+
+def test_an_end_that_is_interrupted_makes_its_calls():
+    ws, line = connect()
+    calls = []
+    ws.at_end("a", lambda: calls.append(1))
+    line.on_send = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        ws.end()
+    assert calls == [1]
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+def test_the_id_of_a_member():
+    one, other = connect()[0], connect()[0]
+    assert not one.has_member_id
+    assert one.member_id == one.member_id
+    assert one.has_member_id
+    assert one.member_id != other.member_id
+    assert re.fullmatch("[0-9a-f]{12}/[0-9]+", one.member_id)

@@ -2,10 +2,10 @@
 
 Each folder is a layer: ``protocols`` converts bytes to messages, ``transports`` wait for sockets, ``process`` holds the
 state of the process, ``connection`` joins a protocol to a transport, ``handshake`` decides whether a request may become
-a WebSocket, ``housekeeping`` does what Django does between requests, and ``servers`` find the socket of a request;
-``gunicorn``, ``conf``, ``checks``, ``management`` and ``testing`` serve projects. A module imports only from its own
-layer and from lower ones, and ``middleware`` joins all of them. Where a folder has alternatives, its ``__init__.py``
-chooses one.
+a WebSocket, ``housekeeping`` does what Django does between requests, ``servers`` find the socket of a request, and
+``groups`` send one message to many members; ``gunicorn``, ``conf``, ``checks``, ``management`` and ``testing`` serve
+projects. A module imports only from its own layer and from lower ones, and ``middleware`` joins all of them. Where a
+folder has alternatives, its ``__init__.py`` chooses one.
 
 Importing this package imports neither Django nor eventlet: a name is loaded when it is first used, so that a server's
 worker can still monkey-patch.
@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from .exceptions import (
     ConnectionClosed,
+    GroupConfigurationError,
+    GroupError,
+    GroupUnavailable,
     HandshakeError,
     InvalidData,
     MalformedWebSocket,
@@ -30,15 +33,30 @@ from .exceptions import (
 
 if TYPE_CHECKING:
     from .decorators import accept_websocket, require_websocket
+    from .groups.group import Group
+    from .groups.logout import disconnect_session, disconnect_user
+    from .groups.status import groups_status
     from .websocket import WebSocket
 
 __version__ = "1.0.0"
 
 # The module of each public name that is imported at its first use.
-_LAZY = {"accept_websocket": "decorators", "require_websocket": "decorators", "WebSocket": "websocket"}
+_LAZY = {
+    "Group": "groups.group",
+    "WebSocket": "websocket",
+    "accept_websocket": "decorators",
+    "disconnect_session": "groups.logout",
+    "disconnect_user": "groups.logout",
+    "groups_status": "groups.status",
+    "require_websocket": "decorators",
+}
 
 __all__ = [
     "ConnectionClosed",
+    "Group",
+    "GroupConfigurationError",
+    "GroupError",
+    "GroupUnavailable",
     "HandshakeError",
     "InvalidData",
     "MalformedWebSocket",
@@ -50,6 +68,9 @@ __all__ = [
     "WebSocket",
     "WebSocketError",
     "accept_websocket",
+    "disconnect_session",
+    "disconnect_user",
+    "groups_status",
     "require_websocket",
 ]
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.http import HttpRequest
 
 
 class WebSocketConfig(AppConfig):
@@ -12,8 +15,22 @@ class WebSocketConfig(AppConfig):
     verbose_name = "WebSockets"
 
     def ready(self) -> None:
-        """Register the system checks; log that no WebSocket will work if an ASGI server has loaded the project."""
+        """Register the system checks, and make log-outs close WebSockets; log if an ASGI server has loaded the project.
+
+        No WebSocket will work under an ASGI server.
+        """
+        from django.contrib.auth.signals import user_logged_out
+
         from . import checks  # noqa: F401
         from .servers.asgi import warn_on_asgi
 
         warn_on_asgi()
+        user_logged_out.connect(_close_websockets, dispatch_uid="django_websocket")
+
+
+def _close_websockets(request: HttpRequest | None = None, **_: Any) -> None:
+    """Close the WebSockets of a session that is logged out."""
+    # Groups are loaded when they are needed.
+    from .groups.logout import on_logged_out
+
+    on_logged_out(request)

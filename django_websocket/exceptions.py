@@ -10,7 +10,10 @@
     │   ├── InvalidData                       text that is not UTF-8, compressed data that is not DEFLATE (1007)
     │   ├── MessageTooBig                     over ``max_message_size`` (1009)
     │   └── PolicyViolation                   over another limit, such as ``max_fragments`` (1008)
-    └── UnsupportedFeature (also TypeError)   the connection's protocol version lacks the feature
+    ├── UnsupportedFeature (also TypeError)   the connection's protocol version lacks the feature
+    └── GroupError                            a group could not do what it was asked for
+        ├── GroupUnavailable                  what carries its messages, such as Redis, is away
+        └── GroupConfigurationError           ``WEBSOCKET_GROUPS`` is not right, or a package is missing
 
 :class:`ProtocolError` is for mistakes of the peer; ``TypeError``, ``ValueError`` and :class:`UnsupportedFeature` are
 for mistakes of the caller; :class:`ConnectionClosed` is nobody's mistake. A view meets only the errors of the caller
@@ -108,3 +111,23 @@ class PolicyViolation(ProtocolError):
 
 class UnsupportedFeature(WebSocketError, TypeError):
     """The protocol version of the connection lacks the feature that was asked for, such as bytes in hixie-76."""
+
+
+class GroupError(WebSocketError):
+    """A group could not do what it was asked for."""
+
+
+class GroupUnavailable(GroupError):
+    """What carries the messages of a group, such as Redis, is away, or does not answer in time.
+
+    ``maybe_sent`` says whether the request may have been carried out all the same, or may still be: the answer to it is
+    missing. A message is then perhaps sent; it is never sent again by itself.
+    """
+
+    def __init__(self, reason: str, *, maybe_sent: bool = False) -> None:
+        super().__init__(reason)
+        self.maybe_sent = maybe_sent
+
+
+class GroupConfigurationError(GroupError):
+    """``WEBSOCKET_GROUPS`` does not name the backend that was asked for, or that backend cannot be used."""

@@ -8,6 +8,9 @@ import django_websocket
 from django_websocket import exceptions
 from django_websocket.exceptions import (
     ConnectionClosed,
+    GroupConfigurationError,
+    GroupError,
+    GroupUnavailable,
     HandshakeError,
     InvalidData,
     MalformedWebSocket,
@@ -30,6 +33,9 @@ BASES = {
     MessageTooBig: (ProtocolError,),
     PolicyViolation: (ProtocolError,),
     UnsupportedFeature: (WebSocketError, TypeError),
+    GroupError: (WebSocketError,),
+    GroupUnavailable: (GroupError,),
+    GroupConfigurationError: (GroupError,),
 }
 
 
@@ -100,3 +106,10 @@ def test_the_text_of_a_closed_connection_escapes_the_reason_of_the_peer(reason, 
 
 def test_the_text_of_a_closed_connection_has_the_number_of_its_code():
     assert str(ConnectionClosed(CloseCode.ABNORMAL_CLOSURE)) == "the WebSocket is closed (1006)"
+
+
+def test_a_group_that_is_unavailable_says_whether_the_message_may_be_sent():
+    assert not GroupUnavailable("Redis is away").maybe_sent
+    error = GroupUnavailable("Redis does not answer", maybe_sent=True)
+    assert error.maybe_sent
+    assert str(error) == "Redis does not answer"

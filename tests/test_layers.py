@@ -30,7 +30,7 @@ LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
 EAGER = {"gunicorn.eventlet_worker"}
 
 MAX_FLOORS = 9
-MAX_ROOMS = 22
+MAX_ROOMS = 24
 
 
 class Room(NamedTuple):
@@ -42,6 +42,7 @@ class Room(NamedTuple):
 ROOMS = {
     # Bytes and the system.
     "exceptions": Room(1, PURE),
+    "signals": Room(1, WORLD | BACKENDS),
     "transports": Room(1, NO_DJANGO),
     "protocols": Room(2, PURE, {"transports"}),
     # Once per process, and from a request to a yes or no.
@@ -56,6 +57,8 @@ ROOMS = {
     "housekeeping": Room(5, ANYTHING, {"protocols", "transports", "process", "handshake", "conf"}),
     "gunicorn": Room(5, NO_DJANGO, {"protocols", "transports", "handshake", "connection"}),
     "servers": Room(6, NO_DJANGO, {"connection", "websocket", "handshake", "conf", "housekeeping"}),
+    # Many members at once: a member is something that frames are delivered to.
+    "groups": Room(6, ANYTHING, {"transports", "handshake"}),
     # Where all of it meets.
     "middleware": Room(7, ANYTHING),
     "testing": Room(7, ANYTHING),

@@ -19,6 +19,8 @@ E013  ``WEBSOCKET_CLOSE_ON_SIGTERM`` has an invalid value
 E014  ``WEBSOCKET_COMPRESSION`` has an invalid value, or an option of it has one
 E015  ``WEBSOCKET_DB`` has an invalid value
 E016  ``WEBSOCKET_REVALIDATE`` has an invalid value
+E017  ``WEBSOCKET_GROUPS`` has an invalid value
+E018  a backend of ``WEBSOCKET_GROUPS`` cannot be imported, or one of its options has an invalid value
 E101  ``WEBSOCKET_ACCEPT_ALL`` is on together with ``ATOMIC_REQUESTS``
 W102  the middleware is not the first of ``MIDDLEWARE``
 W103  ``"django_websocket"`` stands after an application with a ``runserver`` of its own
@@ -43,6 +45,8 @@ W210  every ``Host`` is allowed, and so is the origin of the same name
 W211  the header ``X-Forwarded-Host`` decides which origin is the site's own
 W212  pages of other sites connect with the session of their visitor
 W213  behind a proxy that ends TLS, every handshake is redirected
+W214  messages to groups reach only the members in the same process
+W215  the messages of groups go to another machine without TLS
 ====  =====================================================================================
 
 Every id is preceded by ``django_websocket.``, as in ``SILENCED_SYSTEM_CHECKS = ["django_websocket.I203"]``. The
@@ -52,13 +56,16 @@ checks read the settings only, not the options of decorators; ``W104`` reads the
 from __future__ import annotations
 
 from .deployment import check_asgi, check_deployment
+from .groups import check_backends, check_groups_deployment
 from .settings import check_atomic_requests, check_middleware, check_runserver, check_settings
 from .views import check_rest_framework
 
 __all__ = [
     "check_asgi",
     "check_atomic_requests",
+    "check_backends",
     "check_deployment",
+    "check_groups_deployment",
     "check_middleware",
     "check_rest_framework",
     "check_runserver",

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from .settings import DEFAULT_PROTOCOLS, SETTINGS, Conf, Setting, check_options, conf
-from .validators import import_protocol
+from .settings import DEFAULT_PROTOCOLS, MEMORY_BACKEND, SETTINGS, Conf, Setting, check_options, conf
+from .validators import GroupsConfig, import_protocol
 
-__all__ = ["DEFAULT_PROTOCOLS", "SETTINGS", "Conf", "Setting", "check_options", "conf", "import_protocol"]
+__all__ = [
+    "DEFAULT_PROTOCOLS",
+    "MEMORY_BACKEND",
+    "SETTINGS",
+    "Conf",
+    "GroupsConfig",
+    "Setting",
+    "check_options",
+    "conf",
+    "import_protocol",
+]

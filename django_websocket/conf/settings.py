@@ -31,6 +31,11 @@ DEFAULT_PROTOCOLS: Final = (
 )
 
 
+#: The backend of groups whose members are in one process.
+MEMORY_BACKEND: Final = "django_websocket.groups.backends.memory.MemoryBackend"
+DEFAULT_GROUPS: Final[Mapping[str, object]] = {"default": {"BACKEND": MEMORY_BACKEND}}
+
+
 class Setting(Generic[T]):
     """A setting of the project, read and validated at its first access, then cached as an attribute of the instance.
 
@@ -111,6 +116,9 @@ class Conf:
     db = Setting("WEBSOCKET_DB", "release", database_policy, check_id="E015")
     #: Seconds between two checks of the session and user of a connection; ``None``: never.
     revalidate = Setting("WEBSOCKET_REVALIDATE", 60, seconds_or_none, check_id="E016")
+
+    #: The backends that carry the messages of groups, by alias.
+    groups = Setting("WEBSOCKET_GROUPS", DEFAULT_GROUPS, validators.groups, check_id="E017")
 
     def options(self, overrides: Mapping[str, object]) -> Options:
         """Return the options of a view: ``overrides``, which are its decorator's, and the settings for the rest.

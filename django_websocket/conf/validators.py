@@ -7,7 +7,7 @@ A validator takes the value that a project has written and returns it in its fin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 from django.utils.module_loading import import_string
 
@@ -58,13 +58,9 @@ def count_or_none(value: object) -> int | None:
     :raises TypeError: ``value`` is anything else, a ``bool`` included.
     :raises ValueError: ``value`` is a whole number below 1.
     """
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
         raise TypeError(f"must be a whole number or None, not {value!r}")
-    if value < 1:
-        raise ValueError(f"must be above 0, not {value!r}")
-    return value
+    return None if value is None else count(value)
 
 
 def database_policy(value: object) -> str:
@@ -150,6 +146,62 @@ def compression(value: object) -> Compression | None:
                 upper = f" and at most {numbers[-1]}" if name != "threshold" else ""
                 raise ValueError(f"must be a dict in which {name!r} is at least {numbers[0]}{upper}, not {item!r}")
     return Compression(**value)
+
+
+class GroupsConfig(NamedTuple):
+    """An entry of ``WEBSOCKET_GROUPS``."""
+
+    #: The dotted path of a subclass of :class:`~django_websocket.groups.backends.base.Backend`.
+    backend: str
+    #: Where the backend finds its server; ``None`` if it has none.
+    location: str | tuple[str, ...] | None
+    options: Mapping[str, object]
+
+
+_GROUPS_KEYS: Final = frozenset({"BACKEND", "LOCATION", "OPTIONS"})
+
+
+def groups(value: object) -> Mapping[str, GroupsConfig]:
+    """Return the entries of a dict of backends, by alias. Their backends are not imported.
+
+    :raises TypeError: the value, or a part of it, has the wrong type.
+    :raises ValueError: an entry has no ``BACKEND``, or a key that does not exist; or none is called ``"default"``.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(alias, str) for alias in value):
+        raise TypeError(f"must be a dict of backends by alias, not {value!r}")
+    if "default" not in value:
+        raise ValueError("must have an entry 'default'")
+    return {alias: _groups_config(alias, entry) for alias, entry in value.items()}
+
+
+def _groups_config(alias: str, entry: object) -> GroupsConfig:
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"must have a dict for {alias!r}, not {entry!r}")
+    if unknown := set(entry) - _GROUPS_KEYS:
+        raise ValueError(f"has a key for {alias!r} that does not exist: {min(map(repr, unknown))}")
+    backend, location, options = (entry.get(key) for key in ("BACKEND", "LOCATION", "OPTIONS"))
+    if not isinstance(backend, str):
+        raise TypeError(f"must have a dotted path as BACKEND of {alias!r}, not {backend!r}")
+    if isinstance(location, (list, tuple)):
+        location = _strings(location, f"a URL, or a list of them, as LOCATION of {alias!r}")
+    elif not isinstance(location, (str, type(None))):
+        raise TypeError(f"must have a URL, or a list of them, as LOCATION of {alias!r}, not {location!r}")
+    if not isinstance(options, (Mapping, type(None))):
+        raise TypeError(f"must have a dict as OPTIONS of {alias!r}, not {options!r}")
+    return GroupsConfig(backend, location, options or {})
+
+
+def count(value: object) -> int:
+    """Return ``value``, which has to be a whole number above 0.
+
+    :raises TypeError: ``value`` is anything else, a ``bool`` included.
+    :raises ValueError: ``value`` is a whole number below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"must be a whole number, not {value!r}")
+    if value < 1:
+        raise ValueError(f"must be above 0, not {value!r}")
+    return value
 
 
 def protocols(value: object) -> tuple[type[Protocol], ...]:

@@ -64,6 +64,7 @@ def adopt_worker(worker: Any, *, close: bool, limit: int | None) -> None:
     if _process.worker is not None:
         return
     _process.worker = worker
+    registry.one_of_many = worker.cfg.workers > 1
     keep_accepting_after_signals()
     for warning in warnings_for(type(worker).__name__, worker.cfg, limit):
         worker.log.warning("django-websocket: %s", warning)

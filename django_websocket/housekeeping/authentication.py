@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from types import SimpleNamespace
 from typing import Any
 
 from django.contrib.auth import SESSION_KEY, get_user
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
 from django.http import HttpRequest
+from django.utils.functional import LazyObject, empty
 
 
 class _SessionData(dict[str, Any]):
@@ -43,6 +45,33 @@ def reason_to_close(request: HttpRequest) -> str | None:
     # password must be the one in the session.
     user = get_user(SimpleNamespace(session=data))  # type: ignore[arg-type]
     return None if user.is_authenticated else "login no longer valid"
+
+
+def hash_session_key(key: str) -> str:
+    """Return what stands for a session key where others may read it: whoever has a session key is logged in by it."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def is_made_by(request: HttpRequest, owner: str, key: str) -> bool:
+    """Return whether a request was made by the owner of a kind, ``"user"`` or ``"session"``, with this key.
+
+    The key of a user is its primary key, as text; that of a session comes from :func:`hash_session_key`. ``False`` is
+    also returned if the request has not used its session, or its user: nothing is loaded. Thread-safe.
+    """
+    session: Any = getattr(request, "session", None)
+    # A session that was accessed is loaded.
+    if session is None or not session.accessed:
+        session = {}
+    if owner == "session":
+        return bool(session) and session.session_key is not None and hash_session_key(session.session_key) == key
+    if str(session.get(SESSION_KEY, "")) == key:
+        return True
+    # Other ways to log in than by a session set the user of the request too.
+    user: Any = vars(request).get("user")
+    if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 - see below
+        # There is no public way to ask whether the user was loaded.
+        return False
+    return user is not None and str(user.pk) == key
 
 
 def _load(store_class: Any, key: str) -> _SessionData | None:

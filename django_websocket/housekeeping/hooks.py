@@ -8,7 +8,7 @@ from typing import Final
 from django.http import HttpRequest
 
 from ..connection.hooks import Hooks
-from .authentication import reason_to_close
+from .authentication import is_made_by, reason_to_close
 from .caches import keep_out_of_caches
 from .databases import Databases
 from .debug_toolbar import disable_toolbar_panels
@@ -75,6 +75,13 @@ class DjangoHooks(Hooks):
     def on_idle(self) -> None:
         """Release the other database connections."""
         self._databases.on_idle()
+
+    def belongs_to(self, owner: str, key: str) -> bool:
+        """Return whether the request was made by a user, or with a session, as far as the request has used either.
+
+        Nothing is loaded for it, because any thread may ask.
+        """
+        return is_made_by(self._request, owner, key)
 
     def revalidate(self) -> str | None:
         """Return why the session or its user is no longer valid, ``None`` if both are valid or cannot be checked."""

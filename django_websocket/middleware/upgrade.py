@@ -35,7 +35,7 @@ from ..housekeeping.hooks import DjangoHooks
 from ..process.registry import registry
 from ..protocols.base import CloseCode, Protocol
 from ..websocket import WebSocket
-from .preparation import prepare_process
+from .preparation import prepare_process, watch_log_outs
 
 logger = logging.getLogger("django_websocket.handshake")
 
@@ -212,6 +212,7 @@ class Upgrade:
         # Only now is a WebSocket certain to be in this process. The server may have set its signal handlers, or forked,
         # since the middleware was made.
         prepare_process()
+        watch_log_outs()
         if registry.draining:
             raise unavailable("the server is restarting")
         if not registry.enter(conf.max_connections):

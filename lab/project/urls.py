@@ -34,6 +34,7 @@ KEYED = [
     views.collect,
     views.collect_after_close,
     views.flood,
+    views.gather,
     views.hold,
     views.keepalive,
     views.send_and_wait,

@@ -19,7 +19,7 @@ from django.http import (
     StreamingHttpResponse,
 )
 
-from django_websocket import ConnectionClosed, require_websocket
+from django_websocket import ConnectionClosed, Group, require_websocket
 
 log = logging.getLogger("live")
 
@@ -209,6 +209,16 @@ def flood(request, key=""):
             websocket.send(message)
     finally:
         ended(request)
+
+
+@require_websocket(close_timeout=1)
+def gather(request, key):
+    """Send what each member sends to all."""
+    group = Group(f"gather:{key}")
+    with group.joined(request.websocket, request.GET.get("name")):
+        for message in request.websocket:
+            group.send(" ".join(sorted(group.members())) if message == "who" else message)
+    ended(request)
 
 
 @require_websocket

@@ -93,7 +93,7 @@ class TestSettings:
 
     def test_every_setting_is_tested(self):
         settings = {name for name, value in vars(Conf).items() if isinstance(value, Setting)}
-        assert settings == DEFAULTS.keys() | {"protocols", "compression"}
+        assert settings == DEFAULTS.keys() | {"protocols", "compression", "groups"}
         assert settings == {setting.attribute for setting in SETTINGS}
         assert len(settings) == len(SETTINGS)
         assert {name for name, _ in GOOD} == {name for name, _ in WRONG_TYPE} == DEFAULTS.keys()

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from django_websocket.conf import DEFAULT_PROTOCOLS, check_options, conf
+from django_websocket.conf import DEFAULT_PROTOCOLS, GroupsConfig, check_options, conf
 from django_websocket.protocols import Protocol, http
 from django_websocket.protocols.base import Compression
 
@@ -159,3 +159,50 @@ class TestSubprotocols:
         with pytest.raises(ValueError, match=r"^subprotocols must be different tokens") as caught:
             check_options({"subprotocols": value})
         assert type(caught.value) is ValueError
+
+
+class TestGroups:
+    MEMORY = "django_websocket.groups.backends.memory.MemoryBackend"
+
+    def test_the_default_is_within_the_process(self):
+        assert conf.groups == {"default": GroupsConfig(self.MEMORY, None, {})}
+
+    @pytest.mark.parametrize("location", [None, "redis://localhost", ["redis://a", "redis://b"]])
+    def test_good(self, settings, location):
+        entry = {"BACKEND": "no.matter", "LOCATION": location, "OPTIONS": {"A": 1}}
+        settings.WEBSOCKET_GROUPS = {"default": entry, "other": {"BACKEND": self.MEMORY}}
+        place = tuple(location) if isinstance(location, list) else location
+        assert conf.groups == {
+            "default": GroupsConfig("no.matter", place, {"A": 1}),
+            "other": GroupsConfig(self.MEMORY, None, {}),
+        }
+
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ([], "must be a dict of backends by alias, not []"),
+            (None, "must be a dict of backends by alias, not None"),
+            ({1: {}}, "must be a dict of backends by alias, not {1: {}}"),
+            ({}, "must have an entry 'default'"),
+            ({"default": MEMORY}, f"must have a dict for 'default', not {MEMORY!r}"),
+            ({"default": {}}, "must have a dotted path as BACKEND of 'default', not None"),
+            ({"default": {"BACKEND": MEMORY, "HOST": ""}}, "has a key for 'default' that does not exist: 'HOST'"),
+            (
+                {"default": {"BACKEND": MEMORY, "LOCATION": 6379}},
+                "must have a URL, or a list of them, as LOCATION of 'default', not 6379",
+            ),
+            (
+                {"default": {"BACKEND": MEMORY, "LOCATION": [1]}},
+                "must be a URL, or a list of them, as LOCATION of 'default', not [1]",
+            ),
+            (
+                {"default": {"BACKEND": MEMORY, "OPTIONS": []}},
+                "must have a dict as OPTIONS of 'default', not []",
+            ),
+        ],
+    )
+    def test_bad(self, settings, value, message):
+        settings.WEBSOCKET_GROUPS = value
+        with pytest.raises(ImproperlyConfigured) as caught:
+            _ = conf.groups
+        assert str(caught.value) == f"WEBSOCKET_GROUPS {message}."

@@ -19,7 +19,7 @@ def test_the_hook(monkeypatch, settings, caplog):
     settings.WEBSOCKET_CLOSE_ON_SIGTERM = False
     worker = type("ThreadWorker", (), {})()
     worker.alive, worker.log = True, logging.getLogger("gunicorn.test")
-    worker.cfg = SimpleNamespace(threads=4, worker_connections=1000, timeout=30)
+    worker.cfg = SimpleNamespace(workers=1, threads=4, worker_connections=1000, timeout=30)
     gunicorn.post_worker_init(worker)
     gunicorn.post_worker_init(worker)
     (record,) = caplog.records

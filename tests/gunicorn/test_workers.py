@@ -20,7 +20,7 @@ PATIENCE = 20
 
 
 def cfg(**settings):
-    return SimpleNamespace(**{"threads": 1, "worker_connections": 1000, "timeout": 30, **settings})
+    return SimpleNamespace(**{"workers": 1, "threads": 1, "worker_connections": 1000, "timeout": 30, **settings})
 
 
 @pytest.mark.parametrize(

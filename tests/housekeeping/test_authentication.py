@@ -201,6 +201,15 @@ class TestBad:
         with client.websocket("/known/") as websocket:
             assert websocket.wait() == "ann"
             client.logout()
+            # The close does not wait for the next check.
+            assert websocket.wait(timeout=0) is None
+            assert (websocket.close_code, websocket.close_reason) == (4401, "logged out")
+
+    @pytest.mark.usefixtures("stored")
+    def test_a_session_that_was_deleted(self, client):
+        with client.websocket("/known/") as websocket:
+            assert websocket.wait() == "ann"
+            client.session.delete()
             is_sent_away(websocket, "session ended")
 
     def test_expired(self, client):

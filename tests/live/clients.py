@@ -209,7 +209,7 @@ class Old:
         self.sock = server.connect()
         self.messages: list[Any] = []
         self.protocol.connect()
-        self._flush()
+        self.flush()
         while self.protocol.state is State.CONNECTING:
             self._receive()
         assert self.protocol.state is State.OPEN, self.protocol.error
@@ -220,18 +220,18 @@ class Old:
     def __exit__(self, *error: object) -> None:
         self.sock.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         if data := self.protocol.data_to_send():
             self.sock.sendall(data)
 
     def _receive(self) -> None:
         self.messages += self.protocol.receive(self.sock.recv(65536))
-        self._flush()
+        self.flush()
 
     def ask(self, message: str) -> Any:
         """Send a message and give the one that comes next."""
         self.protocol.send(message)
-        self._flush()
+        self.flush()
         return self.next()
 
     def next(self) -> Any:
@@ -248,7 +248,7 @@ class Old:
     def close(self) -> None:
         """Close, as a browser of the version does."""
         self.protocol.close()
-        self._flush()
+        self.flush()
         if self.protocol.version == 75:
             self.sock.shutdown(socket.SHUT_WR)
         self.ended()

@@ -210,7 +210,7 @@ def test_version(server, protocol, version):
     with Old(server, "/version/", protocol, version) as client:
         assert client.next() == str(version)
         client.protocol.send("done")
-        client._flush()
+        client.flush()
         assert server.ended("/version/")["message"] == "done"
         client.ended()
 

@@ -1,0 +1,1 @@
+"""Groups: one message to many WebSockets, whichever process serves them."""

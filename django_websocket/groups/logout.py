@@ -1,0 +1,118 @@
+"""Closing the WebSockets of a user or a session, in every process."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any, Final
+
+from django.core.signals import request_finished
+
+from ..conf import MEMORY_BACKEND, conf
+from ..exceptions import GroupError
+from ..housekeeping.authentication import hash_session_key
+from ..process.registry import registry
+from .backends import get_backend
+from .backends.base import Owner
+
+logger = logging.getLogger("django_websocket.groups")
+
+#: The close code of a connection whose user has logged out, as after a failed revalidation.
+UNAUTHORIZED: Final = 4401
+
+#: The sessions that have ended in the request of this thread.
+_ended: Final = threading.local()
+
+
+def disconnect_user(user: Any) -> None:
+    """Close all WebSockets of a user with 4401, in every process that shares a backend with this one.
+
+    These are the WebSockets whose request has used ``request.user`` or its session. ``user`` is a user, or a primary
+    key.
+
+    :raises GroupUnavailable: those of other processes could not be closed, or that is not known. Those of this process
+        are closed all the same.
+    """
+    _disconnect("user", str(getattr(user, "pk", user)))
+
+
+def disconnect_session(key: str) -> None:
+    """Close all WebSockets of a session with 4401, in every process that shares a backend with this one.
+
+    ``key`` is ``request.session.session_key``; the rest as for :func:`disconnect_user`.
+
+    :raises TypeError: ``key`` is no ``str``.
+    """
+    if not isinstance(key, str):
+        raise TypeError(f"the key of a session is a str, not {type(key).__name__}")
+    _disconnect("session", hash_session_key(key))
+
+
+def disconnect_here(owner: Owner, key: str, *, spare: object = None) -> None:
+    """Close the WebSockets of a user or a session in this process, without waiting for anything. Thread-safe.
+
+    ``key`` is as for :meth:`.Hooks.belongs_to`. The connection ``spare`` stays open.
+    """
+    for connection in registry.connections():
+        if connection is not spare and connection.belongs_to(owner, key):
+            connection.request_close(UNAUTHORIZED, "logged out")
+
+
+def watch_log_outs() -> None:
+    """Begin to hear of log-outs in other processes: this process serves a WebSocket. Never waits, and raises no error.
+
+    Backends within one process are not even loaded.
+    """
+    for alias, config in conf.groups.items():
+        if config.backend != MEMORY_BACKEND:
+            try:
+                get_backend(alias).watch()
+            except GroupError:
+                # Whoever uses a group gets this error.
+                logger.exception("Log-outs in other processes are not heard of")
+
+
+def _disconnect(owner: Owner, key: str, spare: object = None) -> None:
+    disconnect_here(owner, key, spare=spare)
+    failure: GroupError | None = None
+    for alias in conf.groups:
+        try:
+            get_backend(alias).disconnect(owner, key)
+        except GroupError as error:
+            failure = error
+    if failure is not None:
+        raise failure
+
+
+def on_logged_out(request: Any, **_: Any) -> None:
+    """Close the WebSockets of the session that is logged out; a receiver of ``user_logged_out``.
+
+    Django sends the signal before it deletes the session: a client might come back with it at once. They are closed
+    again when the request has finished. The WebSocket of a view that logs out its own request stays open.
+    """
+    session_key = getattr(getattr(request, "session", None), "session_key", None)
+    if session_key is None:
+        return
+    key = hash_session_key(session_key)
+    websocket = getattr(request, "websocket", None)
+    if websocket is not None and websocket.handshake_sent:
+        _try_disconnect(key, websocket.open())
+        return
+    _try_disconnect(key)
+    if not hasattr(_ended, "keys"):
+        _ended.keys = []
+        request_finished.connect(_on_request_finished, dispatch_uid="django_websocket.logout")
+    _ended.keys.append(key)
+
+
+def _on_request_finished(**_: Any) -> None:
+    for key in vars(_ended).pop("keys", ()):
+        _try_disconnect(key)
+
+
+def _try_disconnect(key: str, spare: object = None) -> None:
+    try:
+        _disconnect("session", key, spare)
+    except GroupError as error:
+        # The session has ended all the same, which revalidation will notice.
+        logger.error("The WebSockets of a session that was logged out may stay open in other processes: %s", error)  # noqa: TRY400 - the traceback says nothing more

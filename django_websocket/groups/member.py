@@ -1,0 +1,102 @@
+"""A member of a group in this process: what receives the messages, and in which form."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from ..connection.backlog import Delivery, QueueLimits
+from ..exceptions import UnsupportedFeature
+from .payload import Payload, gap_envelope
+from .position import Position
+
+if TYPE_CHECKING:
+    from ..websocket import WebSocket
+
+logger = logging.getLogger("django_websocket.groups")
+
+
+#: For what is sent at once to a new member: its size is that of the history.
+NO_LIMITS: Final = QueueLimits(sys.maxsize, sys.maxsize)
+
+
+class Receiver(Protocol):
+    """What a member hands its messages to. :class:`.Connection` is one. Its methods are thread-safe and never wait."""
+
+    def deliver(self, item: Any, limits: QueueLimits) -> Delivery:
+        """Send an item, or queue it within ``limits``."""
+
+    def request_close(self, code: int, reason: str = "") -> None:
+        """Close, without waiting for anything."""
+
+
+class Member:
+    """A WebSocket in a group, whose client gets the messages."""
+
+    __slots__ = ("_protocol", "_warned", "enveloped", "group", "name", "receiver", "websocket")
+
+    def __init__(self, group: str, websocket: WebSocket, *, name: str | None = None, enveloped: bool = False) -> None:
+        """Make the member; the handshake is sent if it was not yet.
+
+        ``enveloped`` wraps the messages in envelopes, as in groups with history. ``name`` is who it is, for presence.
+
+        :raises Exception: the errors of :meth:`.WebSocket.accept`.
+        """
+        self.group = group
+        self.websocket = websocket
+        self.name = name
+        self.enveloped = enveloped
+        connection = websocket.open()
+        self._protocol = connection.protocol
+        #: What the messages are handed to.
+        self.receiver: Receiver = connection
+        self._warned = False
+
+    @property
+    def key(self) -> Hashable:
+        """What members have in common for which :meth:`make` makes the same item; ``None`` where no two have it."""
+        key = self._protocol.frame_key
+        return None if key is None else (key, self.enveloped)
+
+    def make(self, payload: Payload, position: Position) -> object | None:
+        """Return what this member and all with the same :attr:`key` get for a message; ``None`` if they cannot get it.
+
+        They cannot get bytes where their protocol version has text only, or where messages come in envelopes.
+        """
+        message = payload.data
+        if self.enveloped:
+            if payload.kind == "bytes":
+                self._warn("messages of a group with history are text")
+                return None
+            message = payload.envelope(self.group, position)
+        return self._encode(message)
+
+    def make_gap(self, gap: tuple[int, int] | None) -> object | None:
+        """Return what tells this member and all with the same :attr:`key` of missing messages; ``None`` if nothing."""
+        return self._encode(gap_envelope(self.group, gap)) if self.enveloped else None
+
+    def has_id(self, member_id: str) -> bool:
+        """Return whether a :attr:`.WebSocket.member_id` is that of this member."""
+        return self.websocket.has_member_id and self.websocket.member_id == member_id
+
+    def deliver_history(self, items: list[Any]) -> None:
+        """Hand the messages over that were sent before this member came, made by :meth:`make`, oldest first.
+
+        However many they are, they do not count as a backlog.
+        """
+        if items:
+            self.receiver.deliver(b"".join(items), NO_LIMITS)
+
+    def _encode(self, message: str | bytes) -> bytes | None:
+        try:
+            return self._protocol.encode_shared(message)
+        except UnsupportedFeature as error:
+            self._warn(str(error))
+            return None
+
+    def _warn(self, reason: str) -> None:
+        if not self._warned:
+            self._warned = True
+            logger.warning("Group %s: a message is not sent to some of its members: %s", ascii(self.group), reason)

@@ -20,6 +20,9 @@ def version() -> str:
 # Where bjoern and uWSGI need not be compiled.
 WHEELS = "sys_platform == 'linux'"
 
+# What groups on Redis or Valkey need.
+REDIS = ["redis>=5"]
+
 # What the test suite imports and starts, and setuptools because it builds a wheel to look inside.
 TEST = [
     f"bjoern-binary>=3.2; {WHEELS}",
@@ -44,6 +47,7 @@ TEST = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     f"pyuwsgi>=2.0.27; {WHEELS}",
+    *REDIS,
     "selenium>=4.30",
     "setuptools>=77",
     "uvicorn>=0.34",
@@ -73,8 +77,8 @@ BENCHMARKS = [
 ]
 # What fuzzes with coverage; it is compiled for Linux.
 FUZZING = ["atheris>=3; sys_platform == 'linux'"]
-# With websockets, whose types an instrument in lab/ uses.
-TYPES = ["django-stubs>=5.2", "mypy>=1.15", "websockets>=15"]
+# With redis and websockets, whose types instruments in lab/ use.
+TYPES = ["django-stubs>=5.2", "mypy>=1.15", *REDIS, "websockets>=15"]
 
 setup(
     name="django-websocket",
@@ -103,6 +107,7 @@ setup(
         "eventlet>=0.40.3",
     ],
     extras_require={
+        "redis": REDIS,
         "test": TEST,
         "docs": DOCS,
         "lint": LINT,

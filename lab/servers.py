@@ -52,20 +52,22 @@ class ServerProcess:
         arguments: Sequence[str],
         log: Path,
         *,
+        program: str = sys.executable,
         environment: Mapping[str, str] | None = None,
         certificate: Path | None = None,
         cpus: Collection[int] | None = None,
     ) -> None:
         """Describe the server; :meth:`start` starts it.
 
-        ``arguments`` are those of the interpreter, with ``{port}`` for the port and ``{certificate}`` for the path of
-        ``certificate``. ``log`` gets what the process writes, and is emptied at each start. ``environment`` is all of
-        its environment; ``None``: that of this process. It runs on the processors ``cpus`` only; ``None``: on any.
+        ``arguments`` are those of ``program``, the interpreter by default, with ``{port}`` for the port and
+        ``{certificate}`` for the path of ``certificate``. ``log`` gets what the process writes, and is emptied at each
+        start. ``environment`` is all of its environment; ``None``: that of this process. It runs on the processors
+        ``cpus`` only; ``None``: on any.
         """
         self.name = name
         self.log = log
         self.port = 0
-        self._command = [sys.executable, *arguments]
+        self._command = [program, *arguments]
         self._environment = environment
         self._certificate = certificate
         self._cpus = cpus

@@ -31,11 +31,13 @@ class Members:
     native lock will do, and greenlets may hold it.
     """
 
-    __slots__ = ("_limits", "_members", "_names", "_parts", "overflows")
+    __slots__ = ("_held", "_limits", "_members", "_names", "_parts", "overflows")
 
     def __init__(self, limits: QueueLimits) -> None:
         self._limits = limits
         self._members: dict[WebSocket, Member] = {}
+        #: Members that get nothing at the moment.
+        self._held: set[Member] = set()
         self._names: Counter[str] = Counter()
         #: The receivers of members that get the same item for a message, each list with its first member, who makes the
         #: item. ``None`` if members have come or gone since the last message.
@@ -71,8 +73,20 @@ class Members:
         if self._members.get(member.websocket) is not member:
             return None
         del self._members[member.websocket]
+        self.release(member)
         self._parts = None
         return Change(left=self._count(member.name, -1))
+
+    def hold(self, member: Member) -> None:
+        """Deliver nothing to a member until :meth:`release`: it has got the next messages in another way."""
+        self._held.add(member)
+        self._parts = None
+
+    def release(self, member: Member) -> None:
+        """End what :meth:`hold` has begun, if it has."""
+        if member in self._held:
+            self._held.discard(member)
+            self._parts = None
 
     def _count(self, name: str | None, number: int) -> str | None:
         """Count a member of a name in or out, and return the name if it is there for the first or the last time."""
@@ -111,6 +125,8 @@ class Members:
     def _divide(self) -> list[tuple[Member, list[Receiver]]]:
         parts: dict[object, tuple[Member, list[Receiver]]] = {}
         for member in self._members.values():
+            if member in self._held:
+                continue
             key = member.key
             _, receivers = parts.setdefault(member if key is None else key, (member, []))
             receivers.append(member.receiver)

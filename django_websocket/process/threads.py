@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -20,6 +21,26 @@ def start_thread(function: Callable[..., object], *args: object) -> bool:
     """
     try:
         original("_thread", "start_new_thread")(_run, (function, args))
+    except (RuntimeError, MemoryError):
+        return False
+    return True
+
+
+def start_worker(function: Callable[[], object], name: str) -> bool:
+    """Start a thread as this process has them, a greenlet where they were replaced; return whether it was started.
+
+    It does not keep the process from ending.
+    """
+    native_id = original("_thread", "get_native_id")
+    starter = native_id()
+
+    def run() -> None:
+        if native_id() != starter:
+            _block_signals()
+        function()
+
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
     except (RuntimeError, MemoryError):
         return False
     return True
@@ -53,11 +74,15 @@ def original(module: str, name: str) -> Any:
 
 
 def _run(function: Callable[..., object], args: tuple[object, ...]) -> None:
+    _block_signals()
+    function(*args)
+
+
+def _block_signals() -> None:
     if hasattr(signal, "pthread_sigmask"):
         # The system may deliver a signal to any thread that does not block it, but Python handles signals in the main
         # thread, which the signal would then not wake.
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    function(*args)
 
 
 def pause(seconds: float) -> None:

@@ -16,6 +16,7 @@ from ..member import Member
 from ..members import Change, Members
 from ..payload import Payload
 from ..position import Position, Replay, new_epoch
+from ..replay import CatchUp
 from .base import Backend, GroupsStatus, Owner
 
 logger = logging.getLogger("django_websocket.groups")
@@ -187,21 +188,12 @@ class MemoryBackend(Backend):
 
 def _replay(group: _Group, member: Member, since: Position) -> Replay:
     """Hand the messages behind ``since`` to a new member, as far as they are kept."""
-    same = since.epoch == group.epoch and since.number <= group.number
-    last, missed = since.number if same else 0, 0
-    items = [] if same else [member.make_gap(None)]
+    catch_up = CatchUp(member, since, group.position)
     for payload, position in group.history:
-        if position.number > last:
-            if position.number > last + 1 and same:
-                items.append(member.make_gap((last + 1, position.number - 1)))
-                missed += position.number - last - 1
-            items.append(member.make(payload, position))
-            last = position.number
-    if last < group.number and same:
-        items.append(member.make_gap((last + 1, group.number)))
-        missed += group.number - last
-    member.deliver_history([item for item in items if item is not None])
-    return Replay(complete=same and not missed, missed=missed if same else None)
+        catch_up.take(payload, position)
+    catch_up.reach(group.number)
+    member.deliver_history(catch_up.items)
+    return catch_up.replay
 
 
 def _report(group: str, change: Change) -> None:

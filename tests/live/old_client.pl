@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 # A WebSocket client of any version, by Protocol::WebSocket.
 #
-#     perl old_client.pl HOST PORT PATH VERSION
+#     perl old_client.pl HOST PORT PATH VERSION [COOKIE]
 #
 # VERSION is one of draft-hixie-75, draft-ietf-hybi-00 (hixie-76), draft-ietf-hybi-10 (8) and draft-ietf-hybi-17 (13).
 # Each line of the standard input is sent as a text message; the end of the input asks for the closing handshake. The
@@ -22,8 +22,8 @@ use Protocol::WebSocket::Handshake::Client;
 
 use constant PATIENCE => 60;    # seconds for everything
 
-my ($host, $port, $path, $version) = @ARGV;
-die "usage: $0 HOST PORT PATH VERSION\n" unless defined $version;
+my ($host, $port, $path, $version, $cookie) = @ARGV;
+die "usage: $0 HOST PORT PATH VERSION [COOKIE]\n" unless defined $version;
 
 $SIG{ALRM} = sub { die "it takes too long\n" };
 $SIG{PIPE} = 'IGNORE';
@@ -36,6 +36,7 @@ my $hixie   = $hixie75 || $version eq 'draft-ietf-hybi-00';
 
 my $socket = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port, Proto => 'tcp') or die "cannot connect: $@\n";
 my $handshake = Protocol::WebSocket::Handshake::Client->new(url => "ws://$host:$port$path", version => $version);
+push @{ $handshake->req->{headers} }, Cookie => $cookie if defined $cookie;
 # What is received has no limit here; the default is less than the 70 kB of a test.
 my $incoming = Protocol::WebSocket::Frame->new(version => $version, max_payload_size => 0);
 my $closing  = 0;

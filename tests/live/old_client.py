@@ -26,13 +26,13 @@ VERSIONS = {
 class OldClient:
     """An open connection of ``old_client.pl``, which stands in that file's first lines."""
 
-    def __init__(self, server: Server, path: str, version: int) -> None:
+    def __init__(self, server: Server, path: str, version: int, cookie: str = "") -> None:
         perl = perl_with("Protocol::WebSocket", "libprotocol-websocket-perl")
         address, port = server.host.split(":")
         self.version = version
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._process = subprocess.Popen(
-            [perl, str(SCRIPT), address, port, path, VERSIONS[version]],
+            [perl, str(SCRIPT), address, port, path, VERSIONS[version], *([cookie] if cookie else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

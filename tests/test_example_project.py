@@ -1,20 +1,24 @@
-"""The example project works: its pages by HTTP, its views by HTTP and by WebSocket."""
+"""The example project works: its pages by HTTP, its views by HTTP and by WebSocket. The chat has tests of its own."""
 
 import html
 import importlib
 import inspect
 import os
+import posixpath
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
+from django.core.management import call_command
 from django.test import Client, override_settings
+from django.utils.module_loading import import_string
+from pytest_django.plugin import DjangoDbBlocker
 
 from django_websocket.testing.client import WebSocketClient
 
@@ -22,40 +26,80 @@ ROOT = Path(__file__).parent.parent
 PROJECT = ROOT / "example_project"
 
 
+#: The URL of the list of rooms, which the navigation calls the chat.
+CHAT = "/chat/"
+
+
 class Page(NamedTuple):
-    """A page with the views that it shows, its script, and the ids that it promises to browser tests."""
+    """A page with the code that it shows, its script, and the ids that it promises to browser tests."""
 
     path: str
     shown: str
     script: str
     ids: str
+    #: The link of the navigation that it marks, if not its own.
+    current: str = ""
+    #: Whether somebody has to be logged in.
+    inside: bool = False
 
 
 PAGES = [
-    Page("/", "echo", "echo.js", "connect disconnect message send file log status close-code subprotocol"),
-    Page("/both-ways/", "lower_case add_one", "both_ways.js", "lower-case add-one lower-case-input add-one-input"),
-    Page("/about/", "about facts", "about.js", "connect disconnect status close-code subprotocol"),
-    Page("/chat/", "tell_everyone chat", "chat.js", "name members connect disconnect message send log status"),
+    Page(
+        "/",
+        "example_project.views.echo",
+        "example_project/echo.js",
+        "connect disconnect message send file log status close-code subprotocol",
+    ),
+    Page(
+        "/both-ways/",
+        "example_project.views.lower_case example_project.views.add_one",
+        "example_project/both_ways.js",
+        "lower-case add-one lower-case-input add-one-input",
+    ),
+    Page(
+        "/about/",
+        "example_project.views.about example_project.views.facts",
+        "example_project/about.js",
+        "connect disconnect status close-code subprotocol",
+    ),
+    Page("/chat/login/", "chat.models.Room chat.pushes.push_message", "", "name enter", CHAT),
+    Page(
+        CHAT,
+        "chat.views.announce chat.pushes.push_announcement chat.views.listen",
+        "chat/rooms.js",
+        "me log-out rooms new-room open-room announcement announce announced dismiss status",
+        inside=True,
+    ),
+    Page(
+        "/chat/1/",
+        "chat.views.talk chat.pushes.push_message chat.pushes.push_who_is_here",
+        "chat/room.js",
+        "me log-out log message send here typing new status error announced dismiss",
+        CHAT,
+        inside=True,
+    ),
 ]
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.path for page in PAGES])
 
 
+pytestmark = pytest.mark.django_db
+
+
 @pytest.fixture(scope="module", autouse=True)
-def example_settings() -> Iterator[None]:
-    """Put the example's settings in the place of the tests'."""
+def example_settings(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Put the example's settings in the place of the tests', and its tables beside the tests'."""
     sys.path.append(str(PROJECT))
     settings = importlib.import_module("example_project.settings")
     changed = {name: value for name, value in vars(settings).items() if name.isupper() and name != "DATABASES"}
     with override_settings(**changed):
         finders.get_finder.cache_clear()  # the applications are other ones
+        with django_db_blocker.unblock():
+            call_command("migrate", "chat", verbosity=0)
         yield
+        with django_db_blocker.unblock():
+            call_command("migrate", "chat", "zero", verbosity=0)
     finders.get_finder.cache_clear()
     sys.path.remove(str(PROJECT))
-
-
-@pytest.fixture
-def views() -> ModuleType:
-    return importlib.import_module("example_project.views")
 
 
 @pytest.fixture
@@ -69,6 +113,8 @@ def websocket_client() -> WebSocketClient:
 
 
 def read(client: Client, page: Page) -> str:
+    if page.inside:
+        client.force_login(get_user_model().objects.get_or_create(username="Ada")[0])
     response = client.get(page.path)
     assert response.status_code == 200
     return response.content.decode()
@@ -83,7 +129,7 @@ def without_tint(shown: str) -> str:
 
 
 def script_of(name: str) -> str:
-    return Path(finders.find(f"example_project/{name}")).read_text(encoding="utf-8")
+    return Path(finders.find(name)).read_text(encoding="utf-8")
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -106,13 +152,13 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_a_page_has_its_elements_and_marks_itself_in_the_navigation(client, page):
     text = read(client, page)
     assert ids_of(text) >= set(page.ids.split())
-    assert re.findall(r'<a href="(.*?)" aria-current="page">', text) == [page.path]
+    assert re.findall(r'<a href="(.*?)" aria-current="page">', text) == [page.current or page.path]
 
 
 @each_page
-def test_a_page_shows_the_very_source_of_its_views(client, views, page):
+def test_a_page_shows_the_very_source_of_its_views(client, page):
     code = re.search(r"<pre[^>]*><code>(.*?)</code></pre>", read(client, page), re.DOTALL)[1]
-    sources = [inspect.getsource(getattr(views, name)).rstrip("\n") for name in page.shown.split()]
+    sources = [inspect.getsource(import_string(name)).rstrip("\n") for name in page.shown.split()]
     assert without_tint(code) == "\n\n\n".join(sources)
 
 
@@ -121,7 +167,8 @@ def test_a_page_is_self_contained(client, page):
     text = read(client, page)
     assert all(re.match(r"/(?!/)|#", url) for url in re.findall(r'(?:src|href)="([^"]*)"', text))
     assert not re.search(r"<style|\sstyle=|\son\w+=", text)
-    assert re.findall(r"<script[^>]*>", text) == [f'<script type="module" src="/static/example_project/{page.script}">']
+    scripts = re.findall(r"<script[^>]*>", text.replace('<script id="history" type="application/json">', ""))
+    assert scripts == [f'<script type="module" src="/static/{page.script}">'] * bool(page.script)
 
 
 @each_page
@@ -134,13 +181,20 @@ def test_the_static_files_of_a_page_are_there(client, page):
 
 @each_page
 def test_a_script_finds_its_modules_and_elements(client, page):
-    source = script_of(page.script)
-    assert all(finders.find(f"example_project/{module}") for module in re.findall(r'from "\./([^"]+)"', source))
-    assert ids_of(read(client, page)) >= set(re.findall(r'\$\("([^"]+)"\)', source))
+    ids = ids_of(read(client, page))
+    names, done = {page.script} - {""}, set()
+    while names:
+        source = script_of(name := names.pop())
+        done.add(name)
+        modules = {posixpath.normpath(f"{name}/../{module}") for module in re.findall(r'from "(\.[^"]+)"', source)}
+        # What all pages share is asked for the elements of its caller.
+        names |= modules - done
+        if name != "example_project/page.js":
+            assert ids >= set(re.findall(r'\$\("([^"]+)"\)', source)), name
 
 
 def test_the_stylesheet_loads_nothing():
-    assert not re.search(r"url\(|@import|//", script_of("style.css"))
+    assert not re.search(r"url\(|@import|//", script_of("example_project/style.css"))
 
 
 def test_the_content_security_policy_leaves_djangos_debug_pages_alone(client):
@@ -151,9 +205,9 @@ def test_the_content_security_policy_leaves_djangos_debug_pages_alone(client):
 
 
 def test_the_source_is_escaped_and_complete():
-    pages = importlib.import_module("example_project.pages")
+    highlighting = importlib.import_module("example_project.highlighting")
     source = '@tag(1)\ndef f(a):  # <&>\n    return f\'<{a}>{{}}\' if a < \'ä\' else """\n<b>"""\n'
-    shown = pages.highlighted(source)
+    shown = highlighting.highlighted(source)
     assert "<b>" not in shown
     assert '<span class="comment"># &lt;&amp;&gt;</span>' in shown
     assert '<span class="name">f</span>' in shown
@@ -179,7 +233,7 @@ def test_add_one_answers_by_http(client):
         client.get("/add_one/", {"value": "x"})
 
 
-@pytest.mark.parametrize("path", ["/ws/echo/", "/ws/echo_once/", "/ws/about/", "/ws/chat/"])
+@pytest.mark.parametrize("path", ["/ws/echo/", "/ws/echo_once/", "/ws/about/", "/ws/chat/", "/ws/chat/1/"])
 def test_a_view_that_requires_a_websocket_refuses_http(client, path):
     assert client.get(path).status_code == 400
 
@@ -237,21 +291,6 @@ def test_about_knows_the_connection(websocket_client, version):
     assert (facts["latency"] is None) == (version == 76)
 
 
-def test_everybody_in_the_chat_hears_everybody(websocket_client, views):
-    with websocket_client.websocket("/ws/chat/?name=Ada") as ada:
-        assert ada.wait_json() == {"event": "joined", "name": "Ada", "members": 1}
-        with websocket_client.websocket("/ws/chat/", version=76) as guest:
-            assert ada.wait_json() == guest.wait_json() == {"event": "joined", "name": "Guest", "members": 2}
-            guest.send("Hello")
-            assert (
-                ada.wait_json()
-                == guest.wait_json()
-                == {"event": "said", "name": "Guest", "text": "Hello", "members": 2}
-            )
-        assert ada.wait_json() == {"event": "left", "name": "Guest", "members": 1}
-    assert not views.members
-
-
 # The project
 
 
@@ -260,11 +299,37 @@ def test_the_checks_find_nothing():
     assert run.returncode == 0, run.stderr
 
 
-def test_the_checks_of_production_warn_of_nothing_of_ours():
+def test_the_checks_of_production_warn_of_two_workers_without_redis_only():
     key = "".join(map(chr, range(48, 122)))
     run = manage("check", "--deploy", DJANGO_SETTINGS_MODULE="example_project.production", SECRET_KEY=key)
     assert run.returncode == 0, run.stderr
-    assert re.findall(r"\(django_websocket\.([EWI]\d+)\)", run.stderr) == ["I203", "I209"]
+    assert re.findall(r"\(django_websocket\.([EWI]\d+)\)", run.stderr) == ["W214", "I203", "I209"]
+
+
+def test_its_own_tests_pass():
+    run = manage("test", "chat")
+    assert run.returncode == 0, run.stderr
+    assert "\nOK" in run.stderr
+
+
+def test_its_migrations_are_complete(tmp_path):
+    run = manage("makemigrations", "--check", "--dry-run", DATABASE=str(tmp_path / "db.sqlite3"))
+    assert run.returncode == 0, run.stdout
+
+
+def test_the_server_sets_up_the_database(tmp_path):
+    """Only the command that serves does; all others leave the database as it is."""
+    path = tmp_path / "db.sqlite3"
+    assert manage("check", DATABASE=str(path)).returncode == 0
+    assert not path.exists()
+    code = (
+        "from django.core.management import load_command_class\n"
+        "load_command_class('django_websocket', 'runserver').check_migrations()\n"
+        "from chat.models import Room\n"
+        "print(Room.objects.count(), 'room')"
+    )
+    run = manage("shell", "--no-imports", "-c", code, DATABASE=str(path))
+    assert "1 room" in run.stdout, run.stderr
 
 
 def test_the_wsgi_application_is_there():

@@ -1,9 +1,11 @@
-"""Settings of the example: no database, no migrations, nothing to prepare.
+"""Settings of the example. ``manage.py runserver`` sets up the database by itself.
 
-The environment may set ``DEBUG`` (``0`` turns it off), ``SECRET_KEY``, and ``ALLOWED_HOSTS`` (separated by commas).
+The environment may set ``DEBUG`` (``0`` turns it off), ``SECRET_KEY``, ``ALLOWED_HOSTS`` (separated by commas),
+``DATABASE`` (the path of a SQLite file) and ``REDIS_URL``, as in ``redis://localhost:6379/0``.
 """
 
 import os
+from pathlib import Path
 
 DEBUG = os.environ.get("DEBUG", "1") not in {"", "0", "false", "False", "off", "no"}
 
@@ -15,7 +17,8 @@ else:
 ALLOWED_HOSTS = os.environ.get("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 
 INSTALLED_APPS = [
-    "django_websocket",  # before staticfiles, as both have a runserver command
+    "django_websocket",  # before chat and staticfiles, as these have a runserver command too
+    "chat",  # before staticfiles, whose runserver it extends
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -45,14 +48,34 @@ TEMPLATES = [
     },
 ]
 
-DATABASES = {}
-SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"  # so that sessions need no database either
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": os.environ.get("DATABASE", Path(__file__).parent.parent / "db.sqlite3"),
+        # Readers and the one writer do not wait for each other, and writers wait for their turn.
+        "OPTIONS": {
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+            "transaction_mode": "IMMEDIATE",
+        },
+    },
+}
+
+# Without Redis, groups reach the WebSockets of their own process: enough for runserver, not for two workers.
+if REDIS_URL := os.environ.get("REDIS_URL"):
+    WEBSOCKET_GROUPS = {
+        "default": {"BACKEND": "django_websocket.groups.backends.redis.RedisBackend", "LOCATION": REDIS_URL},
+    }
+
+LOGIN_URL = "chat:login"
+LOGOUT_REDIRECT_URL = "chat:login"
+SESSION_COOKIE_AGE = 12 * 60 * 60  # a name in the chat is free again after this time
 SESSION_COOKIE_NAME = "example_session"  # localhost has one cookie jar for every port
 
 STATIC_URL = "static/"
 
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
+USE_TZ = True
 
 LOGGING = {
     "version": 1,

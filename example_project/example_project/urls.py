@@ -1,26 +1,25 @@
-"""The URLs of the example: four pages, and the views that their scripts connect to."""
+"""The URLs of the example: its pages, and the views that their scripts connect to. Those of the chat are in its app."""
 
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
-from django.urls import path
+from django.urls import include, path
 
 from example_project import views
 from example_project.pages import Page
 
 
-def page(name, *shown):
-    return Page.as_view(template_name=f"example_project/{name}.html", shown=shown)
+def page(name):
+    return Page.as_view(template_name=f"example_project/{name}.html")
 
 
 urlpatterns = [
-    path("", page("echo", views.echo), name="echo-page"),
-    path("both-ways/", page("both_ways", views.lower_case, views.add_one), name="both-ways-page"),
-    path("about/", page("about", views.about, views.facts), name="about-page"),
-    path("chat/", page("chat", views.tell_everyone, views.chat), name="chat-page"),
+    path("", page("echo"), name="echo-page"),
+    path("both-ways/", page("both_ways"), name="both-ways-page"),
+    path("about/", page("about"), name="about-page"),
     path("ws/echo/", views.echo, name="echo"),
     path("ws/echo_once/", views.echo_once, name="echo_once"),
     path("ws/about/", views.about, name="about"),
-    path("ws/chat/", views.chat, name="chat"),
     path("lower_case/", views.lower_case, name="lower_case"),
     path("add_one/", views.add_one, name="add_one"),
+    path("", include("chat.urls")),
     *staticfiles_urlpatterns(),  # with DEBUG, for servers other than runserver
 ]

@@ -9,7 +9,7 @@ from contextlib import suppress
 import django
 from django.http import HttpResponse
 
-from django_websocket import ConnectionClosed, UnsupportedFeature, accept_websocket, require_websocket
+from django_websocket import UnsupportedFeature, accept_websocket, require_websocket
 
 
 @require_websocket(subprotocols=["echo.v2", "echo.v1"])
@@ -74,31 +74,3 @@ def server(request):
     if software.startswith("WSGIServer"):
         software = "Django's development server"
     return f"{software}, Django {django.get_version()}, Python {platform.python_version()}"
-
-
-members = set()
-members_lock = threading.Lock()
-
-
-def tell_everyone(**news):
-    with members_lock:
-        everyone = list(members)
-    for member in everyone:
-        with suppress(ConnectionClosed):  # that member's own view notices too
-            member.send_json({**news, "members": len(everyone)})
-
-
-@require_websocket
-def chat(request):
-    name = request.GET.get("name", "Guest")
-    request.websocket.accept()
-    with members_lock:
-        members.add(request.websocket)
-    try:
-        tell_everyone(event="joined", name=name)
-        for message in request.websocket:
-            tell_everyone(event="said", name=name, text=str(message))
-    finally:
-        with members_lock:
-            members.discard(request.websocket)
-        tell_everyone(event="left", name=name)

@@ -52,7 +52,8 @@ class Browser:
     def __init__(self, driver: webdriver.Chrome, server: Server) -> None:
         self.driver = driver
         self.server = server
-        self._expected: list[str] = []
+        self.expected: list[str] = []
+        self.tolerated: list[str] = []
 
     def open(self, path: str) -> None:
         self.driver.get(f"{self.server.origin}{path}")
@@ -89,16 +90,6 @@ class Browser:
     def messages(self) -> list[tuple[str, str, str]]:
         """Return those rows that are messages."""
         return [row for row in self.log() if row[0] in {"sent", "received"}]
-
-    def talk(self) -> list[tuple[str, str, str]]:
-        """Return the rows of the chat page: event, name and text."""
-        return [
-            tuple(row)
-            for row in self.run(
-                "return Array.from(document.querySelectorAll('#log > li'), (row) => [row.dataset.event,"
-                " row.querySelector('.name').textContent, row.querySelector('.body')?.textContent ?? ''])"
-            )
-        ]
 
     # Waiting
 
@@ -152,17 +143,24 @@ class Browser:
 
     def expect(self, *texts: str) -> None:
         """Say what is going to stand in the console."""
-        self._expected += texts
+        self.expected += texts
+
+    def tolerate(self, *texts: str) -> None:
+        """Say what may stand in the console, any number of times."""
+        self.tolerated += texts
 
     def console(self) -> list[dict[str, Any]]:
         """Return what stands in the console of the present tab since somebody looked."""
         return self.driver.get_log("browser")
 
-    def check_console(self, entries: list[dict[str, Any]]) -> None:
-        """See that the console has what was expected, and no other complaint."""
-        complaints = [entry for entry in entries if entry["level"] in {"WARNING", "SEVERE"}]
-        for text in self._expected:
-            found = next((entry for entry in complaints if text in entry["message"]), None)
-            assert found is not None, f"{text!r} is not in the console: {complaints}"
-            complaints.remove(found)
-        assert not complaints
+
+def check_console(entries: list[dict[str, Any]], browsers: list[Browser]) -> None:
+    """See that the console has what the browsers were to expect, and no complaint that they were not to tolerate."""
+    complaints = [entry for entry in entries if entry["level"] in {"WARNING", "SEVERE"}]
+    for text in (text for browser in browsers for text in browser.expected):
+        found = next((entry for entry in complaints if text in entry["message"]), None)
+        assert found is not None, f"{text!r} is not in the console: {complaints}"
+        complaints.remove(found)
+    tolerated = [text for browser in browsers for text in browser.tolerated]
+    complaints = [entry for entry in complaints if not any(text in entry["message"] for text in tolerated)]
+    assert not complaints, complaints

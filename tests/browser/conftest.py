@@ -3,7 +3,9 @@
 import pytest
 
 from ..live.needs import program
-from .chromium import Browser, start
+from .cable import Cable
+from .chromium import Browser, check_console, start
+from .people import HOSTS, Person
 from .servers import KINDS, Example
 
 
@@ -57,9 +59,10 @@ def chromium(driver):
     driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
     browsers = []
 
-    def make(server):
-        server.begin()
-        browsers.append(Browser(driver, server))
+    def make(server, kind=Browser, *arguments):
+        if not any(browser.server is server for browser in browsers):
+            server.begin()
+        browsers.append(kind(driver, server, *arguments))
         return browsers[-1]
 
     yield make
@@ -71,9 +74,46 @@ def chromium(driver):
         if handle != first:
             driver.close()
     driver.switch_to.window(first)
+    if browsers:
+        check_console(entries, browsers)
     for browser in browsers:
-        browser.check_console(entries)
         browser.server.check_log()
+
+
+@pytest.fixture
+def cables():
+    """Return a function that makes a :class:`Cable` to a server."""
+    made = []
+
+    def make(server):
+        made.append(Cable(lambda: server.port))
+        return made[-1]
+
+    yield make
+    for cable in made:
+        cable.close()
+
+
+@pytest.fixture
+def come(cables, chromium, driver):
+    """Return a function by which somebody comes to a server, each in a window of their own; the first one in ours."""
+    hosts = iter(HOSTS)
+
+    def make(server, name):
+        host = next(hosts)
+        if host != HOSTS[0]:
+            driver.switch_to.new_window("window")
+        person = chromium(server, Person, host, cables(server))
+        person.log_in(name)
+        return person
+
+    return make
+
+
+@pytest.fixture(params=KINDS, ids=str)
+def chat(request, launch):
+    """Return a server of each kind with an empty database."""
+    return launch(request.param)
 
 
 @pytest.fixture(params=KINDS, ids=str)

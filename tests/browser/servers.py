@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.kinds import BY_NAME, Kind
 from lab.project.server import ACCIDENTS, Server
-from lab.servers import HOST, ROOT
+from lab.servers import HOST, PATIENCE, ROOT
 
 PROJECT = ROOT / "example_project"
 
@@ -30,21 +33,49 @@ STOPPED = [RUNSERVER, RELOADING, EVENTLET]
 class Example(Server):
     """A running server of the example project, or of a copy of it."""
 
-    def __init__(self, kind: Kind, log: Path, project: Path = PROJECT) -> None:
+    def __init__(
+        self, kind: Kind, log: Path, project: Path = PROJECT, environment: Mapping[str, str] | None = None
+    ) -> None:
+        """Start it, with a database of its own beside its log."""
         self._failures: list[str] = []
+        self._project = project
         paths = [str(project), str(ROOT), os.environ.get("PYTHONPATH", "")]
         arguments = [argument.replace("{project}", str(project)) for argument in kind.arguments]
+        self._variables = {
+            "DJANGO_SETTINGS_MODULE": "example_project.settings",
+            "DATABASE": str(log.with_suffix(".sqlite3")),
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            **(environment or {}),
+        }
+        if "runserver" not in arguments:
+            self.manage("migrate")
         super().__init__(
             kind,
             log,
             # A development server that is stopped leaves its listener to the system; other leaks the live tests see.
             arguments=("-W", "ignore::ResourceWarning", *arguments),
             ready="/",
-            environment={
-                "DJANGO_SETTINGS_MODULE": "example_project.settings",
-                "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-            },
+            environment=self._variables,
         )
+
+    def manage(self, *arguments: str) -> str:
+        """Run a command of the project in another process, and return what it writes."""
+        run = subprocess.run(
+            [sys.executable, str(self._project / "manage.py"), *arguments],
+            env={**os.environ, **self._variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE * 3,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout
+        return run.stdout
+
+    @property
+    def pid(self) -> int:
+        """One of the processes that serve."""
+        return self.children()[0] if self.kind.forks else self.process.pid
 
     def begin(self) -> None:
         super().begin()

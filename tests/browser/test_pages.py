@@ -1,24 +1,20 @@
 """The example's pages in a real browser: each does what it says, and nothing complains."""
 
-import json
 import os
 import re
 import shutil
 import signal
 
 import pytest
-from websockets.sync.client import connect
 
 from lab.servers import PATIENCE, eventually
 
-from ..live.needs import perl_with
-from ..live.old_client import OldClient
 from .chromium import Browser
 from .servers import PROJECT, RELOADING, STOPPED
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PAGES = ["/", "/both-ways/", "/about/", "/chat/"]
+PAGES = ["/", "/both-ways/", "/about/"]
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -51,13 +47,13 @@ def test_navigation(browser):
     """Guards the way from page to page."""
     browser.open("/")
     seen = []
-    for page in [*PAGES[1:], PAGES[0]]:
+    for page in [*PAGES[1:], "/chat/", PAGES[0]]:
         browser.click(f"nav a[href='{page}']")
         browser.until(
             lambda: browser("nav a[aria-current]").get_dom_attribute("href"), lambda href, page=page: href == page
         )
         seen.append(browser.text("h1"))
-    assert len(set(seen)) == len(PAGES)
+    assert len(set(seen)) == len(PAGES) + 1
 
 
 # Echo
@@ -260,97 +256,6 @@ def test_about(browser):
     assert browser.text("#close-code").startswith("1005")
 
 
-def test_chat_in_two_tabs(browser):
-    """Guards that two tabs hear each other, and the coming and going."""
-    first = browser.driver.current_window_handle
-    browser.open("/chat/")
-    browser.fill("#name", "Ada")
-    browser.click("#connect")
-    browser.until_text("#members", "1")
-    second = browser.new_tab()
-    browser.open("/chat/")
-    browser.fill("#name", "Bob")
-    browser.click("#connect")
-    browser.until_text("#members", "2")
-    browser.say("Hello, Ada ☃")
-    browser.driver.switch_to.window(first)
-    browser.until(browser.talk, lambda rows: ("said", "Bob", "Hello, Ada ☃") in rows)
-    browser.say("Hello, Bob")
-    browser.driver.switch_to.window(second)
-    heard = [("joined", "Bob", ""), ("said", "Bob", "Hello, Ada ☃"), ("said", "Ada", "Hello, Bob")]
-    browser.until(browser.talk, lambda rows: rows == heard)
-    browser.click("#disconnect")
-    browser.until_state("closed")
-    assert browser.text("#close-code").startswith("1000")
-    browser.driver.switch_to.window(first)
-    browser.until_text("#members", "1")
-    assert browser.until(browser.talk, lambda rows: rows[-1] == ("left", "Bob", ""))[:1] == [("joined", "Ada", "")]
-
-
-@pytest.mark.parametrize("how", ["tab closed", "page left"])
-def test_member_vanishes(browser, how):
-    """Guards against members that stay when their tab is closed or their page is left: the others hear of it."""
-    first = browser.driver.current_window_handle
-    browser.open("/chat/")
-    browser.click("#connect")
-    browser.until_text("#members", "1")
-    browser.new_tab()
-    browser.open("/chat/")
-    browser.fill("#name", "Bob")
-    browser.click("#connect")
-    browser.until_text("#members", "2")
-    if how == "tab closed":
-        browser.driver.close()
-    else:
-        browser.open("/both-ways/")
-    browser.driver.switch_to.window(first)
-    browser.until_text("#members", "1")
-    browser.until(browser.talk, lambda rows: rows[-1] == ("left", "Bob", ""))
-
-
-# All together
-
-
-def test_chromium_websockets_and_hixie76_chat(browser):
-    """A stock Chromium page, a Python ``websockets`` client and a hixie-76 client chat with the same view at once."""
-    perl_with("Protocol::WebSocket", "libprotocol-websocket-perl")
-    server = browser.server
-    texts = {"Page": "from the page ☃", "Python": "from Python ☃", "Perl": "from Perl ☃"}
-
-    def said(name):
-        return {"event": "said", "name": name, "text": texts[name], "members": 3}
-
-    browser.open("/chat/")
-    browser.fill("#name", "Page")
-    browser.click("#connect")
-    browser.until_text("#members", "1")
-    with (
-        connect(server.url("/ws/chat/?name=Python"), proxy=None, origin=server.origin, open_timeout=PATIENCE) as python,
-        OldClient(server, "/ws/chat/?name=Perl", 76) as perl,
-    ):
-        by_python = [json.loads(python.recv(timeout=PATIENCE)) for _ in range(2)]
-        assert by_python == [
-            {"event": "joined", "name": "Python", "members": 2},
-            {"event": "joined", "name": "Perl", "members": 3},
-        ]
-        assert json.loads(perl.next()) == by_python[-1]
-        browser.until_text("#members", "3")
-        for name, say in (("Page", browser.say), ("Python", python.send), ("Perl", perl.send)):
-            say(texts[name])
-            assert json.loads(python.recv(timeout=PATIENCE)) == said(name)
-            assert json.loads(perl.next()) == said(name)
-        heard = [
-            *[("joined", name, "") for name in texts],
-            *[("said", name, text) for name, text in texts.items()],
-        ]
-        browser.until(browser.talk, lambda rows: rows == heard)
-        perl.close()
-        assert json.loads(python.recv(timeout=PATIENCE)) == {"event": "left", "name": "Perl", "members": 2}
-    assert (python.close_code, python.close_reason) == (1000, "")
-    browser.until(browser.talk, lambda rows: rows == [*heard, ("left", "Perl", ""), ("left", "Python", "")])
-    browser.until_text("#members", "1")
-
-
 # The server goes
 
 
@@ -365,20 +270,17 @@ def test_server_stops(chromium, launch, kind, how):
     browser.say("Hello")
     browser.until(browser.messages, lambda rows: len(rows) == 2)
     browser.new_tab()
-    browser.open("/chat/")
-    browser.click("#connect")
-    browser.until_text("#members", "1")
+    open_echo(browser)
     if how == "by a supervisor":
         # It knows the process that it has started.
         os.kill(server.process.pid, signal.SIGTERM)
     else:
         # Ctrl-C is for the parent and its child.
         server.signal(signal.SIGINT)
-    browser.until_state("closed")
-    assert browser.text("#close-code").startswith("1012")
-    browser.driver.switch_to.window(first)
-    browser.until_state("closed")
-    assert browser.text("#close-code") == "1012"
+    for tab in (browser.driver.current_window_handle, first):
+        browser.driver.switch_to.window(tab)
+        browser.until_state("closed")
+        assert browser.text("#close-code") == "1012"
     server.process.wait(PATIENCE)
 
 

@@ -97,10 +97,10 @@ export class Connection extends EventTarget {
 const NAMES = { connecting: "Connecting", open: "Open", closing: "Closing", closed: "Closed" };
 
 /** Keep a status pill up to date. */
-export function showStatus(connection, element) {
+export function showStatus(connection, element, names = NAMES) {
   connection.addEventListener("state", ({ detail: state }) => {
     element.dataset.state = state;
-    element.textContent = NAMES[state];
+    element.textContent = names[state];
   });
 }
 

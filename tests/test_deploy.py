@@ -32,8 +32,10 @@ def settings_of_gunicorn():
 def production(monkeypatch):
     monkeypatch.syspath_prepend(str(PROJECT))
     monkeypatch.setenv("SECRET_KEY", "k" * 50)
-    # Which the module sets, but only where it is not: so it is put back.
-    monkeypatch.setenv("DEBUG", "0")
+    # Which the module sets, but only where they are not: so they are put back.
+    for name in ("DEBUG", "DATABASE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
     for name in ("example_project.settings", "example_project.production"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield importlib.import_module("example_project.production")
@@ -77,8 +79,10 @@ def test_the_files_speak_of_the_same_places(settings_of_gunicorn, production):
     assert in_site("alias").rstrip("/") == production.STATIC_ROOT
     assert in_unit("Environment") == f"DJANGO_SETTINGS_MODULE={production.__name__}"
     assert in_unit("WorkingDirectory") == "/srv/example/example_project"
-    for path in re.findall(r"^(?:# )?ExecStart=.* (deploy/\S+)$", read("example.service"), re.MULTILINE):
+    programs = r"^(?:# )?ExecStart(?:Pre)?=.* (deploy/\S+|manage\.py)\b"
+    for path in re.findall(programs, read("example.service"), re.MULTILINE):
         assert (PROJECT / path).is_file()
+    assert production.DATABASES["default"]["NAME"].startswith(f"/var/lib/{in_unit('StateDirectory')}/")
 
 
 def test_production_trusts_what_the_proxy_always_says(production):
@@ -91,7 +95,7 @@ def test_systemd_takes_the_unit(tmp_path):
     systemd = shutil.which("systemd-analyze")
     if systemd is None:
         pytest.skip("systemd-analyze is missing; on Debian: apt-get install systemd")
-    unit = read("example.service").replace("/srv/example/.venv/bin/gunicorn", sys.executable)
+    unit = re.sub(r"/srv/example/\.venv/bin/(gunicorn|python)", sys.executable, read("example.service"))
     (tmp_path / "example.service").write_text(unit.replace("/srv/example", str(PROJECT.parent)))
     run = subprocess.run(
         [systemd, "verify", str(tmp_path / "example.service")], capture_output=True, text=True, timeout=60, check=False

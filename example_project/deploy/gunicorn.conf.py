@@ -9,6 +9,8 @@ from django_websocket.gunicorn import post_worker_init
 wsgi_app = "example_project.wsgi"
 bind = "127.0.0.1:8000"
 
+# What one worker sends to a group reaches the WebSockets of the other by Redis: settings.py takes REDIS_URL.
+#
 # Each open WebSocket occupies a thread, so that 2 * 64 can be open at a time. Connections beyond the number of threads
 # wait. WEBSOCKET_MAX_CONNECTIONS is a limit for one worker; below the number of threads, it leaves some of them to
 # plain requests.

@@ -1,11 +1,13 @@
 """Settings for production, behind a proxy that terminates TLS. The environment has to set ``SECRET_KEY``.
 
-``deploy/`` has the configuration of nginx, gunicorn, eventlet and systemd.
+It also has to set ``REDIS_URL`` if there is more than one worker, for the chat. ``deploy/`` has the configuration of
+nginx, gunicorn, eventlet and systemd.
 """
 
 import os
 
 os.environ.setdefault("DEBUG", "0")
+os.environ.setdefault("DATABASE", "/var/lib/example/db.sqlite3")
 
 from example_project.settings import *
 

@@ -437,9 +437,9 @@ def read(sock, path):
 def unit(name):
     """Return a value of the unit, of the clone in which the tests run."""
     (value,) = re.findall(rf"^{name}=(.*)$", (DEPLOY / "example.service").read_text(), re.MULTILINE)
-    return value.replace("/srv/example/.venv/bin/gunicorn", f"{sys.executable} -m gunicorn").replace(
-        "/srv/example", str(ROOT)
-    )
+    for program, command in (("gunicorn", f"{sys.executable} -m gunicorn"), ("python", sys.executable)):
+        value = value.replace(f"/srv/example/.venv/bin/{program}", command)
+    return value.replace("/srv/example", str(ROOT))
 
 
 def test_example_project(launch, proxies, tmp_path):
@@ -451,16 +451,18 @@ def test_example_project(launch, proxies, tmp_path):
         "SECRET_KEY": "k" * 50,
         "ALLOWED_HOSTS": HOST,
         "STATIC_ROOT": str(tmp_path / "static"),
+        "DATABASE": str(tmp_path / "db.sqlite3"),
         "GUNICORN_CMD_ARGS": "--workers 1",
     }
-    subprocess.run(
-        [sys.executable, "manage.py", "collectstatic", "--noinput"],
-        cwd=unit("WorkingDirectory"),
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
+    for command in ([sys.executable, "manage.py", "collectstatic", "--noinput"], shlex.split(unit("ExecStartPre"))):
+        subprocess.run(
+            command,
+            cwd=unit("WorkingDirectory"),
+            env={**os.environ, **environment},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        )
     executable, *arguments = shlex.split(unit("ExecStart"))
     assert executable == sys.executable
     assert arguments[-2:] == ["-c", "deploy/gunicorn.conf.py"]
@@ -470,6 +472,8 @@ def test_example_project(launch, proxies, tmp_path):
     server = launch(kind, warm=False, ready="/", environment=environment)
     nginx = proxies(server, changes={"/srv/example/static/": f"{tmp_path}/static/"})
 
+    with nginx.connect() as sock:
+        assert b"Location: /chat/login/" in read(sock, "/chat/")
     with nginx.connect() as sock:
         page = read(sock, "/")
         assert page.startswith(b"HTTP/1.1 200 ")

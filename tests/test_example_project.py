@@ -299,11 +299,17 @@ def test_the_checks_find_nothing():
     assert run.returncode == 0, run.stderr
 
 
-def test_the_checks_of_production_warn_of_two_workers_without_redis_only():
+@pytest.mark.parametrize(
+    ("redis_url", "ids"),
+    [("redis://localhost:6379/0", ["I203", "I209"]), ("", ["W214", "I203", "I209"])],
+    ids=["with Redis", "without Redis"],
+)
+def test_the_checks_of_production_warn_of_two_workers_without_redis_only(redis_url, ids):
     key = "".join(map(chr, range(48, 122)))
-    run = manage("check", "--deploy", DJANGO_SETTINGS_MODULE="example_project.production", SECRET_KEY=key)
+    environment = {"DJANGO_SETTINGS_MODULE": "example_project.production", "SECRET_KEY": key, "REDIS_URL": redis_url}
+    run = manage("check", "--deploy", **environment)
     assert run.returncode == 0, run.stderr
-    assert re.findall(r"\(django_websocket\.([EWI]\d+)\)", run.stderr) == ["W214", "I203", "I209"]
+    assert re.findall(r"\(django_websocket\.([EWI]\d+)\)", run.stderr) == ids
 
 
 def test_its_own_tests_pass():

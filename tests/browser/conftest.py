@@ -1,12 +1,13 @@
 """Fixtures: one Chromium for all tests, a server of each kind, and both together."""
 
 import pytest
+from lab.redis_servers import RedisServer
 
-from ..live.needs import program
+from ..live.needs import module, program
 from .cable import Cable
 from .chromium import Browser, check_console, start
 from .people import HOSTS, Person
-from .servers import KINDS, Example
+from .servers import EVENTLET, GUNICORN, KINDS, PROJECT, RUNSERVER, Example
 
 
 @pytest.fixture(scope="session")
@@ -110,10 +111,23 @@ def come(cables, chromium, driver):
     return make
 
 
-@pytest.fixture(params=KINDS, ids=str)
-def chat(request, launch):
-    """Return a server of each kind with an empty database."""
-    return launch(request.param)
+@pytest.fixture(params=[RUNSERVER, EVENTLET, GUNICORN], ids=str)
+def chat(request, launch, tmp_path):
+    """Return a server of each kind with an empty database; two workers have a Redis of their own."""
+    if request.param is not GUNICORN:
+        return launch(request.param)
+    return launch(GUNICORN, PROJECT, {"REDIS_URL": request.getfixturevalue("redis_server").url})
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    """Return a Redis of the test's own."""
+    module("redis", "redis")
+    program("redis-server", "redis-server")
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.fixture(params=KINDS, ids=str)

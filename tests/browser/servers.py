@@ -25,6 +25,16 @@ RELOADING = _runserver("reloading")
 #: The server of the live tests, which takes the project that the environment names.
 EVENTLET = BY_NAME["eventlet_patched"]
 
+#: As it is deployed, with two workers.
+GUNICORN = Kind(
+    "gunicorn",
+    (
+        *("-m", "gunicorn", "-c", "{project}/deploy/gunicorn.conf.py", "--chdir", "{project}"),
+        *("--bind", f"{HOST}:{{port}}"),
+    ),
+    forks=True,
+)
+
 KINDS = [RUNSERVER, EVENTLET]
 #: Those that a reader of the documentation stops: with the autoreloader, a parent and a child.
 STOPPED = [RUNSERVER, RELOADING, EVENTLET]

@@ -1,6 +1,7 @@
 """Fixtures: one Chromium for all tests, a server of each kind, and both together."""
 
 import pytest
+
 from lab.redis_servers import RedisServer
 
 from ..live.needs import module, program

@@ -16,12 +16,15 @@ from greenlet import getcurrent
 
 from ..connection.connection import POLL_INTERVAL
 from ..servers import ClientConnection
-from ..transports import TimedOut, Transport
-from .scheduler import SHORTEST_PAUSE, View, scheduler
+from ..transports import Bell, TimedOut, Transport
+from .scheduler import SHORTEST_PAUSE, Scheduler, View, scheduler
 
 #: Messages that a view sends at once. Behind them a second passes on the clock, so that the connection looks for what
 #: has come in, as it does at most once a second, and the test gets its turn.
 MAX_SENT: Final = 100
+#: Messages of groups that a view takes at once while it listens. Behind them the test gets its turn: views that answer
+#: each other's messages never come to an end by themselves.
+MAX_RINGS: Final = 100
 
 
 class MemoryTransport(Transport):
@@ -75,14 +78,22 @@ class MemoryTransport(Transport):
         """
         if not self.view.running:
             raise RuntimeError("in the test client, messages are waited for in the view itself")
-        timeout = self.default_timeout if timeout is None else timeout
+        return self.receive_unless(_never, self.default_timeout if timeout is None else timeout)
+
+    def receive_unless(self, is_rung: Callable[[], bool], timeout: float | None) -> bytes:
+        """Return the next chunk, as :meth:`receive` does, while ``is_rung`` is false; ``None`` is no limit.
+
+        :raises TimedOut: no chunk came in time, or ``is_rung`` is true.
+        """
         deadline = None if timeout is None else self._scheduler.now + timeout
         if timeout == 0:
             self._look()
+        elif is_rung():
+            self._look(MAX_RINGS)
         while not self._incoming:
-            if deadline is not None and self._scheduler.now >= deadline:
+            if is_rung() or (deadline is not None and self._scheduler.now >= deadline):
                 raise TimedOut
-            self.view.pause(deadline, self._has_arrived)
+            self.view.pause(deadline, lambda: self._has_arrived() or is_rung())
         return self._take()
 
     def try_receive(self) -> bytes | None:
@@ -90,12 +101,15 @@ class MemoryTransport(Transport):
         self._look()
         return self._take() if self._incoming else None
 
-    def _look(self) -> None:
-        """Switch to the test if the view looks in vain again, as in a loop, or has sent :data:`MAX_SENT` messages."""
+    def _look(self, patience: int = 1) -> None:
+        """Switch to the test if the view looks in vain again, as in a loop, or has sent :data:`MAX_SENT` messages.
+
+        ``patience`` is the number of looks in vain that the view may do before.
+        """
         if self._incoming or not self.view.running:
             return
         self.view.vain_looks += 1
-        if self.view.vain_looks > 1 or self.view.sent >= MAX_SENT:
+        if self.view.vain_looks > patience or self.view.sent >= MAX_SENT:
             self.view.pause(self._scheduler.now + SHORTEST_PAUSE, self._has_arrived)
 
     def _has_arrived(self) -> bool:
@@ -136,9 +150,37 @@ class MemoryTransport(Transport):
     def enable_keepalive(self, interval: float, timeout: float) -> None:
         """Do nothing: a peer in the same process cannot vanish."""
 
+    def bell(self) -> Bell:
+        """Return a new bell for the view."""
+        return MemoryBell(self, self._scheduler)
+
     def current(self) -> object:
         """Return the greenlet that is running."""
         return getcurrent()
+
+
+class MemoryBell(Bell):
+    """Wakes a view in a test; the test may ring it, and so may other views and threads."""
+
+    def __init__(self, transport: MemoryTransport, scheduler: Scheduler) -> None:
+        self._transport = transport
+        self._scheduler = scheduler
+
+    def ring(self) -> None:
+        """Make the view go on at its next turn."""
+        self.rung = True
+        self._scheduler.note_activity()
+
+    def receive(self, timeout: float) -> bytes:
+        """Return the next chunk from the test; see :meth:`MemoryTransport.receive`."""
+        return self._transport.receive_unless(lambda: self.rung, timeout)
+
+    def close(self) -> None:
+        """Do nothing: the bell holds nothing."""
+
+
+def _never() -> bool:
+    return False
 
 
 class MemoryConnection(ClientConnection):

@@ -16,13 +16,15 @@ import sys
 from functools import lru_cache
 from typing import Any, Final
 
-from .base import READ_SIZE, Lock, Mutex, TimedOut, Transport, is_interruption
-from .green import GreenLibrary, GreenTransport
+from .base import READ_SIZE, Bell, Lock, Mutex, TimedOut, Transport, is_interruption
+from .green import GreenTransport
+from .green_library import GreenLibrary
 from .progress import SendProgress
 from .sockets import BlockingTransport, NonBlockingTransport
 
 __all__ = [
     "READ_SIZE",
+    "Bell",
     "Lock",
     "Mutex",
     "SendProgress",

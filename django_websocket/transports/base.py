@@ -147,6 +147,41 @@ class Transport(ABC):
     def enable_keepalive(self, interval: float, timeout: float) -> None:
         """Configure the system to notice within ``interval + timeout`` seconds that the peer has vanished."""
 
+    @abstractmethod
+    def bell(self) -> Bell:
+        """Return a new bell, for the running thread to wait with.
+
+        :raises OSError: the process has too many open descriptors.
+        """
+
+
+class Bell(ABC):
+    """Wakes the thread or greenlet that waits for the bytes of a connection, because something else has happened.
+
+    One thread waits with a bell: the one that has made it. The others ring it.
+    """
+
+    #: Whether the bell was rung. Whoever waits sets it to ``False``, before looking for what has happened.
+    rung = False
+
+    @abstractmethod
+    def ring(self) -> None:
+        """End the running wait, or the next one, with at most one system call and without waiting for anything.
+
+        Thread-safe, and safe in a signal handler.
+        """
+
+    @abstractmethod
+    def receive(self, timeout: float) -> bytes:
+        """Wait for bytes and return them as :meth:`Transport.receive` does. While :attr:`rung`, nothing is waited for.
+
+        :raises TimedOut: no bytes have arrived; the bell was rung, or the time is over.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what the system holds for the bell; to ring it does nothing from then on. Thread-safe."""
+
 
 def is_interruption(error: OSError) -> bool:
     """Return whether an exception in the midst of a wait or a system call has another origin than the system.

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .base import TimedOut
-from .green import GreenLibrary, HubWaiter
+from .green_library import GreenLibrary, HubWaiter
 
 
 class Eventlet(GreenLibrary):
@@ -37,6 +37,14 @@ class Eventlet(GreenLibrary):
 
     def call_soon(self, call: Callable[[], object]) -> None:
         self._get_hub().schedule_call_global(0, call)
+
+    def hub(self) -> Any:
+        return self._get_hub()
+
+    def watch(self, fd: int, call: Callable[[], object]) -> Callable[[], object]:
+        hub = self._get_hub()
+        listener = hub.add(hub.READ, fd, lambda _: call(), lambda _: None, lambda: None)
+        return lambda: hub.remove(listener)
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         green, tls = self._types

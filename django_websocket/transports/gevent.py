@@ -9,10 +9,13 @@ import _socket
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 from .base import TimedOut
-from .green import GreenLibrary, HubWaiter
+from .green_library import GreenLibrary, HubWaiter
+
+#: The event of libev and libuv that a descriptor can be read.
+_READ: Final = 1
 
 
 class Gevent(GreenLibrary):
@@ -42,6 +45,19 @@ class Gevent(GreenLibrary):
 
     def call_soon(self, call: Callable[[], object]) -> None:
         self._get_hub().loop.run_callback(call)
+
+    def hub(self) -> Any:
+        return self._get_hub()
+
+    def watch(self, fd: int, call: Callable[[], object]) -> Callable[[], object]:
+        watcher = self._get_hub().loop.io(fd, _READ, ref=False)
+        watcher.start(call)
+
+        def stop() -> None:
+            watcher.stop()
+            watcher.close()
+
+        return stop
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         plain, tls = self._types

@@ -1,8 +1,4 @@
-"""Transports for greenlets; this module imports neither eventlet nor gevent.
-
-A :class:`GreenLibrary` holds the differences between the two. It takes the originals of functions that the library may
-have monkey-patched, so that the same code is right in patched and in unpatched processes.
-"""
+"""Transports and locks for greenlets; this module imports neither eventlet nor gevent."""
 
 from __future__ import annotations
 
@@ -10,145 +6,17 @@ import _socket
 import math
 import socket
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from .base import Lock, Mutex, TimedOut, is_interruption
+from .base import Bell, Lock, Mutex, is_interruption
+from .bells import ThreadBell
+from .green_bells import GreenBell
+from .green_library import GreenLibrary, HubWaiter
 from .sockets import DONT_WAIT, SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, nothing_sent, wait_for
 
 #: The longest time in seconds until a greenlet notices that a thread has passed a lock on to it.
 _MAX_PAUSE: Final = 0.05
-
-
-class GreenLibrary(Protocol):
-    """The functions of a green library that a transport needs."""
-
-    #: The originals of ``_thread.allocate_lock``, ``_thread.RLock``, ``_thread.get_ident`` and the module ``select``.
-    allocate_lock: Any
-    make_rlock: Any
-    get_ident: Any
-    select: Any
-    #: Return the running greenlet.
-    getcurrent: Any
-    #: Make the running greenlet sleep.
-    sleep: Any
-    #: A native lock around the making of objects that are not made before they are needed.
-    guard: Any
-
-    def wait(self, fd: int, write: bool, timeout: float | None) -> None:
-        """Wait until ``fd`` can be written to, or read, and run other greenlets meanwhile.
-
-        :raises TimedOut: ``fd`` was not ready within ``timeout`` seconds.
-        """
-
-    def in_hub(self) -> bool:
-        """Return whether the hub of the running thread is running, which cannot wait."""
-
-    def call_soon(self, call: Callable[[], object]) -> None:
-        """Make the hub of the running thread call ``call`` at its next turn."""
-
-    def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
-        """Return the socket to use and the plain one below it, ``None`` for a socket that is not the library's."""
-
-    def waiter(self, sock: Any) -> HubWaiter:
-        """Return a new waiter for a socket of the library."""
-
-
-class HubWaiter(ABC):
-    """Waits at the hub of a green library until one socket can be read.
-
-    The libraries' own waits register the descriptor with the system, and start a timer, for each wait. A waiter keeps
-    one listener and one timer at the hub from one message to the next.
-
-    Only greenlets of the thread that created the waiter may use it, and only one of them may wait at a time.
-    """
-
-    #: The greenlet that waits; ``None`` if none does.
-    _greenlet: Any = None
-    #: The time on the monotonic clock when the wait ends; ``None`` means no limit.
-    _deadline: float | None = None
-    _timer: Any = None
-    #: The time when the timer expires: never after the deadline, but perhaps before.
-    _timer_expires: float = 0.0
-    #: Whether the socket was shut down, so that no other wait will follow.
-    _detached = False
-
-    def __init__(self, getcurrent: Callable[[], Any]) -> None:
-        self._getcurrent = getcurrent
-
-    @abstractmethod
-    def wait(self, timeout: float | None) -> None:
-        """Wait for bytes or the end of the stream; ``timeout`` is in seconds, ``None`` means no limit.
-
-        Subclasses implement the whole wait in one function, because each waiting connection keeps the stack frames of
-        its wait in memory.
-
-        :raises TimedOut: neither arrived in time.
-        """
-
-    def detach(self) -> None:
-        """Remove the listener and the timer, because the socket was shut down.
-
-        If a greenlet waits, they are removed once it has been woken.
-        """
-        self._detached = True
-        if self._greenlet is not None:
-            return
-        if self._timer is not None:
-            self._stop_timer(self._timer)
-            self._timer = None
-        self._remove_listener()
-
-    def _start_wait(self, timeout: float | None) -> None:
-        """Record the running greenlet as the one that waits, and set its deadline."""
-        if timeout is None:
-            self._deadline = None
-        else:
-            deadline = self._deadline = time.monotonic() + timeout
-            # A timer that expires before the deadline is kept, and is set again when it expires, which happens once in
-            # many messages.
-            if self._timer is None or self._timer_expires > deadline:
-                self._set_timer(timeout, deadline)
-        self._greenlet = self._getcurrent()
-
-    def _finish_wait(self) -> None:
-        """Clean up after a wait, whether it returned or raised."""
-        self._greenlet = None
-        if self._detached:
-            self.detach()
-
-    def _set_timer(self, seconds: float, deadline: float) -> None:
-        if self._timer is not None:
-            self._stop_timer(self._timer)
-        self._timer_expires = deadline
-        self._timer = self._start_timer(seconds)
-
-    def _on_timer(self) -> None:
-        """Throw a :exc:`.TimedOut` into the greenlet if its deadline has passed; the timer calls this."""
-        self._stop_timer(self._timer)
-        self._timer = None
-        # Without a greenlet that has a deadline, no timer is needed; the next wait sets one.
-        if self._greenlet is None or self._deadline is None:
-            return
-        left = self._deadline - time.monotonic()
-        if left > 0:
-            self._set_timer(left, self._deadline)
-        else:
-            self._greenlet.throw(TimedOut())
-
-    @abstractmethod
-    def _remove_listener(self) -> None:
-        """Remove the listener from the hub, if one is there."""
-
-    @abstractmethod
-    def _start_timer(self, seconds: float) -> Any:
-        """Return a new timer of the hub, which will call :meth:`_on_timer`."""
-
-    @abstractmethod
-    def _stop_timer(self, timer: Any) -> None:
-        """Stop a timer, which may have expired already."""
 
 
 class GreenTransport(NonBlockingTransport):
@@ -238,6 +106,12 @@ class GreenTransport(NonBlockingTransport):
 
     def current(self) -> object:
         return self._library.getcurrent()
+
+    def bell(self) -> Bell:
+        buffers = self._waiter is None
+        if self._library.get_ident() != self._thread:
+            return ThreadBell(self, buffers=buffers, select=self._library.select)
+        return GreenBell(self, self._library, self._waiter)
 
 
 class GreenLock:

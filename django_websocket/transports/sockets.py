@@ -10,7 +10,8 @@ import struct
 import threading
 from typing import Any, Final
 
-from .base import TimedOut, Transport, is_interruption
+from .base import Bell, TimedOut, Transport, is_interruption
+from .bells import ThreadBell
 from .progress import SendProgress, count_unacknowledged, tcp_progress
 
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
@@ -197,6 +198,9 @@ class BlockingTransport(SocketTransport):
         except OSError as error:
             return nothing_sent(error)
 
+    def bell(self) -> Bell:
+        return ThreadBell(self)
+
 
 class NonBlockingTransport(SocketTransport):
     """A non-blocking socket under threads: TLS, and every socket where the kernel has no timeouts.
@@ -287,6 +291,9 @@ class NonBlockingTransport(SocketTransport):
                     except OSError:
                         pass
         super().shutdown(how)
+
+    def bell(self) -> Bell:
+        return ThreadBell(self, buffers=True)
 
 
 def nothing_sent(error: OSError) -> int | None:

@@ -19,7 +19,7 @@ from django_websocket.protocols.base import State
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.protocols.rfc6455.frames import Opcode
-from django_websocket.transports import READ_SIZE, TimedOut, Transport
+from django_websocket.transports import READ_SIZE, Bell, TimedOut, Transport
 from django_websocket.websocket import WebSocket
 
 from ..options import make_options
@@ -86,6 +86,7 @@ class Line(Transport):
         self.waits = []
         self.reads = 0
         self.locks = []
+        self.bells = []
         #: Whether, or how many bytes of a chunk, can be sent without waiting.
         self.sends_now = True
 
@@ -166,10 +167,31 @@ class Line(Transport):
     def enable_keepalive(self, interval, timeout):
         self.watched = interval, timeout
 
+    def bell(self):
+        self.bells.append(LineBell(self))
+        return self.bells[-1]
+
     @property
     def frames(self):
         """What went out after the handshake, as opcodes and payloads."""
         return frames(bytes(self.sent).partition(b"\r\n\r\n")[2])
+
+
+class LineBell(Bell):
+    """A bell, which :class:`Line` need not be woken by: what rings is among what comes in."""
+
+    def __init__(self, line):
+        self.line = line
+        self.closed = False
+
+    def ring(self):
+        self.rung = True
+
+    def receive(self, timeout):
+        return self.line.receive(0 if self.rung else timeout)
+
+    def close(self):
+        self.closed = True
 
 
 def frames(data):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import socket as system_socket
 import struct
 import time
@@ -27,7 +28,7 @@ from django_websocket.websocket import WebSocket
 from ..options import make_options
 from ..vanishing import vanish
 from .green_process import BIG, SHORT, Running
-from .pairs import DEFAULT_TIMEOUT, pattern, read_all, taking
+from .pairs import DEFAULT_TIMEOUT, count_descriptors, pattern, read_all, taking
 
 #: All checks by their names.
 CHECKS = {}
@@ -439,6 +440,202 @@ def a_socket_of_the_standard_library(green):
         transport = open_transport(ours, 3)
         patched = "patched" in green.name
         assert type(transport) is (GreenTransport if patched else BlockingTransport)
+
+
+# Checks of the bell
+
+
+def ringers(green):
+    """Return the functions that start a ring in each kind of thread."""
+    return (green.run, green.run_native)
+
+
+@check_both
+def a_ring_ends_a_wait(green, open_one):
+    transport, peer = open_one()
+    bell = transport.bell()
+    for start in ringers(green):
+        receiving = green.run(bell.receive, DEFAULT_TIMEOUT)
+        with taking(0), pytest.raises(RuntimeError, match="in the thread in which that has begun"):
+            green.run_native(bell.receive, 0).result()
+        green.let_run()
+        assert not receiving.over
+        with taking(0):
+            start(bell.ring).result()
+            with pytest.raises(TimeoutError):
+                receiving.result()
+        assert bell.rung
+        # Nobody has looked for the reason yet.
+        with taking(0), pytest.raises(TimeoutError):
+            bell.receive(DEFAULT_TIMEOUT)
+        bell.rung = False
+        with green.others_run(), taking(SHORT), pytest.raises(TimeoutError):
+            bell.receive(SHORT)
+    bell.ring()
+    peer.sendall(b"x")
+    green.sleep(0.01)
+    assert bell.receive(DEFAULT_TIMEOUT) == b"x", "bytes come first"
+    bell.close()
+
+
+@check_both
+def a_bell_lets_bytes_through(green, open_one):
+    transport, peer = open_one()
+    bell = transport.bell()
+    for data in (b"x", b"y" * 10_000):
+        receiving = green.run(bell.receive, DEFAULT_TIMEOUT)
+        green.let_run()
+        peer.sendall(data)
+        received = receiving.result()
+        while len(received) < len(data):
+            received += bell.receive(DEFAULT_TIMEOUT)
+        assert received == data
+    receiving = green.run(bell.receive, DEFAULT_TIMEOUT)
+    green.let_run()
+    peer.close()
+    assert receiving.result() == b""
+    bell.close()
+
+
+@check_both
+def a_wait_with_a_bell_ends_by_shutdown_and_by_the_view(green, open_one):
+    transport, _ = open_one()
+    bell = transport.bell()
+    error = OSError("the view's own")
+    with pytest.raises(OSError, match="own") as caught, green.Timeout(0.01, error):
+        bell.receive(DEFAULT_TIMEOUT)
+    assert caught.value is error
+    receiving = green.run(bell.receive, DEFAULT_TIMEOUT)
+    green.let_run()
+    transport.shutdown()
+    assert receiving.result() == b""
+    bell.close()
+
+
+@check_both
+def a_late_ring_is_not_felt_elsewhere(green, open_one):
+    """Neither by another wait of the same greenlet, nor after the bell is closed."""
+    transport, peer = open_one(default_timeout=None)
+    bell = transport.bell()
+
+    def listen():
+        with pytest.raises(TimeoutError):
+            bell.receive(SHORT)
+        return transport.receive()
+
+    for start in ringers(green):
+        listening = green.run(listen)
+        green.let_run()
+        bell._asleep = False
+        bell._calls.call(bell._wake)
+        start(bell._calls.call, bell._wake).result()
+        green.let_run()
+        assert not listening.over
+        peer.sendall(b"x")
+        assert listening.result() == b"x"
+    bell.close()
+    bell.close()
+    for start in ringers(green):
+        start(bell.ring).result()
+
+
+@check_both
+def rings_of_many_threads_are_not_lost(green, open_one):
+    """Each wait looks in the box before it sleeps; whoever puts something in it rings."""
+    boxes, listening, ringing = [], [], []
+
+    def listen(bell, box):
+        heard = []
+        while len(heard) < 200:
+            bell.rung = False
+            while box:
+                heard.append(box.popleft())
+            if len(heard) < 200:
+                with contextlib.suppress(TimeoutError):
+                    bell.receive(DEFAULT_TIMEOUT)
+        return heard
+
+    def ring(name):
+        for number in range(100):
+            for bell, box in boxes:
+                box.append((name, number))
+                bell.ring()
+            if name == "greenlet" and number % 7 == 0:
+                green.sleep(0)
+
+    for _ in range(10):
+        transport, _peer = open_one()
+        box = deque()
+        bell = transport.bell()
+        boxes.append((bell, box))
+        listening.append(green.run(listen, bell, box))
+    with taking(0, 5):
+        ringing = [green.run_native(ring, "thread"), green.run(ring, "greenlet")]
+        for running in listening:
+            heard = running.result()
+            for name in ("greenlet", "thread"):
+                assert [number for one, number in heard if one == name] == list(range(100))
+        for running in ringing:
+            running.result()
+    for bell, _ in boxes:
+        bell.close()
+
+
+@check
+def bells_of_one_hub_share_a_descriptor(green):
+    opened = [green.open() for _ in range(3)]
+    before = count_descriptors()
+    bells = [transport.bell() for transport, _ in opened]
+    assert count_descriptors() == before + 1
+    for bell in bells[1:]:
+        bell.close()
+    with pytest.raises(TimeoutError):
+        bells[0].receive(0.01)
+    receiving = green.run(bells[0].receive, DEFAULT_TIMEOUT)
+    green.let_run()
+    # A garbage collection in any thread may close it.
+    green.run_native(bells[0].close).result()
+    green.wait_until(lambda: count_descriptors() == before)
+    opened[0][1].sendall(b"x")
+    assert receiving.result() == b"x"
+    assert listeners(green) <= 3
+    # It is closed at once, though the hub may have nothing else to do for long.
+    bell = opened[0][0].bell()
+    assert count_descriptors() == before + 1
+    bell.close()
+    assert count_descriptors() == before
+
+
+@check
+def a_thread_of_the_system_waits_with_a_bell_of_its_own(green):
+    for open_one in (green.open, green.open_tls):
+        transport, peer = open_one()
+        bell = green.run_native(transport.bell).result()
+        receiving = green.run_native(bell.receive, DEFAULT_TIMEOUT)
+        green.let_run()
+        bell.ring()
+        with pytest.raises(TimeoutError):
+            receiving.result()
+        bell.rung = False
+        receiving = green.run_native(bell.receive, DEFAULT_TIMEOUT)
+        peer.sendall(b"x")
+        assert receiving.result() == b"x"
+        bell.close()
+
+
+@check
+def a_signal_handler_rings_while_the_hub_sleeps(green):
+    transport, _ = green.open()
+    bell = transport.bell()
+    previous = signal.signal(signal.SIGALRM, lambda *_: bell.ring())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with taking(0.05, 1), pytest.raises(TimeoutError):
+            bell.receive(DEFAULT_TIMEOUT)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+    assert bell.rung
+    bell.close()
 
 
 # Checks of the lock

@@ -14,7 +14,7 @@ from ..process.closer import closer
 from ..process.flusher import flusher
 from ..process.registry import registry
 from ..protocols.base import CloseCode, Message, PeerClose, Protocol, State
-from ..transports import TimedOut, Transport, is_interruption
+from ..transports import Bell, TimedOut, Transport, is_interruption
 from .backlog import Backlog, Delivery, QueueLimits
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
@@ -51,7 +51,9 @@ _TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
 _NO_MESSAGE: Final = "no message came in time"
 #: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
 _WRITERS: Final = frozenset({"send", "ping", "deliver", "_flush", "_flush_nowait", "_start_closing"})
-_READERS: Final = frozenset({"fetch", "_fetch_with_timers", "poll", "_poll_while_sending", "_finish_closing", "_drain"})
+_READERS: Final = frozenset(
+    {"fetch", "_fetch_with_timers", "fetch_unless_rung", "poll", "_poll_while_sending", "_finish_closing", "_drain"}
+)
 #: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown. Whoever
 #: waits for a thread that reads waits for it this much longer than the close timeout, after which that thread is woken.
 LEAVE_TIMEOUT: Final = 1.0
@@ -183,6 +185,18 @@ class Connection:
         """Seconds between the last answered ping and its pong; ``None`` before the first."""
         return self._timers.latency
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no Close was sent, or is to be sent."""
+        return self.protocol.state is _OPEN and self._requested_close is None
+
+    def bell(self) -> Bell:
+        """Return a new bell for :meth:`fetch_unless_rung`, which the running thread will call.
+
+        :raises OSError: the process has too many open descriptors.
+        """
+        return self._transport.bell()
+
     # Receiving
 
     def fetch(self, timeout: float | None) -> bool:
@@ -219,21 +233,8 @@ class Connection:
     def _fetch_with_timers(self, timeout: float | None) -> bool:
         """Return whether there is a message, as :meth:`fetch` does, and meet the deadlines of the timers meanwhile."""
         deadline = None if timeout is None else self._clock() + timeout
-        if not self._reading.acquire(False):
-            if self._waiting:
-                raise RuntimeError(_TWO_READERS)
-            if interrupts(self, _READERS):
-                raise RuntimeError(_REENTERED)
-            # The lock is held by a thread that polls while it sends. That thread waits only if a revalidation fails,
-            # and then for the answer to Close.
-            patience = self._close_timeout + LEAVE_TIMEOUT
-            if not self._reading.acquire(timeout=patience if timeout is None else min(patience, max(0.0, timeout))):
-                if self._waiting:
-                    raise RuntimeError(_TWO_READERS)
-                if timeout is not None and timeout < patience:
-                    raise TimeoutError(_NO_MESSAGE)
-                self._abort("interrupted while reading")
-                return False
+        if not self._reading.acquire(False) and not self._wait_to_read(timeout):
+            return False
         try:
             self._waiting = True
             while not self.messages:
@@ -247,10 +248,62 @@ class Connection:
             self._reading.release()
         return True
 
-    def _read(self, deadline: float | None) -> None:
+    def fetch_unless_rung(self, bell: Bell, timeout: float | None) -> bool:
+        """Wait as :meth:`fetch` does, but also until ``bell`` was rung, and return whether something may still come.
+
+        Bytes that have arrived are taken, and deadlines met, even if the bell was rung before. If the result is true,
+        without a message and without a ring, the time is over.
+
+        :raises RuntimeError: another thread is waiting.
+        """
+        deadline = None if timeout is None else self._clock() + timeout
+        if not self._reading.acquire(False):
+            try:
+                if not self._wait_to_read(timeout):
+                    return False
+            except TimedOut:
+                return True
+        try:
+            self._waiting = True
+            while not self.messages:
+                if self.protocol.state is State.CLOSED:
+                    return False
+                self._read(deadline, bell)
+                if bell.rung or (deadline is not None and self._clock() >= deadline):
+                    break
+        finally:
+            self._waiting = False if self.messages else None
+            self._reading.release()
+        return True
+
+    def _wait_to_read(self, timeout: float | None) -> bool:
+        """Acquire the lock for reading, which another thread holds, and return whether it was acquired.
+
+        If not, the connection is aborted.
+
+        :raises TimedOut: the lock was not free in time.
+        :raises RuntimeError: another thread is waiting for messages.
+        """
+        if self._waiting:
+            raise RuntimeError(_TWO_READERS)
+        if interrupts(self, _READERS):
+            raise RuntimeError(_REENTERED)
+        # The lock is held by a thread that polls while it sends. That thread waits only if a revalidation fails, and
+        # then for the answer to Close.
+        patience = self._close_timeout + LEAVE_TIMEOUT
+        if not self._reading.acquire(timeout=patience if timeout is None else min(patience, max(0.0, timeout))):
+            if self._waiting:
+                raise RuntimeError(_TWO_READERS)
+            if timeout is not None and timeout < patience:
+                raise TimedOut(_NO_MESSAGE)
+            self._abort("interrupted while reading")
+            return False
+        return True
+
+    def _read(self, deadline: float | None, bell: Bell | None = None) -> None:
         """Wait for bytes until ``deadline``, or until something else is due, and do that.
 
-        The caller holds the lock for reading.
+        ``bell`` ends the wait as well. The caller holds the lock for reading.
         """
         protocol, timers = self.protocol, self._timers
         if protocol.deferred_end is not None:
@@ -269,7 +322,7 @@ class Connection:
             at_most=MAX_READ_TIME,
         )
         try:
-            self._take_and_answer(self._transport.receive(seconds))
+            self._take_and_answer((self._transport if bell is None else bell).receive(seconds))
         except TimedOut:
             self._fast_path = False
             now = self._clock()
@@ -724,12 +777,16 @@ class Connection:
                 self._queued = Backlog()
             fits = self._queued.append(frame, limits)
         if not fits:
-            self._log(logging.WARNING, "closed with 1013: the client does not keep up with the messages of its groups")
-            self.request_close(CloseCode.TRY_AGAIN_LATER, "too slow")
+            self.close_overloaded("the client")
             return Delivery.OVERFLOW
         if is_first:
             self._flush_nowait()
         return Delivery.QUEUED
+
+    def close_overloaded(self, who: str) -> None:
+        """Close with 1013, because ``who``, as the log says, takes the messages of groups too slowly; never wait."""
+        self._log(logging.WARNING, f"closed with 1013: {who} does not keep up with the messages of its groups")
+        self.request_close(CloseCode.TRY_AGAIN_LATER, "too slow")
 
     # Closing
 

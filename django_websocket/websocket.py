@@ -211,11 +211,11 @@ class WebSocket:
         :raises RuntimeError: another thread is waiting.
         """
         if timeout is not None:
-            _check_timeout(timeout)
+            check_timeout(timeout, "wait()")
         connection = self._connection or self._open(self._subprotocol)
         if connection.messages or connection.fetch(timeout):
             return connection.messages.popleft()
-        self._report_closed()
+        self.report_closed()
         return None
 
     def __iter__(self) -> Iterator[Message]:
@@ -223,9 +223,9 @@ class WebSocket:
         connection = self._connection or self._open(self._subprotocol)
         while connection.messages or connection.fetch(None):
             yield connection.messages.popleft()
-        self._report_closed()
+        self.report_closed()
 
-    def _report_closed(self) -> None:
+    def report_closed(self) -> None:
         """Count the reports that the connection is closed, so that a view with ``while True: wait()`` ends.
 
         :raises ConnectionClosed: this is the hundredth report.
@@ -356,6 +356,10 @@ class WebSocket:
             # The end may be over, or may find the call at the same time: it is called by whoever pops it.
             self._run_at_end()
 
+    def find_at_end(self, key: object) -> Callable[[], object] | None:
+        """Return what will be called at the end for ``key``, ``None`` if it is nothing."""
+        return None if self._at_end is None else self._at_end.get(key)
+
     def take_at_end(self, key: object) -> Callable[[], object] | None:
         """Return what would be called at the end for ``key``, and forget it; ``None`` if it is nothing."""
         return None if self._at_end is None else self._at_end.pop(key, None)
@@ -370,16 +374,16 @@ class WebSocket:
             call()
 
 
-def _check_timeout(timeout: float) -> None:
-    """Check the timeout of a wait.
+def check_timeout(timeout: float, call: str) -> None:
+    """Check the timeout of a wait, for the error text of ``call``.
 
     :raises TypeError: it is not a number.
     :raises ValueError: it is NaN, with which the wait would never end.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
-        raise TypeError(f"wait() takes a timeout in seconds, not {type(timeout).__name__}")
+        raise TypeError(f"{call} takes a timeout in seconds, not {type(timeout).__name__}")
     if math.isnan(timeout):
-        raise ValueError("wait() takes a timeout in seconds, not NaN")
+        raise ValueError(f"{call} takes a timeout in seconds, not NaN")
 
 
 def _convert(message: object) -> str | memoryview:

@@ -15,10 +15,12 @@ from django.db import transaction
 
 from ..exceptions import GroupUnavailable
 from ..protocols.base import CloseCode, check_close
-from ..websocket import WebSocket
+from ..websocket import WebSocket, check_timeout
 from .backends import get_backend
 from .backends.base import Backend
+from .listening import Listener, Listening, membership_of
 from .member import Member
+from .membership import Membership
 from .payload import Envelope, Payload, unwrap
 from .position import Position, Replay
 
@@ -110,21 +112,28 @@ class Group:
         :raises ConnectionClosed: the WebSocket has ended before its handshake.
         """
         _check_websocket(websocket)
+        make: Callable[..., Member] = partial(Member, enveloped=self._history > 0)
+        current = membership_of(websocket, self)
+        if current is not None and isinstance(current.member, Listener):
+            # The view goes on listening.
+            make = partial(Listener, inlet=current.member.inlet)
+        return self.enter(make, websocket, name, since)
+
+    def enter(self, make: Callable[..., Member], websocket: WebSocket, name: str | None, since: str | None) -> Replay:
+        """Add the member that ``make`` returns; the rest as for :meth:`add`.
+
+        ``make`` is :class:`.Member` or another class of members, with its own arguments already.
+        """
         if since is not None and not isinstance(since, str):
             raise TypeError(f"since is a str, not {type(since).__name__}")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"the name of a member is a str, not {type(name).__name__}")
         if name is not None and not 1 <= len(name) <= MAX_MEMBER_NAME:
             raise ValueError(f"the name of a member has 1 to {MAX_MEMBER_NAME} characters")
-        position = (Position.parse(since) or _NOWHERE) if since else None
-        member = Member(self._name, websocket, name=name, enveloped=self._history > 0)
-        return self._add(member, position)
-
-    def _add(self, member: Member, since: Position | None) -> Replay:
-        backend = self._backend
-        replay = backend.add(member, since=since)
+        membership = Membership(self._backend, make(self._name, websocket, name=name))
+        replay = membership.begin((Position.parse(since) or _NOWHERE) if since else None)
         # A member that was there before was replaced by the backend.
-        member.websocket.at_end(self, partial(backend.discard, member))
+        websocket.at_end(self, membership)
         return replay
 
     def discard(self, websocket: WebSocket) -> None:
@@ -142,6 +151,55 @@ class Group:
             yield replay
         finally:
             self.discard(websocket)
+
+    def listen(
+        self,
+        websocket: WebSocket,
+        timeout: float | None = None,
+        *,
+        name: str | None = None,
+        since: str | None = None,
+    ) -> Listening:
+        """Return an iterator over the messages of the client and those of the group, for the view to handle.
+
+        ::
+
+            for event in room.listen(request.websocket):
+                if event.kind == "client":
+                    room.send(event.data)
+                elif event.data not in muted:
+                    request.websocket.send(event.data)
+
+        Until the loop is left the WebSocket is a member whose messages come as events (see :class:`.Event`) instead of
+        going to the client. If it was a member before, it is one again afterwards, and its client gets what the view
+        has not taken. ``event.kind`` is ``"client"``, ``"group"``, ``"gap"``, or ``"timeout"`` after ``timeout``
+        seconds without an event; ``None`` is no limit. Messages of other groups still go to the client, unless the view
+        listens to them as well::
+
+            events = room.listen(request.websocket)
+            events.add(Group("news"))
+            for event in events:
+                ...
+
+        The membership begins with the call; ``name`` and ``since`` are those of :meth:`add`. Pings, Close and whatever
+        else ``wait()`` takes care of go on in the loop.
+
+        :raises TypeError: an argument of the wrong type.
+        :raises ValueError: ``timeout`` is NaN, or ``name`` is empty or over 200 characters.
+        :raises OSError: the process has too many open descriptors: a view that listens needs one more, or its hub.
+        :raises GroupUnavailable: the messages of other processes cannot reach this one.
+        :raises ConnectionClosed: the WebSocket has ended before its handshake.
+        """
+        _check_websocket(websocket)
+        if timeout is not None:
+            check_timeout(timeout, "listen()")
+        listening = Listening(websocket, timeout)
+        try:
+            listening.add(self, name, since)
+        except BaseException:
+            listening.close()
+            raise
+        return listening
 
     def count(self) -> int:
         """Return the number of members, in all processes.

@@ -7,7 +7,8 @@ Django's ``LiveServerTestCase``.
 
 from __future__ import annotations
 
+from ..groups.backends import forget_groups
 from .client import WebSocketClient
 from .session import WebSocketSession
 
-__all__ = ["WebSocketClient", "WebSocketSession"]
+__all__ = ["WebSocketClient", "WebSocketSession", "forget_groups"]

@@ -12,12 +12,15 @@ from ...conf import GroupsConfig, conf
 from ...exceptions import GroupConfigurationError
 from ...process.threads import native_rlock
 from .base import Backend
+from .isolation import RunningTest, in_tests
 
-__all__ = ["backend_class", "backend_options", "get_backend", "known_backends"]
+__all__ = ["backend_class", "backend_options", "forget_groups", "get_backend", "known_backends"]
 
 _backends: Final[dict[str, Backend]] = {}
 # The lock is native, as nothing that waits for another greenlet runs under it.
 _lock: Final = [native_rlock()]
+#: The running test, if a backend was made in one.
+_test: Final[list[RunningTest]] = []
 
 
 def get_backend(alias: str) -> Backend:
@@ -25,6 +28,8 @@ def get_backend(alias: str) -> Backend:
 
     :raises GroupConfigurationError: there is no such alias, or its entry is not right.
     """
+    if _test and _test[0].has_changed():
+        forget_groups()
     try:
         return _backends[alias]
     except KeyError:
@@ -38,6 +43,8 @@ def get_backend(alias: str) -> Backend:
     except (TypeError, ValueError) as error:
         raise GroupConfigurationError(f"WEBSOCKET_GROUPS {error}, for {alias!r}") from error
     with _lock[0]:
+        if not _test and in_tests():
+            _test.append(RunningTest())
         if alias not in _backends:
             _backends[alias] = backend(alias, config.location, options)
         return _backends[alias]
@@ -82,6 +89,17 @@ def backend_options(backend: type[Backend], config: GroupsConfig) -> dict[str, A
             raise type(error)(f"{name} {error}") from error
     backend.check_location(config.location)
     return options
+
+
+def forget_groups() -> None:
+    """Forget the members, histories and positions of all groups that are in the memory of this process only.
+
+    This is done by itself before each test that uses groups.
+    """
+    for alias, backend in list(_backends.items()):
+        if not backend.crosses_processes:
+            _backends.pop(alias, None)
+            backend.stop()
 
 
 def _forget(*, setting: str = "WEBSOCKET_GROUPS", **_: Any) -> None:

@@ -19,10 +19,17 @@ from django.test import Client
 from greenlet import GreenletExit, getcurrent
 
 from ..exceptions import HandshakeError
+from ..groups.group import Group
+from ..groups.position import Position
 from ..protocols.base import CloseCode, Message, Protocol, State
 from ..servers import ENVIRON_KEY
+from .expectations import Expectation, show_following
 from .scheduler import MAX_DEADLINES, scheduler
 from .transport import MemoryConnection, MemoryTransport
+
+
+class BothWait(AssertionError):
+    """The test waits for a message, and none will come."""
 
 
 class WebSocketSession:
@@ -135,7 +142,7 @@ class WebSocketSession:
                 self._scheduler.now = deadline
                 raise TimeoutError("no message came in time")
             else:
-                raise AssertionError("both sides wait: the view for the test, and the test for the view")
+                raise BothWait("both sides wait: the view for the test, and the test for the view")
         return self._messages.popleft()
 
     def wait_json(self, timeout: float | None = None) -> Any:
@@ -146,6 +153,57 @@ class WebSocketSession:
         """
         message = self.wait(timeout)
         return None if message is None else json.loads(message)
+
+    def assert_message(
+        self, expected: object, timeout: float | None = None, *, group: Group | str | None = None
+    ) -> Position | None:
+        """Wait for the next message as :meth:`wait` does, and check that it is ``expected``.
+
+        ``str`` and ``bytes`` are compared with the message itself; any other object with what its JSON stands for,
+        where dates and the like are equal to what ``send_json()`` makes of them, and ``unittest.mock.ANY`` to anything.
+
+        Groups with history send envelopes. With ``group``, a :class:`.Group` or its name, the message has to be an
+        envelope of that group, and ``expected`` is what was sent to it: a ``str``, or the object of ``send_json()``.
+        Then the position is returned, with which a client asks for what it has missed; otherwise ``None``.
+
+        :raises AssertionError: another message came, or none, or the connection was closed.
+        :raises Exception: any exception of the view.
+        """
+        expectation = Expectation(expected, group.name if isinstance(group, Group) else group)
+        try:
+            message = self.wait(timeout)
+        except TimeoutError:
+            raise AssertionError(expectation.failure(f"nothing within {timeout:g} seconds")) from None
+        except BothWait as error:
+            raise AssertionError(expectation.failure(f"nothing: {error}")) from None
+        if message is None:
+            raise AssertionError(expectation.failure(f"nothing: {self._closing}"))
+        try:
+            envelope = expectation.envelope_of(message)
+        except AssertionError as error:
+            raise AssertionError("\n".join([str(error), *show_following(self._messages)])) from None
+        return None if envelope is None else envelope.id
+
+    def expect_nothing(self, timeout: float = 0) -> None:
+        """Check that no message has come, and that none comes within ``timeout`` seconds on the view's clock.
+
+        Views and threads that can go on run first.
+
+        :raises AssertionError: a message came, or the connection was closed.
+        :raises Exception: any exception of the view.
+        """
+        try:
+            message = self.wait(timeout)
+        except TimeoutError:
+            return
+        if message is None:
+            raise AssertionError(f"expected: nothing\n     got: {self._closing}")
+        raise AssertionError("\n".join([f"expected: nothing\n     got: {message!r}", *show_following(self._messages)]))
+
+    @property
+    def _closing(self) -> str:
+        reason = f" ({self.close_reason})" if self.close_reason else ""
+        return f"the connection was closed with {self.close_code}{reason}"
 
     def __iter__(self) -> Iterator[Message]:
         """Return an iterator over the messages until the connection is closed."""

@@ -23,6 +23,8 @@ from .threads import Threads
 SHORTEST_PAUSE: Final = 0.001
 #: Deadlines of views that a wait of the test without a timeout reaches before it fails.
 MAX_DEADLINES: Final = 10_000
+#: Turns that views get in one wait of the test, in which each turn is the reason for the next.
+MAX_TURNS: Final = 10_000
 
 
 class View:
@@ -131,8 +133,15 @@ class Scheduler:
             threads.end()
             _unpatch_sleep()
 
-    def run_ready(self) -> bool:
-        """Return whether there was anything to do: run each view that can go on, and deliver what views have sent."""
+    def run_ready(self, turn: int = 0) -> bool:
+        """Return whether there was anything to do: run each view that can go on, and deliver what views have sent.
+
+        ``turn`` is the number of turns before this one for which the caller has waited.
+
+        :raises AssertionError: the views go on for ever: each turn of one is a reason for another.
+        """
+        if turn == MAX_TURNS:
+            raise AssertionError(f"the views have had {MAX_TURNS} turns: they answer each other for ever")
         busy = False
         for view in self.views.copy():
             if view.ready:

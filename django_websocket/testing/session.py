@@ -126,10 +126,12 @@ class WebSocketSession:
         """
         self._check_accepted()
         deadline = math.inf if timeout is None else self._scheduler.now + timeout
-        deadlines = 0
+        deadlines = turn = 0
         while not self._messages:
-            if self._scheduler.run_ready():
+            if self._scheduler.run_ready(turn):
+                turn += 1
                 continue
+            turn = 0
             if self._protocol.state is State.CLOSED:
                 self._raise_error()
                 return None
@@ -304,8 +306,9 @@ class WebSocketSession:
         self._check_accepted()
         self._collect()
         if self._protocol.state is not State.OPEN:
-            while self._scheduler.run_ready():
-                pass
+            turn = 0
+            while self._scheduler.run_ready(turn):
+                turn += 1
             self._raise_error()
 
     def _exchange(self) -> None:
@@ -331,10 +334,12 @@ class WebSocketSession:
         if self._protocol.state is State.OPEN:
             self._protocol.close()
         self._feed()
-        deadlines = 0
+        deadlines = turn = 0
         while not self._transport.view.greenlet.dead:
-            if self._scheduler.run_ready():
+            if self._scheduler.run_ready(turn):
+                turn += 1
                 continue
+            turn = 0
             if deadlines == MAX_DEADLINES or not self._scheduler.advance(only=self._transport.view):
                 break
             deadlines += 1

@@ -95,9 +95,11 @@ def documented_urls() -> types.ModuleType:
             views.update(run(block))
     urls = types.ModuleType("documented_urls")
     urls.urlpatterns = [
+        path("announcement/", views["announcement"]),
         path("chat_room/", views["chat_room"]),
         path("countdown/", views["countdown"]),
         path("lower_case/", views["lower_case"]),
+        path("noticeboard/", views["noticeboard"]),
         path("room/<str:name>/", views["room"]),
     ]
     return urls

@@ -40,10 +40,12 @@ KEYED = [
     views.send_and_wait,
     views.chatter,
     views.patient,
+    views.listen,
 ]
 urlpatterns += [path(f"{view.__name__}/<key>/", view) for view in KEYED]
 
 BARE = [echo_once, lower_case, add_one, views.compress, views.negotiate, views.version]
 urlpatterns += [path(f"{view.__name__}/", view) for view in BARE]
 
+urlpatterns.append(path("ring/<how>/<key>/", views.ring))
 urlpatterns.append(path("two_senders/<how>/<key>/", views.two_senders))

@@ -20,6 +20,7 @@ from django.http import (
 )
 
 from django_websocket import ConnectionClosed, Group, require_websocket
+from django_websocket.process.threads import start_thread
 
 log = logging.getLogger("live")
 
@@ -328,3 +329,28 @@ def in_transaction(request):
     """Save all messages in one transaction that lasts as long as the WebSocket, as no project should."""
     for message in request.websocket:
         request.websocket.send(save(message))
+
+
+@require_websocket
+def listen(request, key):
+    """Send each event of the client and of the group."""
+    websocket = request.websocket
+    events = Group(key).listen(websocket)
+    websocket.send("listening")
+    for event in events:
+        websocket.send(f"{event.kind} {event.data}")
+    ended(request)
+
+
+def ring(request, how, key):
+    """Publish numbers, in the thread or greenlet of the request, or in a native thread."""
+
+    def publish():
+        for number in range(40):
+            Group(key).send(f"{how} {number}")
+
+    if how == "native":
+        start_thread(publish)
+    else:
+        publish()
+    return HttpResponse("ringing")

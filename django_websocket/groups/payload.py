@@ -88,12 +88,13 @@ def unwrap(text: str | bytes) -> Envelope:
     """
     try:
         content = json.loads(text)
-        if "gap" in content:
-            gap = content["gap"]
-            return Envelope(content["group"], None, None, is_gap=True, gap=None if gap is None else (gap[0], gap[1]))
-        position = Position.parse(content["id"])
-        if position is None:
-            raise ValueError("the id is no position")
-        return Envelope(content["group"], position, content["data"])
-    except (KeyError, TypeError, IndexError, RecursionError) as error:
-        raise ValueError(f"not an envelope of a group: {error!r}") from error
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    match content:
+        case {"group": str(group), "gap": None}:
+            return Envelope(group, None, None, is_gap=True)
+        case {"group": str(group), "gap": [int(first), int(last)]}:
+            return Envelope(group, None, None, is_gap=True, gap=(first, last))
+        case {"group": str(group), "id": str(text), "data": data} if position := Position.parse(text):
+            return Envelope(group, position, data)
+    raise ValueError("not an envelope of a group")

@@ -161,10 +161,11 @@ class MemoryBackend(Backend):
         """Return a new group; with ``keep`` it is found again."""
         group = _Group(Members(self.limits))
         if keep:
-            self._groups[name] = group
             self._made += 1
             if self._made % _SWEEP_EVERY == 0:
+                # The new group would be swept as well: it has no members yet.
                 self._sweep()
+            self._groups[name] = group
         return group
 
     def _sweep(self) -> None:

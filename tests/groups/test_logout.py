@@ -1,0 +1,250 @@
+"""Log-out closes WebSockets at once: those of the session, or of the user, and no others."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from contextlib import ExitStack
+
+import pytest
+from django.contrib.auth import logout
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import path
+
+from django_websocket import (
+    GroupConfigurationError,
+    GroupUnavailable,
+    accept_websocket,
+    disconnect_session,
+    disconnect_user,
+    require_websocket,
+)
+from django_websocket.groups import logout as module
+from django_websocket.testing import WebSocketClient
+
+from . import spy
+
+pytestmark = [pytest.mark.urls(__name__), pytest.mark.django_db]
+
+
+@require_websocket
+def member(request):
+    request.websocket.send(f"hello {request.user}")
+    list(request.websocket)
+
+
+@require_websocket
+def stranger(request):
+    """Use neither the session nor the user."""
+    request.websocket.send("hello")
+    list(request.websocket)
+
+
+@require_websocket
+def own(request):
+    """Log out in the WebSocket itself."""
+    request.websocket.send(f"hello {request.user}")
+    for _ in request.websocket:
+        logout(request)
+        request.websocket.send("logged out")
+
+
+late = []
+
+
+@accept_websocket
+def leave(request):
+    """Log out; meanwhile a client comes back with the session."""
+    if late:
+        receiver = late.pop()
+        logout_of(request, receiver)
+    else:
+        logout(request)
+    return HttpResponse()
+
+
+def logout_of(request, meanwhile):
+    from django.contrib.auth.signals import user_logged_out
+
+    def come_back(**_):
+        meanwhile()
+
+    user_logged_out.connect(come_back)
+    try:
+        logout(request)
+    finally:
+        user_logged_out.disconnect(come_back)
+
+
+urlpatterns = [path(f"{view.__name__}/", view) for view in (member, stranger, own, leave)]
+
+
+@pytest.fixture
+def ann():
+    return User.objects.create(username="ann")
+
+
+@pytest.fixture
+def bob():
+    return User.objects.create(username="bob")
+
+
+def log_in(user):
+    client = WebSocketClient()
+    client.force_login(user)
+    return client
+
+
+def is_closed(ws):
+    """Return whether a WebSocket was closed for the log-out; else nothing must have come."""
+    if ws.closed:
+        assert (ws.close_code, ws.close_reason) == (4401, "logged out")
+        return True
+    ws.expect_nothing()
+    return False
+
+
+def enter(client, address="/member/"):
+    return client.websocket(address)
+
+
+def greet(*sessions):
+    for ws in sessions:
+        assert ws.wait().startswith("hello")
+
+
+def test_the_sockets_of_that_session_only(ann, bob):
+    phone, desk, other = log_in(ann), log_in(ann), log_in(bob)
+    addresses = [
+        (phone, "/member/"),
+        (phone, "/member/"),
+        (phone, "/stranger/"),
+        (desk, "/member/"),
+        (other, "/member/"),
+    ]
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(enter(*address)) for address in addresses]
+        greet(*sessions)
+        phone.logout()
+        assert [is_closed(ws) for ws in sessions] == [True, True, False, False, False]
+
+
+def test_a_log_out_by_a_request(ann):
+    phone = log_in(ann)
+    with enter(phone) as ws:
+        greet(ws)
+        plain = Client()
+        plain.cookies = phone.cookies
+        plain.get("/leave/")
+        assert is_closed(ws)
+
+
+def test_a_client_that_comes_back_before_the_session_is_deleted(ann):
+    """It is closed when the request has finished."""
+    phone = log_in(ann)
+    sessions = []
+
+    def come_back():
+        sessions.append(enter(phone).__enter__())
+        greet(*sessions)
+
+    late.append(come_back)
+    plain = Client()
+    plain.cookies = phone.cookies.copy()
+    plain.get("/leave/")
+    (ws,) = sessions
+    try:
+        assert is_closed(ws)
+    finally:
+        ws.__exit__(None, None, None)
+    # Nothing is left for the next request of this thread.
+    assert not hasattr(module._ended, "keys")
+
+
+def test_a_view_that_logs_out_its_own_request(ann):
+    phone = log_in(ann)
+    with enter(phone, "/own/") as ws, enter(phone) as other:
+        greet(ws, other)
+        ws.send("bye")
+        ws.assert_message("logged out")
+        assert not is_closed(ws)
+        assert is_closed(other)
+
+
+def test_a_log_out_of_nobody():
+    Client().get("/leave/")
+    module.on_logged_out(request=None)
+    assert not hasattr(module._ended, "keys")
+
+
+@pytest.mark.parametrize("argument", [lambda user: user, lambda user: user.pk, lambda user: str(user.pk)])
+def test_disconnect_user(ann, bob, argument):
+    with enter(log_in(ann)) as one, enter(log_in(ann)) as two, enter(log_in(bob)) as three:
+        greet(one, two, three)
+        disconnect_user(argument(ann))
+        assert [is_closed(ws) for ws in (one, two, three)] == [True, True, False]
+
+
+def test_disconnect_session(ann):
+    phone, desk = log_in(ann), log_in(ann)
+    with enter(phone) as one, enter(desk) as two:
+        greet(one, two)
+        disconnect_session(phone.session.session_key)
+        assert [is_closed(ws) for ws in (one, two)] == [True, False]
+        disconnect_session("another")
+        assert not is_closed(two)
+
+
+@pytest.mark.parametrize("key", [None, 1, b"key"])
+def test_a_key_that_is_none(key):
+    with pytest.raises(TypeError, match="key of a session is a str"):
+        disconnect_session(key)
+
+
+class TestOtherProcesses:
+    @pytest.fixture(autouse=True)
+    def _spy(self, settings):
+        settings.WEBSOCKET_GROUPS = {**spy.SETTING, "second": spy.SETTING["default"]}
+        spy.SpyBackend.calls.clear()
+
+    @pytest.fixture
+    def _away(self, monkeypatch):
+        monkeypatch.setattr(spy.SpyBackend, "away", True)
+
+    def test_all_backends_are_asked(self, ann):
+        disconnect_user(ann)
+        disconnect_session("key")
+        # Whoever reads what other processes are told learns no session.
+        hashed = hashlib.sha256(b"key").hexdigest()
+        assert spy.SpyBackend.calls == [("user", str(ann.pk))] * 2 + [("session", hashed)] * 2
+
+    @pytest.mark.usefixtures("_away")
+    def test_one_that_is_away(self, ann):
+        with enter(log_in(ann)) as ws:
+            greet(ws)
+            with pytest.raises(GroupUnavailable):
+                disconnect_user(ann)
+            assert is_closed(ws)
+            assert spy.SpyBackend.calls[-2:] == [("user", str(ann.pk))] * 2
+
+    @pytest.mark.usefixtures("_away")
+    def test_a_log_out_succeeds_all_the_same(self, ann, caplog):
+        phone = log_in(ann)
+        with enter(phone) as ws:
+            greet(ws)
+            phone.logout()
+            assert is_closed(ws)
+        texts = {record.getMessage() for record in caplog.records if record.levelno == logging.ERROR}
+        assert texts == {"The WebSockets of a session that was logged out may stay open in other processes: it is away"}
+
+    def test_log_outs_are_watched_for(self, ann, settings, caplog):
+        with enter(log_in(ann)) as ws:
+            greet(ws)
+        assert "watch" in spy.SpyBackend.calls
+        settings.WEBSOCKET_GROUPS = {"default": {"BACKEND": "nowhere.Backend"}}
+        module.watch_log_outs()
+        assert any(
+            isinstance(record.exc_info and record.exc_info[1], GroupConfigurationError) for record in caplog.records
+        )

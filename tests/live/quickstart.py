@@ -3,32 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 from lab.kinds import Kind
 from lab.project.server import Server
 from lab.servers import HOST, PATIENCE, ROOT
 
-PAGE = ROOT / "docs" / "quickstart.rst"
-
-
-def blocks(language: str) -> list[tuple[str, str]]:
-    """Return the caption and the text of each code block in a language; the caption is ``""`` if there is none."""
-    pattern = rf"^\.\. code-block:: {language}\n((?:    :.*\n)*)\n((?:    .*\n|\n)+)"
-    found = re.findall(pattern, PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-    return [
-        ("".join(re.findall(":caption: (.*)", options)), textwrap.dedent(text).strip() + "\n")
-        for options, text in found
-    ]
+from .typed import blocks, write
 
 
 def commands() -> list[str]:
     """Return the lines to type."""
-    return [line for _, text in blocks("bash") for line in text.splitlines()]
+    return [line for block in blocks("quickstart") if block.language == "bash" for line in block.text.splitlines()]
 
 
 def run(line: str) -> list[str]:
@@ -55,11 +43,9 @@ class Quickstart(Server):
         )
         assert enter == "cd mysite"
         project = directory / "mysite"
-        for name, text in blocks("python"):
-            path = project / name
-            # Of the settings, the page shows one.
-            before = path.read_text() if name.endswith("settings.py") else ""
-            path.write_text(before + text)
+        for block in blocks("quickstart"):
+            if block.language == "python":
+                write(project, block)
         manage, *arguments = run(serve)
         super().__init__(
             Kind("quickstart", (str(project / manage), *arguments, "--noreload", f"{HOST}:{{port}}")),

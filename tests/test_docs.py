@@ -15,7 +15,7 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import path
 
 from django_websocket import checks
-from django_websocket.conf import SETTINGS, Conf, Setting
+from django_websocket.conf import MEMORY_BACKEND, SETTINGS, Conf, Setting
 from lab.kinds import KINDS, SOCKETLESS_KINDS, TLS_KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -100,6 +100,7 @@ def documented_urls() -> types.ModuleType:
         path("countdown/", views["countdown"]),
         path("lower_case/", views["lower_case"]),
         path("noticeboard/", views["noticeboard"]),
+        path("notifications/", views["notifications"]),
         path("room/<str:name>/", views["room"]),
     ]
     return urls
@@ -168,7 +169,7 @@ def test_what_is_installed_is_there():
     extras = set()
     for what in installations():
         name, _, extra = what.partition(": ")[2].strip('"').partition("[")
-        assert name in {".", "tox", "tox-uv", "websockets"}, what
+        assert name in {".", "gunicorn", "redis", "tox", "tox-uv", "websockets"}, what
         extras.update(filter(None, extra.removesuffix("]").split(",")))
     assert {"README.rst: .", "docs/quickstart.rst: ."} <= set(installations())
     for extra in extras:
@@ -185,6 +186,8 @@ def test_every_setting_is_documented_with_its_default():
     documented = documented_settings()
     assert list(documented) == list(settings)
     assert documented.pop("WEBSOCKET_PROTOCOLS") == "all three"
+    assert documented.pop("WEBSOCKET_GROUPS") == "memory"
+    assert settings["WEBSOCKET_GROUPS"].default == {"default": {"BACKEND": MEMORY_BACKEND}}
     for name, default in documented.items():
         assert ast.literal_eval(default.strip("`")) == settings[name].default
 

@@ -21,6 +21,7 @@ WITHOUT_TESTS = {"__init__.py": "tests/test_packaging.py and tests/test_exceptio
 WITHOUT_MODULE = {
     "test_deploy.py": "the files of the deployment page",
     "test_docs.py": "the documentation",
+    "test_docs_groups.py": "the page of the documentation on groups",
     "test_example_project.py": "the example project",
     "test_faults.py": "whole conversations on sockets that fail",
     "test_promptness.py": "bounds of time on a busy machine",

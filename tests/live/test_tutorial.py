@@ -1,0 +1,197 @@
+"""The tutorial works as it is printed: it is typed in from an empty directory, and talked to by clients not of ours."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from contextlib import ExitStack
+from http.cookiejar import CookieJar
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
+
+import pytest
+import websocket as websocket_client
+from websockets.sync.client import connect
+
+from django_websocket.groups.backends.redis.keys import Keys
+from lab.redis_servers import RedisServer, find_redis
+
+from . import needs
+from .tutorial import Tutorial
+from .typed import blocks
+
+pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
+
+#: Seconds in which a message has to come.
+PATIENCE = 20
+
+
+class Visitor:
+    """A browser without scripts: it keeps cookies, and sends forms."""
+
+    def __init__(self, server):
+        self.server = server
+        self.cookies = CookieJar()
+        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(self.cookies))
+
+    def get(self, path):
+        return self._opener.open(f"{self.server.origin}{path}", timeout=PATIENCE).read().decode()
+
+    def open_room(self, name):
+        """Fill in the form of the rooms, with the token that it has; return the page of the room."""
+        (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', self.get("/"))
+        data = urlencode({"csrfmiddlewaretoken": token, "name": name}).encode()
+        return self._opener.open(f"{self.server.origin}/", data, timeout=PATIENCE).read().decode()
+
+    def address(self, page, name):
+        """Return the address to which the script of a page connects."""
+        (rule,) = re.findall(r"new WebSocket\(`\$\{address\}(.*?)`\)", page)
+        (position,) = re.findall(r'<script id="position" type="application/json">(.*?)</script>', page)
+        since = json.loads(html.unescape(position))
+        assert re.fullmatch(r"[0-9a-f]{8}-\d+", since)
+        return self.server.url(f"/room/{name}/") + rule.replace("${encodeURIComponent(since)}", since)
+
+    def connect(self, page, name):
+        """Return a connection of websockets, to be used in a ``with`` statement."""
+        headers = {"Cookie": self.cookie}
+        return connect(self.address(page, name), origin=self.server.origin, additional_headers=headers, proxy=None)
+
+    @property
+    def cookie(self):
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
+
+
+def name_in(page):
+    (name,) = re.findall(r"You are (.*?)\.", page)
+    return name
+
+
+def wait_for(client, here):
+    """Wait until a client is told that these are here, and nobody else."""
+    while json.loads(client.recv(PATIENCE)) != {"here": sorted(here)}:
+        pass
+
+
+def next_message(receive):
+    """Return the next message that is no news of who is here."""
+    while "here" in (message := json.loads(receive())):
+        pass
+    return message
+
+
+@pytest.fixture
+def tutorial(tmp_path):
+    return Tutorial(tmp_path)
+
+
+@pytest.fixture
+def serve(tutorial):
+    servers = []
+
+    def serve(text):
+        servers.append(tutorial.serve(text))
+        servers[-1].begin()
+        return servers[-1]
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(params=["everything", "what groups need"])
+def redis(tmp_path, request):
+    """Return a Redis with a user who may do everything, or one who may do what the page on scaling says."""
+    if find_redis() is None:
+        needs.missing("redis-server", "redis-server")
+    needs.module("redis", "redis")
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    try:
+        url = server.url
+        if request.param == "what groups need":
+            (rule,) = [block.text for block in blocks("scaling") if block.text.startswith("user ")]
+            _, name, *words = rule.split()
+            server.command("ACL", "SETUSER", name, *words)
+            url = url.replace("://", f"://{name}:{words[1].removeprefix('>')}@")
+        yield server, url
+    finally:
+        server.stop()
+
+
+def test_one_process(tutorial, serve):
+    """Guards the page up to its tests: rooms, names, messages, who is here, and what was missed."""
+    server = serve(tutorial.go_on("runserver"))
+    ann, bob = Visitor(server), Visitor(server)
+    page = ann.open_room("tea")
+    assert 'action="' not in page
+    other_page = bob.get("/room/tea/")
+    assert '<a href="/room/tea/">tea</a>' in bob.get("/")
+    with ann.connect(page, "tea") as hers:
+        assert json.loads(hers.recv(PATIENCE)) == {"here": [name_in(page)]}
+        his = websocket_client.create_connection(
+            bob.address(other_page, "tea"), PATIENCE, origin=server.origin, cookie=bob.cookie
+        )
+        everybody = sorted({name_in(page), name_in(other_page)})
+        assert json.loads(his.recv()) == {"here": everybody}
+        assert name_in(page) == name_in(other_page) or json.loads(hers.recv(PATIENCE)) == {"here": everybody}
+        his.send("<b>hello</b>")
+        message = next_message(his.recv)
+        assert message["data"] == {"id": 1, "author": name_in(other_page), "text": "<b>hello</b>"}
+        assert next_message(lambda: hers.recv(PATIENCE)) == message
+        his.close()
+        # While he is away:
+        hers.send("   ")
+        hers.send("are you there?")
+        assert next_message(lambda: hers.recv(PATIENCE))["data"]["text"] == "are you there?"
+        back = websocket_client.create_connection(
+            re.sub("since=.*", f"since={message['id']}", bob.address(other_page, "tea")),
+            PATIENCE,
+            origin=server.origin,
+            cookie=bob.cookie,
+        )
+        assert next_message(back.recv)["data"]["text"] == "are you there?"
+        back.close()
+    assert "&lt;b&gt;hello&lt;/b&gt;" in bob.get("/room/tea/")
+    server.check_log()
+
+
+def test_its_tests_pass(tutorial):
+    tutorial.go_on("pip install")
+    assert re.search(r"Ran [1-9]\d* tests in .*\n\nOK\n", tutorial.output), tutorial.output
+
+
+def test_two_processes_and_a_shell(tutorial, serve, redis):
+    """Guards the rest of the page; the address of Redis is the only thing that is typed in otherwise."""
+    redis, tutorial.redis_url = redis
+    commands = tutorial.go_on("gunicorn --workers")
+    assert f"REDIS_URL={tutorial.redis_url}\n" in commands
+    server = serve(commands)
+    assert len(server.children()) == 2
+    ann = Visitor(server)
+    page = ann.open_room("tea")
+    channel = Keys("django-websocket").channel("talk:1")
+    with ExitStack() as stack:
+        clients = []
+        # Each process serves at least one of them, and some of the room are in the other process.
+        while redis.command("PUBSUB", "NUMSUB", channel)[1] < 2:
+            assert len(clients) < 50
+            clients.append(stack.enter_context(ann.connect(page, "tea")))
+        bob = Visitor(server)
+        names = {name_in(page), name_in(bobs := bob.get("/room/tea/"))}
+        with bob.connect(bobs, "tea") as his:
+            wait_for(his, names)
+            for client in clients:
+                wait_for(client, names)
+        if len(names) > 1:
+            for client in clients:
+                wait_for(client, {name_in(page)})
+        clients[0].send("hello")
+        messages = [next_message(lambda client=client: client.recv(PATIENCE)) for client in clients]
+        assert messages == [messages[0]] * len(clients)
+        assert messages[0]["data"]["text"] == "hello"
+        tutorial.go_on()
+        for client in clients:
+            message = next_message(lambda client=client: client.recv(PATIENCE))
+            assert message["data"] == {"id": 2, "author": "the shell", "text": "Hello"}
+    assert "Traceback" not in server.text

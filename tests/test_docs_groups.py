@@ -4,22 +4,30 @@ import ast
 import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 from django.test import override_settings
 from django.urls import path
 
-from django_websocket import Group, groups_status, require_websocket
+from django_websocket import Group, groups, groups_status, require_websocket
 from django_websocket.checks import check_backends, check_settings
+from django_websocket.conf import MEMORY_BACKEND
+from django_websocket.connection import connection
 from django_websocket.groups.backends import get_backend
 from django_websocket.groups.backends.memory import MemoryBackend
 from django_websocket.groups.backends.redis import RedisBackend
+from django_websocket.process.registry import registry
 from django_websocket.testing import WebSocketClient
+from lab.servers import free_port
 
+from . import test_troubleshooting as troubleshooting
+from .observing import records
 from .test_docs import PAGES, ROOT, code_blocks, run
 
 PAGE = ROOT / "docs" / "groups.rst"
 MODULE = "documented_backend"
+REDIS_BACKEND = "django_websocket.groups.backends.redis.RedisBackend"
 
 
 @pytest.fixture
@@ -97,3 +105,77 @@ def test_every_value_of_the_setting_is_valid(value):
         assert check_backends() == []
         for alias in value:
             get_backend(alias)
+
+
+#: Methods of a logger whose lines somebody should see.
+LOUD = {"warning", "error", "exception", "critical"}
+
+
+def is_loud(node):
+    """Return whether a node of the source logs a line that somebody should see."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in LOUD
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "logger"
+    )
+
+
+def written_lines():
+    """Return the loud lines that the groups write, as they are in the source."""
+    return [
+        ast.literal_eval(node.args[0])
+        for path in sorted(Path(groups.__file__).parent.rglob("*.py"))
+        for node in filter(is_loud, ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    ]
+
+
+def is_quoted(template, line):
+    """Return whether a line is one that a template makes."""
+    return re.fullmatch(".+".join(map(re.escape, re.split("%[sd]", template))), line) is not None
+
+
+def quoted_lines():
+    """Return the lines about groups that the page on troubleshooting quotes."""
+    page = (ROOT / "docs" / "troubleshooting.rst").read_text(encoding="utf-8")
+    return troubleshooting.lines_in(page.partition(troubleshooting.GROUPS)[2])
+
+
+def test_every_loud_line_is_quoted():
+    quoted = quoted_lines()
+    assert [template for template in written_lines() if not any(is_quoted(template, line) for line in quoted)] == []
+
+
+def test_every_quoted_line_is_written():
+    # The one line of a connection that is about groups.
+    source = Path(connection.__file__).read_text(encoding="utf-8")
+    (of_connection,) = re.findall(r'"(closed with 1013: .*)"', source)
+    written = [*written_lines(), "WebSocket /news/ " + re.sub(r"\{\w+\}", "%s", of_connection)]
+    # The template of an error that is logged would make any line. That line is made below.
+    written.remove("Group %s: %s")
+    lines = [line for line in quoted_lines() if not line.startswith("Group 'news': Redis is not available: ")]
+    assert [line for line in lines if not any(is_quoted(template, line) for template in written)] == []
+
+
+def test_the_lines_of_one_process(caplog, monkeypatch):
+    """Guards the words that the patterns leave open."""
+    monkeypatch.setattr(registry, "one_of_many", True)
+    with override_settings(WEBSOCKET_GROUPS={"default": {"BACKEND": MEMORY_BACKEND}}):
+        Group("news").send("hello")
+    monkeypatch.undo()
+    monkeypatch.delitem(sys.modules, "django.core.handlers.wsgi", raising=False)
+    with override_settings(WEBSOCKET_GROUPS={"default": {"BACKEND": MEMORY_BACKEND}}):
+        Group("news").send("hello")
+    written = [record.getMessage() for record in records(caplog, "django_websocket.groups")]
+    assert len(written) == 2
+    assert set(written) <= set(quoted_lines())
+
+
+def test_the_line_of_a_redis_that_is_away(caplog):
+    port = free_port()
+    value = {"BACKEND": REDIS_BACKEND, "LOCATION": f"redis://127.0.0.1:{port}/0", "OPTIONS": {"ON_ERROR": "log"}}
+    with override_settings(WEBSOCKET_GROUPS={"default": value}):
+        assert Group("news").send("hello") is None
+    (record,) = records(caplog, "django_websocket.groups")
+    assert record.getMessage().replace(str(port), "6379") in quoted_lines()

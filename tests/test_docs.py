@@ -16,6 +16,7 @@ from django.urls import path
 
 from django_websocket import checks
 from django_websocket.conf import MEMORY_BACKEND, SETTINGS, Conf, Setting
+from django_websocket.groups.backends.redis import RedisBackend
 from lab.kinds import KINDS, SOCKETLESS_KINDS, TLS_KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -223,7 +224,9 @@ def documented_limits() -> list[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize(("default", "name", "file", "function"), documented_limits())
 def test_every_limit_is_what_it_is_documented_to_be(default, name, file, function):
-    if name.startswith("WEBSOCKET_"):
+    if name.startswith("OPTIONS."):
+        _, value = RedisBackend.option_names[name.removeprefix("OPTIONS.")]
+    elif name.startswith("WEBSOCKET_"):
         value = getattr(Conf, name.removeprefix("WEBSOCKET_").lower()).default
     else:
         module, _, constant = name.rpartition(".")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import socket
 import sys
 import types
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 from django.test import override_settings
 from django.urls import path
 
-from django_websocket import Group, groups, groups_status, require_websocket
+from django_websocket import Group, GroupUnavailable, groups, groups_status, require_websocket
 from django_websocket.checks import check_backends, check_settings
 from django_websocket.conf import MEMORY_BACKEND
 from django_websocket.connection import connection
 from django_websocket.groups.backends import get_backend
 from django_websocket.groups.backends.memory import MemoryBackend
 from django_websocket.groups.backends.redis import RedisBackend
+from django_websocket.groups.group import MAX_MEMBER_NAME
 from django_websocket.process.registry import registry
 from django_websocket.testing import WebSocketClient
 from lab.servers import free_port
@@ -105,6 +107,23 @@ def test_every_value_of_the_setting_is_valid(value):
         assert check_backends() == []
         for alias in value:
             get_backend(alias)
+
+
+@pytest.mark.urls(__name__)
+def test_the_name_of_a_member_is_limited():
+    client = WebSocketClient()
+    with client.websocket(f"/{'n' * MAX_MEMBER_NAME}/"):
+        assert Group("room").count() == 1
+    with pytest.raises(ValueError, match="200 characters"), client.websocket(f"/{'n' * (MAX_MEMBER_NAME + 1)}/"):
+        pytest.fail("it was let in")
+
+
+def test_a_redis_that_does_not_answer():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        location = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        value = {"BACKEND": REDIS_BACKEND, "LOCATION": location, "OPTIONS": {"TIMEOUT": 0.1}}
+        with override_settings(WEBSOCKET_GROUPS={"default": value}), pytest.raises(GroupUnavailable):
+            Group("news").send("hello")
 
 
 #: Methods of a logger whose lines somebody should see.

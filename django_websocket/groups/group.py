@@ -255,7 +255,12 @@ class Group:
         """
         is_plain = isinstance(message, (str, bytes))
         payload = self._payload(message, exclude) if is_plain else self._json_payload(message, exclude)
-        transaction.on_commit(partial(self._publish, payload), using=using, robust=True)
+
+        # Django 5.2 logs the qualified name of what has failed, which a partial object does not have.
+        def send() -> None:
+            self._publish(payload)
+
+        transaction.on_commit(send, using=using, robust=True)
 
     def _payload(self, message: object, exclude: WebSocket | str | None) -> Payload:
         """Return the payload for a message; the errors are those of :meth:`send`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from django.db.models.signals import post_save
 from django.test import SimpleTestCase, override_settings
 from django.urls import path
 
@@ -76,6 +77,17 @@ def is_test_case(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, SimpleTestCase) and value.__module__ == "documented"
 
 
+@pytest.fixture
+def post_save_receivers():
+    """Disconnect the receivers that blocks connect; one of another test would keep one with its id away."""
+    before = list(post_save.receivers)
+    yield
+    with post_save.lock:
+        post_save.receivers = before
+        post_save.sender_receivers_cache.clear()
+
+
+@pytest.mark.usefixtures("post_save_receivers")
 @pytest.mark.parametrize("block", BLOCKS)
 def test_the_code_runs(block):
     """Classes of tests are run too, against the views of the other blocks."""

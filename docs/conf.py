@@ -33,6 +33,7 @@ html_copy_source = False
 # Their constructors are not for users.
 _WITHOUT_CONSTRUCTOR = {
     "django_websocket.WebSocket",
+    "django_websocket.groups.listening.Listening",
     "django_websocket.middleware.WebSocketMiddleware",
     "django_websocket.testing.WebSocketClient",
     "django_websocket.testing.WebSocketSession",

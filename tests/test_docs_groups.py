@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import override_settings
 from django.urls import path
 
@@ -198,3 +199,25 @@ def test_the_line_of_a_redis_that_is_away(caplog):
         assert Group("news").send("hello") is None
     (record,) = records(caplog, "django_websocket.groups")
     assert record.getMessage().replace(str(port), "6379") in quoted_lines()
+
+
+@pytest.mark.django_db
+def test_the_view_of_the_page_that_listens():
+    blocks = code_blocks("docs/groups.rst", PAGE.read_text(encoding="utf-8"))
+    (block,) = [block for block in blocks if ".listen(" in block.source]
+    urls = types.ModuleType("documented_urls")
+    urls.urlpatterns = [path("orders/", run(block)["orders"])]
+    client = WebSocketClient()
+    ann = User.objects.create_user("ann")
+    client.force_login(ann)
+    with override_settings(ROOT_URLCONF=urls), client.websocket("/orders/") as ws:
+        group = Group("orders")
+        group.send_json({"customer": ann.pk, "number": 1, "state": "<sent>"})
+        ws.assert_message("<li>1: &lt;sent&gt;</li>")
+        ws.send("paid")
+        group.send_json({"customer": ann.pk, "number": 1, "state": "here"})
+        group.send_json({"customer": ann.pk + 1, "number": 2, "state": "paid"})
+        group.send_json({"customer": ann.pk, "number": 3, "state": "paid"})
+        ws.assert_message("<li>3: paid</li>")
+        # Nothing comes for a minute, in the time of the test.
+        ws.assert_message("")

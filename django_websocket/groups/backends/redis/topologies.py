@@ -174,7 +174,9 @@ class Cluster(Topology):
 
 
 def _connected(client: Any) -> Any:
-    connection = client.connection_pool.make_connection()
+    pool = client.connection_pool
+    # The pool itself would count it among its own for ever, and be full after a hundred of them.
+    connection = pool.connection_class(**pool.connection_kwargs)
     connection.connect()
     return connection
 

@@ -35,6 +35,56 @@ def test_importing_the_package_imports_no_framework():
     assert not imported & {"django", "asgiref", "eventlet", "gevent", "greenlet", "gunicorn", "redis", "socket"}
 
 
+#: A process that serves one WebSocket, which echoes a message, and then reports its modules and threads.
+ECHO = """
+import json, os, socket, sys, threading
+from io import BytesIO
+from django.conf import settings
+settings.configure(ROOT_URLCONF="__main__", SECRET_KEY="s", INSTALLED_APPS=["django_websocket"], ALLOWED_HOSTS=["h"],
+    MIDDLEWARE=["django_websocket.middleware.WebSocketMiddleware"], LOGGING_CONFIG=None)
+import django
+django.setup()
+from django.core.wsgi import get_wsgi_application
+from django.urls import path
+from django_websocket import require_websocket
+from django_websocket.servers import ENVIRON_KEY
+from django_websocket.servers.base import ClientConnection
+from lab.benchmarks import frames
+
+@require_websocket
+def echo(request):
+    for message in request.websocket:
+        request.websocket.send(message)
+
+urlpatterns = [path("echo", echo)]
+server, client = socket.socketpair()
+client.settimeout(20)
+client.sendall(frames.client_frame(b"hello") + frames.CLOSE_FRAME)
+environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/echo", "SERVER_NAME": "h", "SERVER_PORT": "80", "HTTP_HOST": "h",
+    "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_UPGRADE": "websocket", "HTTP_CONNECTION": "Upgrade",
+    "HTTP_SEC_WEBSOCKET_VERSION": "13", "HTTP_SEC_WEBSOCKET_KEY": frames.KEY.decode(), "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http", "wsgi.input": BytesIO(), ENVIRON_KEY: ClientConnection(server)}
+response = get_wsgi_application()(environ, lambda *_: None)
+assert list(response) == []
+response.close()
+rest = frames.after_handshake(client.recv(4096, socket.MSG_WAITALL))
+assert rest.startswith(frames.server_frame(b"hello")), rest
+tasks = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 1
+print(json.dumps([sorted(sys.modules), threading.active_count(), tasks]))
+"""
+
+
+def test_who_does_not_use_groups_does_not_pay_for_them():
+    """No module of theirs is loaded, no redis-py, and no thread is started, by Python or by the system."""
+    run = subprocess.run([sys.executable, "-c", ECHO], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    modules, threads, tasks = json.loads(run.stdout)
+    assert (threads, tasks) == (1, 1)
+    assert "django_websocket.connection.connection" in modules
+    assert [name for name in modules if name.partition(".")[0] == "redis"] == []
+    assert [name for name in modules if name.startswith("django_websocket.groups")] == []
+
+
 def test_every_public_name_is_there():
     assert sorted(django_websocket.__all__) == list(django_websocket.__all__)
     for name in django_websocket.__all__:

@@ -63,6 +63,7 @@ LINT = ["ruff~=0.17.0"]
 # What the package is compared with, and what measures its protocols.
 BENCHMARKS = [
     "channels>=4.2",
+    "channels-redis>=4.2",
     "flask-sock>=0.7",
     "gevent>=24.10",
     "gevent-websocket>=0.10",

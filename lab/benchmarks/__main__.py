@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from . import micro, plot, publish, scenarios, servers, syscalls, table
+from . import formats, micro, plot, publish, scenarios, servers, syscalls, table
 from .results import Results, new_path
 from .runner import CLIENT_VARIABLE, Client, Plan, check, compare_clients, run
 from .scenarios import Scenario
@@ -88,7 +88,8 @@ def _add_scenarios(parser: argparse.ArgumentParser, default: Sequence[str]) -> N
         type=lambda names: [Scenario.parse(name) for name in names.split(",")],
         default=[Scenario.parse(name) for name in default],
         metavar="NAME,...",
-        help=f"pp-CONNSxBYTES, pipe-CONNSxBYTES, connect-N, idle-N ({','.join(default)})",
+        help=f"pp-CONNSxBYTES, pipe-CONNSxBYTES, connect-N, idle-N, fan-MEMBERSxBYTES, slow-MEMBERSxBYTES "
+        f"({','.join(default)})",
     )
 
 
@@ -160,8 +161,8 @@ def _clients(options: argparse.Namespace) -> int:
     found = compare_clients(_client(options), options.scenarios, options.rounds, options.window)
     rows: list[tuple[str, ...]] = [("scenario", "server", "ours/other", "our CPU", "other CPU")]
     for scenario, server, values in found:
-        rows.append((scenario, server, *(table.ratio(median(column)) for column in zip(*values, strict=True))))
-    print("\n".join(table.columns(rows)))
+        rows.append((scenario, server, *(formats.ratio(median(column)) for column in zip(*values, strict=True))))
+    print("\n".join(formats.columns(rows)))
     return 0
 
 

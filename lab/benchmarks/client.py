@@ -1,8 +1,9 @@
 """The load client: ``python -m lab.benchmarks.client MODE --port PORT [options]`` prints one JSON object.
 
 Modes: ``check`` (echoes of all sizes), ``pingpong``, ``pipeline`` (``--burst`` messages at a time), ``connect``
-(handshake and closing), ``idle`` (the server's memory). Another client can replace it if it takes the same options and
-prints the same keys.
+(handshake and closing), ``idle`` (the server's memory), ``fan`` (messages to the members of a group), ``slow`` (the
+same, with members that do not read). Another client can replace it in all but the last two, if it takes the same
+options and prints the same keys.
 """
 
 from __future__ import annotations
@@ -19,17 +20,21 @@ from typing import Any, Final
 
 from . import frames, usage
 from .connections import LoadError, Target
+from .fanout import fan
 from .loops import Sample, Window, cycle, exchange, rest
+from .slow import slow
 
 #: Sizes on both sides of each change of a frame's header.
 CHECKED_SIZES: Final = (0, 1, 125, 126, 1024, 65535, 65536, 1 << 20)
 RATES: Final = {"pingpong": "msgs_per_s", "pipeline": "msgs_per_s", "connect": "cycles_per_s"}
+#: The modes that one process measures from the beginning to the end.
+WHOLE: Final = ("idle", "fan", "slow")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     result = argparse.ArgumentParser(prog="python -m lab.benchmarks.client", description=__doc__)
-    result.add_argument("mode", choices=["check", *RATES, "idle"])
+    result.add_argument("mode", choices=["check", *RATES, *WHOLE])
     result.add_argument("--port", type=int, required=True)
     result.add_argument("--path", default="/")
     result.add_argument("--raw", action="store_true", help="the server echoes bytes: no handshake")
@@ -52,8 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.mode == "check":
             answer = check(target)
-        elif options.mode == "idle":
-            answer = idle(target, options)
+        elif options.mode in WHOLE:
+            answer = {"idle": idle, "fan": fan, "slow": slow}[options.mode](target, options)
         else:
             answer = load(target, options)
     except (LoadError, OSError, ValueError) as error:

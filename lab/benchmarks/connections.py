@@ -16,6 +16,8 @@ _SOURCES: Final = itertools.cycle(f"127.0.{net}.{host}" for host in range(1, 200
 #: IP_BIND_ADDRESS_NO_PORT of Linux: the port is chosen when the socket connects, so that two addresses may use the
 #: same. Python has no name for it before 3.12.
 _BIND_ADDRESS_NO_PORT: Final = 24
+#: The first byte of a ping. A masked frame of a client, which a raw server echoes, begins with another one.
+_PING: Final = bytes((frames.FIN | frames.PING,))
 
 
 class LoadError(Exception):
@@ -45,8 +47,10 @@ class Target:
         """Return the bytes that must come back for the client's frame of ``payload``."""
         return frames.client_frame(payload) if self.raw else frames.server_frame(payload)
 
-    def dial(self) -> socket.socket:
+    def dial(self, *, receive_buffer: int = 0) -> socket.socket:
         """Return a connected, blocking socket.
+
+        ``receive_buffer`` is the size in bytes of the kernel's buffer for what arrives; 0: the kernel chooses.
 
         :raises LoadError: the connection failed.
         """
@@ -54,6 +58,9 @@ class Target:
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
+            if receive_buffer:
+                # The size limits the window of TCP only if it is set before the socket connects.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
             sock.bind((next(_SOURCES), 0))
             sock.connect((self.host, self.port))
         except OSError as error:
@@ -61,12 +68,12 @@ class Target:
             raise LoadError(f"no connection: {error}") from error
         return sock
 
-    def open(self) -> socket.socket:
-        """Return an open connection.
+    def open(self, *, receive_buffer: int = 0) -> socket.socket:
+        """Return an open connection; ``receive_buffer`` as for :meth:`dial`.
 
         :raises LoadError: the connection or the handshake failed.
         """
-        sock = self.dial()
+        sock = self.dial(receive_buffer=receive_buffer)
         if self.raw:
             return sock
         sock.settimeout(PATIENCE)
@@ -85,7 +92,7 @@ class Target:
         return sock
 
     def echo(self, sock: socket.socket, payload: bytes) -> None:
-        """Send a message, and check that it comes back.
+        """Send a message, check that it comes back, and answer the pings that come before.
 
         :raises LoadError: it does not come back.
         """
@@ -96,6 +103,9 @@ class Target:
             got = bytearray()
             while len(got) < len(expected) and (chunk := sock.recv(1 << 16)):
                 got += chunk
+                while got[:1] == _PING and (size := frames.frame_size(bytes(got))) is not None and len(got) >= size:
+                    sock.sendall(frames.client_frame(bytes(got[2:size]), frames.PONG))
+                    del got[:size]
         except OSError as error:
             raise LoadError(f"no echo of {len(payload)} bytes: {error}") from error
         if got != expected:

@@ -69,12 +69,18 @@ def median(values: Iterable[float | None]) -> float | None:
 
 def summarize(records: Sequence[Record], scenario: Scenario) -> list[Summary]:
     """Return a summary of every server that took part in a scenario, in their order."""
+    rounds = of_servers(records, scenario)
+    return [_summary(server, rounds, scenario) for server in rounds]
+
+
+def of_servers(records: Sequence[Record], scenario: Scenario) -> dict[str, dict[int, Record]]:
+    """Return the records of a scenario, by server and by the number of the round."""
     rounds: dict[str, dict[int, Record]] = {}
     for record in records:
         # A server that was removed from the table cannot be compared.
         if record["scenario"] == scenario.name and record["server"] in SERVERS:
             rounds.setdefault(record["server"], {})[record["round"]] = record
-    return [_summary(server, rounds, scenario) for server in rounds]
+    return rounds
 
 
 def _summary(server: str, rounds: Mapping[str, Mapping[int, Record]], scenario: Scenario) -> Summary:

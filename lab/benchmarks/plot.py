@@ -8,10 +8,10 @@ from html import escape
 from typing import Final
 
 from .figures import Summary, summarize
+from .formats import ratio
 from .results import Results
-from .scenarios import Scenario
-from .servers import SERVERS, Server
-from .table import MODELS, ratio
+from .scenarios import FRESH, Scenario
+from .servers import MODELS, SERVERS, Server
 
 WIDTH: Final = 860
 LABELS: Final = 196
@@ -70,7 +70,7 @@ def draw(results: Results, *, dark: bool = False) -> str:
     found = [
         (scenario, {each.server: each for each in summarize(results.records, scenario)})
         for scenario in map(Scenario.parse, results.scenarios)
-        if scenario.mode != "idle"
+        if scenario.mode not in FRESH
     ]
     bands = [found[start : start + COLUMNS] for start in range(0, len(found), COLUMNS)]
     page = Page(colours, _scale([each for _, summaries in found for each in summaries.values()]))

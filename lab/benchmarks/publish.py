@@ -1,18 +1,21 @@
-"""Results in the documentation: a table and two drawings, which ``docs/performance.rst`` includes."""
+"""Results in the documentation: tables and two drawings, which ``docs/performance.rst`` includes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from ..servers import ROOT
-from . import plot, table
+from . import plot, publishing, table
 from .results import Results
+from .scenarios import PUBLISHING, Scenario
 
 FOLDER: Final = ROOT / "docs" / "performance"
-#: The file that the page includes. Its first line names the results it was made from.
-INCLUDED: Final = "results.txt"
+#: The files that the page includes: on echoes, and on publishing. The first line of each names the results it was made
+#: from, which may be of different runs.
+ECHOES: Final = "results.txt"
+FANS: Final = "fan-out.txt"
 _COMMENT: Final = ".. Made by python -m lab.benchmarks publish "
 
 
@@ -27,26 +30,45 @@ def publish(path: Path, folder: Path = FOLDER) -> list[Path]:
 
 
 def render(path: Path) -> dict[str, str]:
-    """Return the files that are made from the results at ``path``, by name."""
+    """Return the files that are made from the results at ``path``, by name.
+
+    Results without publishing, or with nothing else, replace a part of the documentation only.
+    """
     results = Results.load(path)
-    drawings = {f"ratios-{kind}.svg": plot.draw(results, dark=kind == "dark") for kind in ("light", "dark")}
-    return {INCLUDED: "\n".join(_page(results, path.name, drawings)) + "\n", **drawings}
+    files: dict[str, str] = {}
+    modes = {Scenario.parse(name).mode for name in results.scenarios}
+    if modes - PUBLISHING:
+        drawings = {f"ratios-{kind}.svg": plot.draw(results, dark=kind == "dark") for kind in ("light", "dark")}
+        content = (*_drawn(drawings), *table.restructured(results))
+        files = {ECHOES: _page(results, path.name, content), **drawings}
+    if "fan" in modes:
+        files[FANS] = _page(results, path.name, publishing.restructured(results))
+    return files
 
 
-def source(folder: Path = FOLDER) -> str:
-    """Return the name of the results that the documentation shows."""
-    first = (folder / INCLUDED).read_text(encoding="utf-8").partition("\n")[0]
+def source(included: str, folder: Path = FOLDER) -> str:
+    """Return the name of the results that an included file was made from."""
+    first = (folder / included).read_text(encoding="utf-8").partition("\n")[0]
     return first.removeprefix(_COMMENT)
 
 
-def _page(results: Results, name: str, drawings: dict[str, str]) -> Iterator[str]:
-    yield f"{_COMMENT}{name}"
-    yield ""
-    yield f"{table.describe(results)}. The file is ``lab/benchmarks/results/{name}``."
-    yield ""
-    if results.note:
-        yield f".. note:: {results.note}"
-        yield ""
+def _page(results: Results, name: str, content: Iterable[str]) -> str:
+    taken = ", ".join(f"{name} {version}" for name, version in results.versions.items() if name != "Python")
+    lines = [
+        f"{_COMMENT}{name}",
+        "",
+        f"{table.describe(results)}. The file is ``lab/benchmarks/results/{name}``.",
+        "",
+        *([f".. note:: {results.note}", ""] if results.note else []),
+        *content,
+        "",
+        f"Versions: {taken}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _drawn(drawings: Iterable[str]) -> Iterator[str]:
     for drawing in drawings:
         kind = drawing.removesuffix(".svg").rpartition("-")[2]
         yield f".. image:: performance/{drawing}"
@@ -54,7 +76,3 @@ def _page(results: Results, name: str, drawings: dict[str, str]) -> Iterator[str
         yield "    :width: 100%"
         yield "    :alt: Messages a second as a multiple of the raw socket server of the same kind"
         yield ""
-    yield from table.restructured(results)
-    yield ""
-    taken = ", ".join(f"{name} {version}" for name, version in results.versions.items() if name != "Python")
-    yield f"Versions: {taken}."

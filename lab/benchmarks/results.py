@@ -31,6 +31,8 @@ PACKAGES: Final = (
     "gevent-websocket",
     "wsaccel",
     "channels",
+    "channels-redis",
+    "redis",
     "uvicorn",
     "picows",
     "uvloop",

@@ -17,7 +17,7 @@ from typing import Any, Final
 from ..servers import ROOT, pinned
 from .figures import AMOUNTS
 from .results import Results
-from .scenarios import Scenario
+from .scenarios import FRESH, PUBLISHING, Scenario
 from .servers import SERVERS, Running, Server, baseline
 
 #: The variable of the environment that is the default of ``--client``.
@@ -32,7 +32,7 @@ IDLE_ROUNDS: Final = 1
 class Client:
     """The load client to use."""
 
-    #: The path of a program that replaces our load client; empty: ours.
+    #: The path of a program that replaces our load client where messages are echoed; empty: ours.
     path: str = ""
     #: The number of processes of our load client.
     processes: int = 1
@@ -44,10 +44,12 @@ class Client:
 
     def measure(self, running: Running, arguments: Sequence[str], seconds: float = 0.0) -> dict[str, Any]:
         """Put a server under load, and return the answer of the client, with the key ``error`` if that failed."""
-        command = [self.path] if self.path else [sys.executable, "-m", "lab.benchmarks.client"]
+        mode = arguments[0]
+        path = self.path if mode not in PUBLISHING else ""
+        command = [path] if path else [sys.executable, "-m", "lab.benchmarks.client"]
         command += [*arguments, "--port", str(running.port), "--pid", str(running.pid)]
-        command += ["--raw"] if running.server.raw else ["--path", running.server.path]
-        if self.processes > 1 and not self.path and arguments[0] not in ("check", "idle"):
+        command += ["--raw"] if running.server.raw else ["--path", running.server.path_of(mode)]
+        if self.processes > 1 and not path and mode not in ("check", *FRESH):
             command += ["--processes", str(self.processes)]
         with pinned(client_cpus(self.processes)):
             try:
@@ -98,10 +100,13 @@ def raise_limits() -> None:
 
 
 def with_baselines(servers: Sequence[Server], scenario: Scenario) -> list[Server]:
-    """Return the servers of a scenario, with the raw server of each model before the first that is compared with it."""
-    names: list[str] = []
-    for server in servers:
-        names += [name for name in (baseline(server, scenario), server.name) if name not in names]
+    """Return the servers that take part in a scenario, with what some are compared with.
+
+    That is the raw server of each model, before the first of the model. A server that publishes is compared with a bare
+    loop of its own.
+    """
+    taking_part = [server for server in servers if scenario.mode in server.modes]
+    names = dict.fromkeys(name for server in taking_part for name in (baseline(server, scenario), server.name))
     return [SERVERS[name] for name in names]
 
 
@@ -156,9 +161,9 @@ def _measure(running: Running, plan: Plan, scenario: Scenario) -> dict[str, Any]
     """Measure one window, and return its figures. The server is started if it does not run, and again for memory."""
     seconds = plan.window + plan.warmup
     arguments = [*scenario.arguments, "--secs", str(plan.window), "--warmup", str(plan.warmup)]
-    if scenario.mode == "idle":
+    if scenario.mode in FRESH:
         running.stop()
-        arguments = [*scenario.arguments, "--idle-secs", str(max(1.0, plan.window))]
+        arguments += ["--idle-secs", str(max(1.0, plan.window))]
     try:
         if not running.alive:
             running.start()

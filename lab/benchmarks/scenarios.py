@@ -1,4 +1,4 @@
-"""The scenarios. A name describes each: ``pp-50x125``, ``pipe-1x125``, ``connect-16``, ``idle-1000``."""
+"""The scenarios, each described by its name: ``pp-50x125``, ``pipe-1x125``, ``fan-1000x125``, ``idle-1000`` etc."""
 
 from __future__ import annotations
 
@@ -9,11 +9,32 @@ from typing import Final
 #: Messages sent at a time in pipelining.
 BURST: Final = 64
 
-_NAME: Final = re.compile(r"(?:(pp|pipe)-(\d+)x(\d+)([km]?)|(connect|idle)-(\d+))")
+_NAME: Final = re.compile(r"(?:(pp|pipe|fan|slow)-(\d+)x(\d+)([km]?)|(connect|idle)-(\d+))")
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20}
-_MODES: Final = {"pp": "pingpong", "pipe": "pipeline", "connect": "connect", "idle": "idle"}
+_MODES: Final = {
+    "pp": "pingpong",
+    "pipe": "pipeline",
+    "fan": "fan",
+    "slow": "slow",
+    "connect": "connect",
+    "idle": "idle",
+}
+#: The modes in which messages are published to the members of a group, instead of being echoed.
+PUBLISHING: Final = frozenset({"fan", "slow"})
+#: The modes that find out what a connection or a member costs in memory, or what becomes of it: each window needs a
+#: server that has just been started.
+FRESH: Final = PUBLISHING | {"idle"}
 
-DEFAULT: Final = ("pp-1x125", "pp-50x125", "pp-50x1024", "pp-50x64k", "pp-500x125", "pipe-50x125", "connect-16")
+DEFAULT: Final = (
+    "pp-1x125",
+    "pp-50x125",
+    "pp-50x1024",
+    "pp-50x64k",
+    "pp-500x125",
+    "pipe-50x125",
+    "connect-16",
+    "fan-1000x125",
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +57,8 @@ class Scenario:
         match = _NAME.fullmatch(name)
         if match is None:
             raise ValueError(
-                f"not a scenario: {name!r}; they are pp-50x125, pp-50x64k, pipe-1x125, connect-16, idle-1000"
+                f"not a scenario: {name!r}; they are pp-50x125, pp-50x64k, pipe-1x125, fan-1000x125, slow-1000x4000, "
+                "connect-16, idle-1000"
             )
         kind, connections, size, unit, other, count = match.groups()
         if other:
@@ -61,6 +83,8 @@ class Scenario:
         return {
             "pingpong": f"{connections}, {size}",
             "pipeline": f"{connections}, {BURST} x {size}",
+            "fan": f"{size} to each of {self.connections} members",
+            "slow": f"{size} to each of {self.connections} members, of which some do not read",
             "connect": f"connect and close, {self.connections} at a time",
             "idle": f"{self.connections} idle connections",
         }[self.mode]

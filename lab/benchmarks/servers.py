@@ -6,15 +6,19 @@ import importlib.util
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from ..servers import EVENTLET_WORKER, HOST, ServerProcess, gunicorn
-from .scenarios import Scenario
+from ..servers import EVENTLET_WORKER, HOST, ServerProcess, find_program, gunicorn
+from .scenarios import PUBLISHING, Scenario
 
 #: Connections that a server must be able to hold, as an argument.
 ROOM: Final = "13000"
 #: The end of the names of raw servers that send each message by itself.
 SPLIT: Final = "-split"
+#: The models of concurrency, with their names for readers.
+MODELS: Final = {"threads": "Threads", "eventlet": "eventlet", "gevent": "gevent", "async": "asyncio"}
+#: The modes of an echo server.
+ECHOES: Final = frozenset({"pingpong", "pipeline", "connect", "idle"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Server:
     ours: bool = False
     #: Its name for readers.
     title: str = ""
+    #: The modes in which it is measured.
+    modes: frozenset[str] = ECHOES
+    #: Programs that it starts; without them it is skipped.
+    programs: tuple[str, ...] = ()
+
+    def path_of(self, mode: str) -> str:
+        """Return the path to connect to in a mode."""
+        return f"/{mode}" if mode in PUBLISHING else self.path
 
     @property
     def raw(self) -> bool:
@@ -42,8 +54,9 @@ class Server:
 
     @property
     def missing(self) -> list[str]:
-        """The modules it needs that are not installed."""
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        """The modules and programs it needs that are not installed."""
+        modules = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        return modules + [name for name in self.programs if find_program(name) is None]
 
 
 def _raw(model: str, how: str) -> Server:
@@ -53,8 +66,12 @@ def _raw(model: str, how: str) -> Server:
     return Server(f"raw-{model}{suffix}", model, arguments, needs, path="", title=f"raw sockets{words}")
 
 
-def _app(name: str, model: str, module: str, *needs: str, title: str) -> Server:
-    return Server(name, model, ("-m", f"lab.benchmarks.apps.{module}", "{port}"), needs, title=title)
+def _app(name: str, model: str, module: str, *needs: str, options: tuple[str, ...] = (), **more: Any) -> Server:
+    return Server(name, model, ("-m", f"lab.benchmarks.apps.{module}", *options, "{port}"), needs, **more)
+
+
+def _ours(name: str, model: str, arguments: tuple[str, ...], needs: tuple[str, ...], title: str) -> Server:
+    return Server(name, model, arguments, needs, ours=True, title=title, modes=ECHOES | PUBLISHING)
 
 
 def _gunicorn(worker: str, application: str, *options: str) -> tuple[str, ...]:
@@ -70,21 +87,10 @@ _GUNICORN: Final = ("gunicorn",)
 
 _ALL: Final = [
     *(_raw(model, how) for model in ("threads", "eventlet", "gevent") for how in ("each", "split")),
-    Server(
-        "gthread", "threads", _gunicorn("gthread", _PROJECT, *_THREADS), _GUNICORN, ours=True, title="gunicorn gthread"
-    ),
+    _ours("gthread", "threads", _gunicorn("gthread", _PROJECT, *_THREADS), _GUNICORN, "gunicorn gthread"),
     Server("eventlet", "eventlet", (*_ON_EVENTLET, _PROJECT, "{port}"), ours=True, title="eventlet.wsgi"),
-    Server(
-        "gunicorn-eventlet",
-        "eventlet",
-        _gunicorn(EVENTLET_WORKER, _PROJECT),
-        _GUNICORN,
-        ours=True,
-        title="gunicorn EventletWorker",
-    ),
-    Server(
-        "gevent", "gevent", _gunicorn("gevent", _PROJECT), ("gunicorn", "gevent"), ours=True, title="gunicorn gevent"
-    ),
+    _ours("gunicorn-eventlet", "eventlet", _gunicorn(EVENTLET_WORKER, _PROJECT), _GUNICORN, "gunicorn EventletWorker"),
+    _ours("gevent", "gevent", _gunicorn("gevent", _PROJECT), ("gunicorn", "gevent"), "gunicorn gevent"),
     _app("websockets-sync", "threads", "websockets_sync", "websockets", title="websockets, sync"),
     Server(
         "flask-sock-gthread",
@@ -128,7 +134,43 @@ _ALL: Final = [
         ("channels", "uvicorn", "websockets"),
         title="Channels, uvicorn",
     ),
-    _app("websockets-asyncio", "async", "websockets_asyncio", "websockets", title="websockets, asyncio"),
+    *(
+        _app(
+            f"channels-redis{suffix}",
+            "async",
+            "channels_groups",
+            "channels_redis",
+            "uvicorn",
+            "websockets",
+            options=(layer,),
+            title=f"Channels, {title}, uvicorn",
+            modes=frozenset({"fan"}),
+            programs=("redis-server",),
+        )
+        for suffix, layer, title in (
+            ("", "core", "RedisChannelLayer"),
+            ("-pubsub", "pubsub", "RedisPubSubChannelLayer"),
+        )
+    ),
+    _app(
+        "websockets-asyncio",
+        "async",
+        "websockets_asyncio",
+        "websockets",
+        options=("asyncio",),
+        title="websockets, asyncio",
+        modes=ECHOES | {"fan"},
+    ),
+    _app(
+        "websockets-uvloop",
+        "async",
+        "websockets_asyncio",
+        "websockets",
+        "uvloop",
+        options=("uvloop",),
+        title="websockets, uvloop",
+        modes=frozenset({"fan"}),
+    ),
     _app("picows", "async", "picows_echo", "picows", "uvloop", title="picows, uvloop"),
 ]
 SERVERS: Final = {server.name: server for server in _ALL}
@@ -137,11 +179,14 @@ DEFAULT: Final = tuple(server.name for server in _ALL if not server.raw)
 
 
 def baseline(server: Server, scenario: Scenario) -> str:
-    """Return the name of the raw server that a server is compared with: the one of its model.
+    """Return the name of the server that a server is compared with: the raw one of its model.
 
+    Where messages are published, each server is compared with a bare loop in the same process, and so with itself.
     In pipelining this raw server sends each message by itself; otherwise it would not do the same work. Servers on
     asyncio are compared with threads, because an event loop is a library already, and so there is no raw one.
     """
+    if scenario.mode in PUBLISHING:
+        return server.name
     model = "threads" if server.model == "async" else server.model
     return f"raw-{model}{SPLIT if scenario.mode == 'pipeline' else ''}"
 

@@ -2,39 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
+from . import publishing
 from .figures import AMOUNTS, UNITS, Summary, summarize
+from .formats import amount, columns, microseconds, ratio, row
 from .results import Results
-from .scenarios import Scenario
-from .servers import SERVERS, SPLIT, baseline
-
-MODELS = {"threads": "Threads", "eventlet": "eventlet", "gevent": "gevent", "async": "asyncio"}
-
-
-def amount(value: float | None) -> str:
-    """Return a number with three significant digits, or ``-`` for ``None``."""
-    if value is None:
-        return "-"
-    for limit, unit in ((1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"
-
-
-def whole(value: float | None) -> str:
-    """Return a number without decimals, or ``-`` for ``None``."""
-    return "-" if value is None else f"{value:.0f}"
-
-
-def microseconds(value: float | None) -> str:
-    """Return a time: below 100 with three significant digits, else without decimals."""
-    return amount(value) if value is None or value < 100 else whole(value)
-
-
-def ratio(value: float | None) -> str:
-    """Return a ratio with two decimals, or ``-`` for ``None``."""
-    return "-" if value is None else f"{value:.2f}"
+from .scenarios import PUBLISHING, Scenario
+from .servers import MODELS, SERVERS, SPLIT, baseline
 
 
 def lines(results: Results) -> Iterator[str]:
@@ -44,9 +19,12 @@ def lines(results: Results) -> Iterator[str]:
         yield results.note
     for name in results.scenarios:
         scenario = Scenario.parse(name)
-        unit = UNITS[AMOUNTS[scenario.mode]]
         yield ""
         yield f"{name}: {scenario.title}"
+        if scenario.mode in PUBLISHING:
+            yield from publishing.lines(results.records, scenario)
+            continue
+        unit = UNITS[AMOUNTS[scenario.mode]]
         header = ("server", unit, "to raw", "lowest", "highest", "CPU us", "to raw", "p50 us", "p99 us", "client")
         yield from columns([header, *map(_cells, summarize(results.records, scenario))])
     for name, reason in results.skipped.items():
@@ -71,21 +49,6 @@ def _cells(summary: Summary) -> tuple[str, ...]:
     )
 
 
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Return aligned rows, with the first column on the left and the others on the right."""
-    count = max(map(len, rows))
-    # A row of two cells is a name and a text of any length, which does not widen its column.
-    widths = [max((len(row[n]) for row in rows if len(row) > max(n, 2)), default=0) for n in range(count)]
-    for row in rows:
-        first, *others = row
-        if len(row) == 2:
-            yield f"{first:{widths[0]}}  {others[0]}"
-        else:
-            yield "  ".join(
-                [f"{first:{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=False))]
-            )
-
-
 def describe(results: Results) -> str:
     """Return one sentence on where the figures are from."""
     machine, options = results.machine, results.options
@@ -96,13 +59,13 @@ def describe(results: Results) -> str:
 
 
 def restructured(results: Results) -> Iterator[str]:
-    """Return the lines of a table of all servers and scenarios for the documentation."""
-    scenarios = [Scenario.parse(name) for name in results.scenarios]
+    """Return the lines of a table of all servers, and all scenarios with echoes, for the documentation."""
+    scenarios = [one for one in map(Scenario.parse, results.scenarios) if one.mode not in PUBLISHING]
     found = {scenario: {each.server: each for each in summarize(results.records, scenario)} for scenario in scenarios}
     yield ".. list-table::"
     yield "    :header-rows: 1"
     yield ""
-    yield from _row(["", *(scenario.title for scenario in scenarios)])
+    yield from row(["", *(scenario.title for scenario in scenarios)])
     for model, title in MODELS.items():
         for server in SERVERS.values():
             if server.model != model or server.name.endswith(SPLIT):
@@ -113,7 +76,7 @@ def restructured(results: Results) -> Iterator[str]:
             if any(summaries):
                 name = f"**{server.title}**" if server.ours else server.title
                 cells = (_documented(*each) for each in zip(summaries, scenarios, strict=True))
-                yield from _row([f"{title}: {name}", *cells])
+                yield from row([f"{title}: {name}", *cells])
 
 
 def _documented(summary: Summary | None, scenario: Scenario) -> str:
@@ -125,8 +88,3 @@ def _documented(summary: Summary | None, scenario: Scenario) -> str:
         return f"{summary.amount:.0f} KiB"
     cost = f", {microseconds(summary.cpu_us)} µs" if summary.cpu_us else ""
     return f"| {ratio(summary.ratio)}\n        | {amount(summary.amount)}/s{cost}"
-
-
-def _row(cells: Sequence[str]) -> Iterator[str]:
-    for number, cell in enumerate(cells):
-        yield f"    {'  ' if number else '* '}- {cell}".rstrip()

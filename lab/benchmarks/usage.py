@@ -60,6 +60,11 @@ def memory(pids: list[int]) -> Memory:
     return Memory(pss, page_tables, threads, descriptors)
 
 
+def resident(pids: list[int]) -> int:
+    """Return the resident memory of processes in KiB, which takes less time than :func:`memory`."""
+    return sum(_field(PROC / str(pid) / "status", "VmRSS") for pid in pids)
+
+
 def _field(path: Path, name: str) -> int:
     for line in path.read_text().splitlines():
         key, _, value = line.partition(":")

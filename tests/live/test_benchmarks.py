@@ -41,6 +41,39 @@ def test_a_run(tmp_path):
     assert "gthread" in "\n".join(lines(results))
 
 
+@pytest.mark.parametrize(
+    ("name", "ways"),
+    [
+        ("gthread", {"bare", "each", "group"}),
+        ("websockets-asyncio", {"bare", "each", "group"}),
+        ("channels-redis", {"group"}),
+    ],
+)
+def test_publishing(name, ways):
+    server = SERVERS[name]
+    if server.missing:
+        pytest.skip(f"not installed: {', '.join(server.missing)}")
+    plan = Plan([Scenario.parse("fan-5x125")], [server], rounds=1, window=0.1, warmup=0.01, client=Client())
+    (record,) = run(plan).records
+    assert "error" not in record
+    assert {key.removesuffix("_last_us") for key in record if key.endswith("_last_us")} == ways
+    assert all(record[f"{way}_cpu_us"] > 0 for way in ways)
+    assert ("group_to_bare" in record) is ("bare" in ways)
+    assert record["count"] >= 10_000
+
+
+def test_members_that_do_not_read():
+    scenario = Scenario.parse("slow-12x4000")
+    plan = Plan([scenario], [SERVERS["gunicorn-eventlet"]], rounds=1, window=0.1, warmup=0.01, client=Client())
+    (record,) = run(plan).records
+    assert "error" not in record
+    assert record["overflows"] == 10
+    assert (record["members_left"], record["views_left"]) == (2, 0)
+    assert (record["told"], record["ended"]) == (5, 5)
+    # Each of them had 100 kB in the queue at most, and what the interpreter takes on the side.
+    assert record["rss_kb_more"] < 8000
+
+
 def test_a_server_that_does_not_start():
     said = []
     broken = replace(SERVERS["gthread"], arguments=("-c", "raise SystemExit('no')"))

@@ -125,6 +125,23 @@ def test_a_big_answer_is_collected(pair):
         each.fill()
 
 
+def test_a_ping_before_an_echo_is_answered(pair):
+    ours, theirs = pair
+    ping = frames.server_frame(b"there?", frames.PING)
+    # The second ping comes in two pieces.
+    pieces = iter([ping + ping[:4], ping[4:] + frames.server_frame(b"hello")[:3], frames.server_frame(b"hello")[3:]])
+
+    class Slowly:
+        settimeout, sendall = ours.settimeout, ours.sendall
+
+        def recv(self, size):
+            return next(pieces)
+
+    Target(0, "/echo").echo(Slowly(), b"hello")
+    pong = frames.client_frame(b"there?", frames.PONG)
+    assert theirs.recv(100) == frames.client_frame(b"hello") + pong + pong
+
+
 @pytest.mark.parametrize("data", [b"", frames.server_frame(b"other"), frames.server_frame(b"", frames.CLOSE)])
 def test_a_wrong_answer_is_an_error(pair, data):
     with pytest.raises(LoadError):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from lab.benchmarks import plot, publish, results, table
+from lab.benchmarks import formats, plot, publish, results, table
 from lab.benchmarks.results import Results
 
 from .records import RECORDS
@@ -55,7 +55,7 @@ def test_a_new_path_is_not_taken(monkeypatch, tmp_path):
     ("value", "expected"), [(None, "-"), (0.123, "0.123"), (41.23, "41.2"), (60e3, "60k"), (1.234e6, "1.23M")]
 )
 def test_amounts_have_three_digits(value, expected):
-    assert table.amount(value) == expected
+    assert formats.amount(value) == expected
 
 
 def test_the_table_has_all_of_it(found):
@@ -90,7 +90,7 @@ def test_publishing(found, tmp_path):
     found.save(tmp_path / "2026-01-02.json")
     paths = publish.publish(tmp_path / "2026-01-02.json", tmp_path / "docs")
     assert [path.name for path in paths] == ["results.txt", "ratios-light.svg", "ratios-dark.svg"]
-    assert publish.source(tmp_path / "docs") == "2026-01-02.json"
+    assert publish.source(publish.ECHOES, tmp_path / "docs") == "2026-01-02.json"
     text = paths[0].read_text(encoding="utf-8")
     assert ".. note:: The machine was busy." in text
     assert "    * - Threads: **gunicorn gthread**" in text
@@ -99,5 +99,7 @@ def test_publishing(found, tmp_path):
 
 def test_the_documentation_shows_the_results_it_names():
     """After a change here or a new file: ``python -m lab.benchmarks publish lab/benchmarks/results/FILE``."""
-    rendered = publish.render(results.FOLDER / publish.source())
+    sources = {name: publish.render(results.FOLDER / publish.source(name)) for name in (publish.ECHOES, publish.FANS)}
+    fans = sources[publish.FANS][publish.FANS]
+    rendered = {**sources[publish.ECHOES], publish.FANS: fans}
     assert {path.name: path.read_text(encoding="utf-8") for path in publish.FOLDER.iterdir()} == rendered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from collections import deque
 from typing import Final, NamedTuple
 
@@ -30,23 +31,31 @@ class QueueLimits(NamedTuple):
 
 
 DEFAULT_LIMITS: Final = QueueLimits()
+#: For what does not count, such as the history that a new member gets at once.
+NO_LIMITS: Final = QueueLimits(sys.maxsize, sys.maxsize)
 
 
 class Backlog:
     """Whole frames that wait for room, oldest first; not thread-safe."""
 
-    __slots__ = ("_frames", "_size")
+    __slots__ = ("_count", "_frames", "_size")
 
     def __init__(self) -> None:
         self._frames: deque[bytes] = deque()
-        self._size = 0
+        #: The number of frames that count, and their bytes.
+        self._count = self._size = 0
 
     def append(self, frame: bytes, limits: QueueLimits) -> bool:
-        """Append a frame, and return whether it was within the limits; if not, drop all frames."""
-        self._size += len(frame)
-        if self._size > limits.size or len(self._frames) >= limits.messages:
-            self.take()
-            return False
+        """Append a frame, and return whether it was within the limits; if not, drop all frames.
+
+        With :data:`NO_LIMITS` the frame does not count.
+        """
+        if limits is not NO_LIMITS:
+            self._size += len(frame)
+            self._count += 1
+            if self._size > limits.size or self._count > limits.messages:
+                self.take()
+                return False
         self._frames.append(frame)
         return True
 
@@ -54,7 +63,7 @@ class Backlog:
         """Return the bytes of all frames, and forget them."""
         data = b"".join(self._frames)
         self._frames.clear()
-        self._size = 0
+        self._count = self._size = 0
         return data
 
     def __len__(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
@@ -25,7 +25,8 @@ logger = logging.getLogger("django_websocket.connection")
 
 # The constant saves the look-up of the member in its enumeration, which takes longer than the comparison.
 _OPEN: Final = State.OPEN
-_SENT: Final = Delivery.SENT
+#: Stands for a number of bytes that were sent, where it was not tried to send any.
+_NOT_TRIED: Final = -1
 
 #: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
 #: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
@@ -50,7 +51,7 @@ _REENTERED: Final = "the call interrupts another call of this WebSocket in the s
 _TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
 _NO_MESSAGE: Final = "no message came in time"
 #: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
-_WRITERS: Final = frozenset({"send", "ping", "deliver", "_flush", "_flush_nowait", "_start_closing"})
+_WRITERS: Final = frozenset({"send", "ping", "deliver_to_all", "_flush", "_flush_nowait", "_start_closing"})
 _READERS: Final = frozenset(
     {"fetch", "_fetch_with_timers", "fetch_unless_rung", "poll", "_poll_while_sending", "_finish_closing", "_drain"}
 )
@@ -745,27 +746,52 @@ class Connection:
 
         A connection whose backlog is over the limits is closed with 1013. Thread-safe.
         """
-        if self._queued is None and self._writing.acquire(False):
-            try:
-                if self.protocol.state is not _OPEN or self._requested_close is not None:
-                    return Delivery.GONE
-                if not self._unsent and self._queued is None:
-                    sent = self._transport.try_send(frame)
-                    if sent == len(frame):
-                        return _SENT
-                    if sent is None:
-                        return Delivery.GONE
-                    with self._mutex:
-                        self._queued = Backlog()
-                    self._unsent = frame[sent:]
-                    # The flusher takes the rest, below.
-                    self._flush_missed = True
-                    return Delivery.QUEUED
-            finally:
-                self._writing.release()
-                if self._flush_missed:
-                    self._flush_nowait()
-        return self._queue(frame, limits)
+        failed = self.deliver_to_all((self,), frame, limits)
+        if failed:
+            return failed[0][1]
+        return Delivery.SENT if self._queued is None else Delivery.QUEUED
+
+    @staticmethod
+    def deliver_to_all(
+        connections: Iterable[Connection], frame: bytes, limits: QueueLimits
+    ) -> list[tuple[Connection, Delivery]]:
+        """Deliver a frame to each connection; return those that will get nothing more, with the reason. Thread-safe.
+
+        The loop is the fast path: nearly always a socket takes the whole frame.
+        """
+        size = len(frame)
+        failed = []
+        # interrupts() looks for a variable of this name.
+        for self in connections:
+            if self._queued is None and self._writing.acquire(False):
+                sent: int | None = None
+                try:
+                    if self.protocol.state is _OPEN and self._requested_close is None:
+                        if self._unsent or self._queued is not None:
+                            sent = _NOT_TRIED
+                        else:
+                            sent = self._transport.try_send(frame)
+                            if sent is not None and sent != size:
+                                self._leave_to_flusher(frame[sent:])
+                finally:
+                    self._writing.release()
+                    if self._flush_missed:
+                        self._flush_nowait()
+                if sent is None:
+                    failed.append((self, Delivery.GONE))
+                if sent != _NOT_TRIED:
+                    continue
+            delivery = self._queue(frame, limits)
+            if delivery <= 0:
+                failed.append((self, delivery))
+        return failed
+
+    def _leave_to_flusher(self, rest: bytes) -> None:
+        """Keep the rest of a frame that was sent in part; the caller holds the lock for writing, and flushes next."""
+        with self._mutex:
+            self._queued = Backlog()
+        self._unsent = rest
+        self._flush_missed = True
 
     def _queue(self, frame: bytes, limits: QueueLimits) -> Delivery:
         """Queue a frame behind others, or behind the thread that is writing, for :meth:`deliver`."""

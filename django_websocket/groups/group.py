@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 
-from ..exceptions import GroupUnavailable
+from ..exceptions import GroupError
 from ..protocols.base import CloseCode, check_close
 from ..websocket import WebSocket, check_timeout
 from .backends import get_backend
@@ -286,7 +286,7 @@ class Group:
         backend = self._backend
         try:
             return call(backend)
-        except GroupUnavailable as error:
+        except GroupError as error:
             if backend.options["ON_ERROR"] != "log":
                 raise
             logger.error("Group %s: %s", ascii(self._name), error)  # noqa: TRY400 - the traceback says nothing more

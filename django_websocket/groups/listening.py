@@ -8,9 +8,10 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..connection.backlog import NO_LIMITS
 from ..exceptions import GroupUnavailable
 from .mailbox import Event, Inlet, Item, Mailbox
-from .member import NO_LIMITS, Member
+from .member import Member
 from .membership import Membership
 from .payload import Payload
 from .position import Position, Replay

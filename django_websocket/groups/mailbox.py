@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from ..connection.backlog import Delivery, QueueLimits
+from ..connection.backlog import NO_LIMITS, Delivery, QueueLimits
 from ..process.threads import native_rlock
-from .member import NO_LIMITS, Member
+from .member import Member
 from .payload import Payload
 from .position import Position
 
@@ -140,6 +141,12 @@ class Inlet:
             if self._successor is not None:
                 return _pass_on(item, self._successor, limits)
             return Delivery.GONE if self.closed else self._mailbox.put(self, item, limits)
+
+    @staticmethod
+    def deliver_to_all(inlets: Iterable[Inlet], item: Item, limits: QueueLimits) -> list[tuple[Inlet, Delivery]]:
+        """Deliver an item to each inlet; return those that will get nothing more, with the reason."""
+        results = [(inlet, inlet.deliver(item, limits)) for inlet in inlets]
+        return [(inlet, delivery) for inlet, delivery in results if delivery <= 0]
 
     def request_close(self, code: int, reason: str = "") -> None:
         """Close the connection; the view can still take what is in the mailbox."""

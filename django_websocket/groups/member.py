@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
-from collections.abc import Hashable
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
 
-from ..connection.backlog import Delivery, QueueLimits
+from ..connection.backlog import NO_LIMITS, Delivery, QueueLimits
 from ..exceptions import UnsupportedFeature
 from .payload import Payload, gap_envelope
 from .position import Position
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("django_websocket.groups")
 
 
-#: For what is sent at once to a new member: its size is that of the history.
-NO_LIMITS: Final = QueueLimits(sys.maxsize, sys.maxsize)
-
-
 class Receiver(Protocol):
     """What a member hands its messages to. :class:`.Connection` is one. Its methods are thread-safe and never wait."""
 
     def deliver(self, item: Any, limits: QueueLimits) -> Delivery:
         """Send an item, or queue it within ``limits``."""
+
+    @staticmethod
+    def deliver_to_all(receivers: Iterable[Any], item: Any, limits: QueueLimits) -> Iterable[tuple[Any, Delivery]]:
+        """Deliver an item to receivers of this class; return those that will get nothing more, with the reason."""
 
     def request_close(self, code: int, reason: str = "") -> None:
         """Close, without waiting for anything."""

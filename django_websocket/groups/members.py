@@ -113,13 +113,11 @@ class Members:
             item = make(first)
             if item is None:
                 continue
-            for receiver in receivers:
-                if receiver is excluded:
-                    continue
-                delivery = receiver.deliver(item, limits)
-                if delivery <= 0:
-                    lost.append(receiver)
-                    self.overflows += delivery == Delivery.OVERFLOW
+            if excluded is not None:
+                receivers = [receiver for receiver in receivers if receiver is not excluded]  # noqa: PLW2901
+            for receiver, delivery in first.receiver.deliver_to_all(receivers, item, limits):
+                lost.append(receiver)
+                self.overflows += delivery is Delivery.OVERFLOW
         return self._find_all(lost) if lost else []
 
     def _divide(self) -> list[tuple[Member, list[Receiver]]]:

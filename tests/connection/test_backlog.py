@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django_websocket.connection.backlog import Backlog, QueueLimits
+from django_websocket.connection.backlog import NO_LIMITS, Backlog, QueueLimits
 
 
 def test_frames_are_taken_in_their_order():
@@ -30,3 +30,15 @@ def test_the_frames_are_limited():
     assert backlog.append(b"", limits)
     assert not backlog.append(b"", limits)
     assert not len(backlog)
+
+
+def test_what_does_not_count():
+    """The history of a new member leaves room for the messages behind it."""
+    backlog, limits = Backlog(), QueueLimits(size=2, messages=2)
+    for _ in range(3):
+        assert backlog.append(b"history", NO_LIMITS)
+    assert backlog.append(b"a", limits)
+    assert backlog.append(b"b", limits)
+    assert backlog.take() == b"history" * 3 + b"ab"
+    assert backlog.append(b"cd", limits)
+    assert not backlog.append(b"e", limits)

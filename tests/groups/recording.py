@@ -43,6 +43,11 @@ class Recorder:
             self._changed.notify_all()
         return self.answer
 
+    @staticmethod
+    def deliver_to_all(receivers, item, limits):
+        results = [(receiver, receiver.deliver(item, limits)) for receiver in receivers]
+        return [(receiver, delivery) for receiver, delivery in results if delivery <= 0]
+
     def request_close(self, code, reason=""):
         with self._changed:
             if self.closed is None:

@@ -9,6 +9,8 @@ from django_websocket.groups.members import Change, Members
 from django_websocket.groups.payload import Payload
 from django_websocket.groups.position import Position
 
+from .recording import Recorder
+
 POSITION = Position.make("0123abcd", 1)
 HELLO = Payload("text", "hello")
 
@@ -35,6 +37,8 @@ class Fake:
         assert limits == DEFAULT_LIMITS
         self.got.append(item)
         return self.delivery
+
+    deliver_to_all = staticmethod(Recorder.deliver_to_all)
 
     def request_close(self, code, reason=""):
         self.closed.append((code, reason))

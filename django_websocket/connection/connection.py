@@ -659,10 +659,7 @@ class Connection:
 
     def _flush(self) -> None:
         """Send the answers of the protocol. If another thread is writing, that thread sends them afterwards."""
-        if self._queued is not None:
-            self._flush_nowait()
-            return
-        while self._has_unsent():
+        while self._queued is None and self._has_unsent():
             self._flush_missed = True
             if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
                 return
@@ -673,6 +670,9 @@ class Connection:
                 return
             finally:
                 self._writing.release()
+        # A backlog may have begun while the answers were sent.
+        if self._queued is not None:
+            self._flush_nowait()
 
     def _flush_late(self) -> None:
         """Send bytes that could not be sent earlier."""
@@ -789,7 +789,9 @@ class Connection:
     def _leave_to_flusher(self, rest: bytes) -> None:
         """Keep the rest of a frame that was sent in part; the caller holds the lock for writing, and flushes next."""
         with self._mutex:
-            self._queued = Backlog()
+            # Another thread may have queued a frame meanwhile.
+            if self._queued is None:
+                self._queued = Backlog()
         self._unsent = rest
         self._flush_missed = True
 

@@ -107,6 +107,38 @@ def test_a_frame_that_is_delivered_while_another_is_sent():
     assert not pump(ws)
 
 
+@pytest.mark.parametrize("room", [0, 1])
+def test_a_frame_that_is_delivered_while_a_part_of_another_is_sent(room):
+    ws, line = connect()
+    sent = line.try_send
+
+    def try_send(data):
+        line.try_send, line.sends_now = sent, room
+        assert Running(deliver, ws, "two").result() is Delivery.QUEUED
+        return sent(data)
+
+    line.try_send = try_send
+    assert deliver(ws, "one") is Delivery.QUEUED
+    line.sends_now = True
+    pump(ws)
+    assert line.frames == [(TEXT, b"one"), (TEXT, b"two")]
+
+
+def test_a_frame_that_is_delivered_while_answers_are_sent():
+    ws, line = connect()
+
+    def on_send(_):
+        line.on_send = None
+        assert Running(deliver, ws, "delivered").result() is Delivery.QUEUED
+
+    line.on_send = on_send
+    line.peer.ping(b"?")
+    line.say("hello")
+    assert ws.wait() == "hello"
+    assert line.frames == [(Opcode.PONG, b"?"), (TEXT, b"delivered")]
+    assert not pump(ws)
+
+
 def test_a_frame_that_is_delivered_while_a_view_sends_a_backlog():
     ws, line = connect()
     line.sends_now = 1

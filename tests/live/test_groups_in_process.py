@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 MESSAGES, SIZE = 400, 65_536
 
 
-@on(lambda kind: kind.concurrent, middleware=(True, False), tls=True)
+@on(lambda kind: kind.concurrent, tls=True)
 def test_everybody_gets_everything(server):
     """Guards each protocol version as publisher and as member, and the names of those who are there."""
     path = "/gather/everybody/?name="

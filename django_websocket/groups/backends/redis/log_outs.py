@@ -29,13 +29,22 @@ class LogOuts(Channel):
         self._collected.append(payload)
         return []
 
-    def take(self) -> list[tuple[str, str, str | None]]:
-        """Return the log-outs since the last call: ``"user"`` or ``"session"``, the key, and the sending process."""
+    def take(self) -> list[Payload]:
+        """Return the messages since the last call, for :func:`read_log_out`."""
         with self.lock:
             collected, self._collected = self._collected, []
-        return [(*json.loads(payload.data), payload.exclude) for payload in collected]
+        return collected
 
 
 def log_out(owner: str, key: str, process: str) -> Payload:
     """Return the message for a log-out; ``process`` has closed its own WebSockets already."""
     return Payload("json", json.dumps([owner, key]), process)
+
+
+def read_log_out(payload: Payload) -> tuple[str, str] | None:
+    """Return whose log-out a message tells of: ``"user"`` or ``"session"``, and the key; ``None`` if of nobody's."""
+    try:
+        owner, key = json.loads(payload.data)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return (owner, key) if owner in ("user", "session") and isinstance(key, str) else None

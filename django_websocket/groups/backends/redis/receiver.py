@@ -16,7 +16,7 @@ from .channel import Channel, Effects, Gap, History
 from .client import Call, Client
 from .events import Events
 from .keys import Keys
-from .log_outs import LogOuts
+from .log_outs import LogOuts, read_log_out
 from .wire import Wire
 
 logger = logging.getLogger("django_websocket.groups")
@@ -109,12 +109,17 @@ class Receiver:
         self._settle(channel, channel.deliver(epoch, number, payload))
 
     def _take_mark(self, channel: Channel, epoch: str, number: int, content: bytes) -> None:
-        count, _, raw = content.partition(b" ")
+        raw_count, _, raw = content.partition(b" ")
+        try:
+            count = int(raw_count)
+        except ValueError:
+            self._warn(channel, "is not understood")
+            return
         closing = self._wire.read_closing(channel.name, raw) if raw else None
         gap = channel.find_gap_at_mark(epoch, number)
         if gap is not None:
             self._heal(channel, gap)
-        channel.mark(epoch, number, int(count), closing)
+        channel.mark(epoch, number, count, closing)
         for event in list(channel.waiters):
             event.set()
 
@@ -146,9 +151,12 @@ class Receiver:
 
     def _settle(self, channel: Channel, effects: Effects) -> None:
         if isinstance(channel, LogOuts):
-            for owner, key, sender in channel.take():
-                if sender != self._process:
-                    self._disconnect(owner, key)
+            for payload in channel.take():
+                found = read_log_out(payload)
+                if found is None:
+                    self._warn(channel, "is not understood")
+                elif payload.exclude != self._process:
+                    self._disconnect(*found)
         if effects.losses:
             self._report_losses(channel, effects.losses)
         if effects.gone:
@@ -195,4 +203,7 @@ def _split(data: bytes) -> tuple[str, int, bytes]:
     :raises ValueError: they are not there.
     """
     epoch, number, content = data.split(b" ", 2)
-    return epoch.decode("ascii"), int(number), content
+    position = Position.parse(f"{epoch.decode('ascii')}-{number.decode('ascii')}")
+    if position is None:
+        raise ValueError("no position")
+    return position.epoch, position.number, content

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from ....protocols.base import check_close
 from ...payload import Payload
 from ...position import Position
 from .channel import Closing, History, Message
@@ -51,9 +52,10 @@ class Wire:
             return None
         try:
             code, reason = json.loads(payload.data)
-        except (ValueError, TypeError):
+            check_close(code, reason)
+        except (ValueError, TypeError, RecursionError):
             return None
-        return int(code), str(reason)
+        return code, reason
 
     def write_name(self, group: str, name: str) -> str:
         """Return the form in which Redis has a name."""
@@ -75,7 +77,11 @@ class Wire:
     def read_history(self, group: str, answer: Sequence[Any]) -> History:
         """Return what the script REPLAY has answered."""
         epoch, number, entries = answer
-        return History(epoch.decode(), int(number), list(self._read_entries(group, entries)))
+        # The epoch gets into the envelopes of messages; what somebody else has put there could change their meaning.
+        position = Position.parse(f"{epoch.decode(errors='replace')}-{int(number)}")
+        if position is None:
+            return History("", 0, [])
+        return History(position.epoch, position.number, list(self._read_entries(group, entries)))
 
     def _read_entries(self, group: str, entries: Iterable[Any]) -> Iterable[Message]:
         for identifier, fields in entries:

@@ -24,7 +24,23 @@ def put(model, monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("data", [b"", b"x", b"m", b"m a", b"m 01234567 x y", b"s 01234567", b"x 01234567 1 x"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"x",
+        b"m",
+        b"m a",
+        b"m 01234567 x y",
+        b"m 01234567 -1 t\nx",
+        b"m 01234567 10000000000000000000 t\nx",
+        b'm a","gap":null,"b":" 1 t\nx',
+        b"m \xff 1 t\nx",
+        b"s 01234567",
+        b"s 01234567 1 x y",
+        b"x 01234567 1 x",
+    ],
+)
 def test_what_is_not_understood_is_ignored_and_logged(model, data, caplog):
     model.receiver.receive(model.channel, data)
     assert "is not understood, and is ignored" in caplog.text
@@ -36,6 +52,16 @@ def test_a_payload_that_is_not_understood_moves_nothing(model, caplog):
     model.receiver.receive(model.channel, b"c 01234567 99 rubbish")
     assert "is not signed with SECRET" in caplog.text
     assert model.channel.position == model.position
+
+
+@pytest.mark.parametrize("content", ['["a", "b"]', "[null, 1]", "[1e999, 1]", "[1006, 1]", "[1000, 1]", "[" * 50_000])
+def test_a_closing_that_cannot_come_from_this_site(model, content, caplog):
+    one, recorder = member("g")
+    model.channel.add(one)
+    model.receiver.receive(model.channel, b"c 00000001 7 j\n" + content.encode())
+    model.receiver.receive(model.channel, b"s 00000001 0 8 j\n" + content.encode())
+    assert recorder.closed is None
+    assert "is not understood" in caplog.text
 
 
 def test_many_of_them_are_logged_once_a_minute(model, caplog, monkeypatch):
@@ -85,6 +111,17 @@ def test_log_outs():
         model.receiver.receive(channel, b"m 00000000 %d %b" % (number, raw))
     # Those of this process were made by whoever has called disconnect().
     assert model.disconnected == [("user", "1"), ("user", "3")]
+
+
+@pytest.mark.parametrize(
+    "data", ["hello", "5", "null", '["user"]', '["user", "1", "2"]', '["all", "1"]', '["user", 1]']
+)
+def test_log_outs_that_are_not_understood(model, data, caplog):
+    channel = LogOuts(DEFAULT_LIMITS)
+    channel.mark("0" * 8, 0, 0, None)
+    model.receiver.receive(channel, b"m 00000000 1 j\n" + data.encode())
+    assert "is not understood, and is ignored" in caplog.text
+    assert model.disconnected == []
 
 
 def test_log_outs_that_are_lost(model, caplog):

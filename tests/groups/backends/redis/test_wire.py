@@ -29,6 +29,11 @@ def test_a_history(wire):
     assert wire.read_history("g", answer) == expected
 
 
+def test_an_epoch_that_no_process_has_begun(wire):
+    answer = [b'x","gap":null,"y":"', b"3", [(b"3-0", {b"d": wire.write("g", PAYLOAD)})]]
+    assert wire.read_history("g", answer) == History("", 0, [])
+
+
 def test_a_group_that_redis_has_forgotten(wire):
     assert wire.read_history("g", [b"", b"0", []]) == History("", 0, [])
 

@@ -85,6 +85,8 @@ class Subscriber:
         self._wanted: dict[bytes, Channel] = {}
         #: Channels whose subscription was confirmed, and who wait for a mark.
         self._unmarked: list[Channel] = []
+        #: The names of channels that another node serves now.
+        self._taken_away: list[bytes] = []
         self._connection: Any = None
         self._next_beat = 0.0
         #: The channel from which :meth:`_mark_some` goes on.
@@ -104,6 +106,7 @@ class Subscriber:
         :raises GroupUnavailable: the system has no room for it.
         """
         if not start_worker(self._run, "groups-subscriber"):
+            self._retire()
             raise GroupUnavailable("the system has no room for another thread")
 
     def stop(self) -> None:
@@ -170,6 +173,8 @@ class Subscriber:
         elif not self.problem or self.problem == "not connected yet":
             logger.warning("Groups: messages of other processes do not arrive; trying again: %s", problem)
         self.problem = problem or "unknown"
+        # Otherwise they would pile up for as long as Redis is away.
+        self._take_requests()
         for channel in self._wanted.values():
             channel.unsettle()
         self._disconnect()
@@ -182,16 +187,19 @@ class Subscriber:
 
     def _hand_over(self) -> None:
         """Leave the channels to others that another node serves now."""
-        self._take_requests()
         lost = [name for name in list(self._wanted) if self._client.route(name.decode()) != self._route]
         if lost:
             self._owner.move([self._wanted.pop(name) for name in lost])
         if not self._wanted:
-            self._owner.retire(self, self._route)
-            # Nobody finds it any more, but somebody may have found it before.
-            self._take_requests()
-            self._owner.move(list(self._wanted.values()))
-            self._stopped = True
+            self._retire()
+
+    def _retire(self) -> None:
+        """Handle no more requests."""
+        self._owner.retire(self, self._route)
+        # Nobody finds it any more, but somebody may have found it before, and sees this if the request comes too late.
+        self._stopped = True
+        self._take_requests()
+        self._owner.move(list(self._wanted.values()))
 
     def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -206,6 +214,7 @@ class Subscriber:
         self._connection = self._client.connect(self._route)
         self.connects += 1
         self._unmarked.clear()
+        self._taken_away.clear()
         self._connection.send_command("SUBSCRIBE", self._own)
         self._take_requests()
         self._subscribe(list(self._wanted))
@@ -254,13 +263,21 @@ class Subscriber:
                 self._deadline = time.monotonic() + self._timeout
             if self._client.topology.loses:
                 self._mark_some()
-        if not self._connection.can_read(0 if self._unmarked else self._patience(now)):
+        if not self._connection.can_read(0 if self._unmarked or self._taken_away else self._patience(now)):
+            if self._taken_away:
+                self._move_taken_away()
             if self._unmarked:
                 unmarked, self._unmarked = self._unmarked, []
                 self._receiver.mark(unmarked)
             return
         # A part of a message is waited for as long as for the answer to a command.
         self._take(self._connection.read_response())
+
+    def _move_taken_away(self) -> None:
+        # If the cluster cannot be asked now, they are still among those for whom the connection is made anew.
+        self._client.refresh()
+        names, self._taken_away = self._taken_away, []
+        self._owner.move([self._wanted.pop(name) for name in names if name in self._wanted])
 
     def _mark_some(self) -> None:
         """Have the next channels marked, so that each of them is now and then."""
@@ -290,8 +307,6 @@ class Subscriber:
         elif kind in {b"subscribe", b"ssubscribe"}:
             self._unmarked.append(channel)
         elif kind == b"sunsubscribe":
-            # Another node has got the slot.
+            # Another node has got the slot, and perhaps many more, for each of which there is one of these.
             channel.unsettle()
-            del self._wanted[name]
-            self._client.refresh()
-            self._owner.move([channel])
+            self._taken_away.append(name)

@@ -25,7 +25,8 @@ class Subscribers:
         self._key_of = key_of
         self._lock = native_rlock()
         self._subscribers: dict[Route, Subscriber] = {}
-        self._retired_connects = 0
+        self._former_reconnects = 0
+        self._moves = 0
         self._stopped = False
 
     def ensure(self, channel: Channel) -> None:
@@ -42,8 +43,11 @@ class Subscribers:
             if is_new:
                 subscriber.request(channel, wanted=True)
                 if subscriber.stopped:
-                    # Its node has left the cluster just now. The keeper tries again.
-                    channel.subscriber = None
+                    # Its node has left the cluster just now, or it was never started. The keeper tries again, unless
+                    # the subscriber has handed the channel over already.
+                    with channel.lock:
+                        if channel.subscriber is subscriber:
+                            channel.subscriber = None
         if channel.subscriber is not None:
             channel.subscriber.wake()
 
@@ -62,11 +66,7 @@ class Subscribers:
                 self._client, self._receiver, self, route=route, own_channel=self._own_channel, key_of=self._key_of
             )
         # A thread is started without the lock, as that waits.
-        try:
-            found.start()
-        except GroupError:
-            self._subscribers.pop(route, None)
-            raise
+        found.start()
         return found
 
     def release(self, channel: Channel) -> None:
@@ -76,6 +76,10 @@ class Subscribers:
 
     def move(self, channels: Iterable[Channel]) -> None:
         """Subscribe to channels where they are now. Those that fail are subscribed to later; see :meth:`ensure_all`."""
+        channels = list(channels)
+        # For their members it is a connection that was made anew.
+        with self._lock:
+            self._moves += bool(channels)
         for channel in channels:
             channel.unsettle()
             channel.subscriber = None
@@ -89,7 +93,7 @@ class Subscribers:
         with self._lock:
             if self._subscribers.get(route) is subscriber:
                 del self._subscribers[route]
-                self._retired_connects += subscriber.connects
+                self._former_reconnects += max(0, subscriber.connects - 1)
 
     def stop(self) -> None:
         """End the threads."""
@@ -104,5 +108,6 @@ class Subscribers:
 
     @property
     def reconnects(self) -> int:
-        """How often a connection was made anew."""
-        return self._retired_connects + sum(max(0, one.connects - 1) for one in list(self._subscribers.values()))
+        """How often a connection was made anew, or its channels were subscribed to at another node."""
+        made = sum(max(0, one.connects - 1) for one in list(self._subscribers.values()))
+        return made + self._former_reconnects + self._moves

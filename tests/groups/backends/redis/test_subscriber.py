@@ -26,16 +26,35 @@ class Receiver:
         self.received.append((channel.name, data))
 
 
+class Owner:
+    def __init__(self):
+        self.retired, self.moved = [], []
+        self.late = None
+
+    def retire(self, subscriber, route):
+        self.retired.append(subscriber)
+        if self.late is not None:
+            subscriber.request(self.late, wanted=True)
+
+    def move(self, channels):
+        self.moved += [(channel, stopped.stopped) for channel in channels for stopped in self.retired]
+
+
+@pytest.fixture
+def owner():
+    return Owner()
+
+
 @pytest.fixture
 def receiver():
     return Receiver()
 
 
 @pytest.fixture
-def subscriber(redis_server, prefix, receiver):
+def subscriber(redis_server, prefix, receiver, owner):
     client = make_client(redis_server.url)
     subscriber = Subscriber(
-        client, receiver, None, route=None, own_channel=f"{prefix}:own", key_of=lambda name: f"{prefix}:{name}"
+        client, receiver, owner, route=None, own_channel=f"{prefix}:own", key_of=lambda name: f"{prefix}:{name}"
     )
     yield subscriber
     subscriber.stop()
@@ -149,7 +168,54 @@ def test_waking_does_not_fail(subscriber, monkeypatch):
     assert not subscriber._woken
 
 
-def test_no_room_for_the_thread(subscriber, monkeypatch):
+def test_requests_do_not_pile_up_while_redis_is_away(subscriber, monkeypatch):
+    monkeypatch.setattr(module, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(subscriber._client, "connect", lambda *_: (_ for _ in ()).throw(GroupUnavailable("away")))
+    subscriber.start()
+    for number in range(10):
+        channel = request(subscriber, f"c{number}")
+        request(subscriber, channel, wanted=False)
+    eventually(lambda: not subscriber._requests)
+    assert not subscriber._wanted
+
+
+def test_a_request_that_comes_when_it_ends(subscriber, owner):
+    owner.late = Channel("a", DEFAULT_LIMITS)
+    subscriber._hand_over()
+    # One that comes later still finds that it has stopped.
+    assert owner.moved == [(owner.late, True)]
+
+
+def test_a_slot_that_has_moved_while_the_cluster_is_away(subscriber, owner, prefix, monkeypatch):
+    channel = request(subscriber, "a")
+    subscriber._take_requests()
+    monkeypatch.setattr(subscriber._client, "refresh", lambda: (_ for _ in ()).throw(GroupUnavailable("away")))
+    subscriber._take([b"sunsubscribe", f"{prefix}:a".encode(), 0])
+    with pytest.raises(GroupUnavailable):
+        subscriber._move_taken_away()
+    assert list(subscriber._wanted.values()) == [channel]
+    assert not owner.moved
+
+
+def test_slots_that_have_moved_together(subscriber, owner, prefix, monkeypatch):
+    channels = [request(subscriber, name) for name in "abc"]
+    subscriber._take_requests()
+    refreshed = []
+    monkeypatch.setattr(subscriber._client, "refresh", lambda: refreshed.append(True))
+    moves = []
+    monkeypatch.setattr(owner, "move", moves.append)
+    for name in "ab":
+        subscriber._take([b"sunsubscribe", f"{prefix}:{name}".encode(), 0])
+    subscriber._move_taken_away()
+    assert moves == [channels[:2]]
+    assert refreshed == [True]
+    assert list(subscriber._wanted.values()) == channels[2:]
+
+
+def test_no_room_for_the_thread(subscriber, owner, monkeypatch):
     monkeypatch.setattr(module, "start_worker", lambda *_: False)
+    channel = request(subscriber, "a")
     with pytest.raises(GroupUnavailable, match="no room"):
         subscriber.start()
+    assert owner.retired == [subscriber]
+    assert owner.moved == [(channel, True)]

@@ -28,10 +28,12 @@ class Subscriber:
 
     def __init__(self, client, receiver, owner, *, route, own_channel, key_of):
         self.route, self.requests, self.wakes = route, [], 0
+        self.owner = owner
         self.problem, self.connects = "", 1
 
     def start(self):
         if self.full:
+            self.owner.retire(self, self.route)
             raise GroupUnavailable("no room")
 
     def stop(self):
@@ -92,6 +94,9 @@ def test_moving(subscribers, client):
     subscribers.move([one])
     assert one.subscriber.route == "z"
     assert not one.settled
+    assert subscribers.reconnects == 1
+    subscribers.move([])
+    assert subscribers.reconnects == 1
 
 
 def test_moving_while_the_cluster_is_away(subscribers, client):
@@ -115,7 +120,28 @@ def test_a_subscriber_that_has_just_ended(subscribers):
     subscribers.retire(found, "a")
     subscribers.ensure(one)
     assert one.subscriber not in {None, found}
-    assert subscribers.reconnects == 1
+
+
+def test_reconnections_of_one_that_has_ended(subscribers):
+    subscribers.ensure(channel("a"))
+    found = subscribers._subscribers["a"]
+    found.connects = 3
+    subscribers.retire(found, "a")
+    subscribers.retire(found, "a")
+    assert subscribers.reconnects == 2
+
+
+def test_a_subscriber_that_ends_while_it_is_asked(subscribers, monkeypatch):
+    other = Subscriber(None, None, None, route="z", own_channel="", key_of=str)
+    one = channel("a")
+
+    def request(self, asked, *, wanted):
+        # It has handed over what it was asked for.
+        self.stopped, asked.subscriber = True, other
+
+    monkeypatch.setattr(Subscriber, "request", request)
+    subscribers.ensure(one)
+    assert one.subscriber is other
 
 
 def test_no_room_for_a_thread(subscribers, monkeypatch):

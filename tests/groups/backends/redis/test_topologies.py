@@ -262,6 +262,7 @@ class TestCluster:
         master.kill()
         eventually(lambda: replicated.master_of(key) is not master)
         self.check_that_all_arrives(here, recorders)
+        assert there.status().reconnects >= 1
         for group in GROUPS:
             eventually(lambda group=group: unless_away(lambda: here.names(group)), lambda names: names == {"ann"})
 
@@ -272,8 +273,10 @@ class TestCluster:
         source = cluster.master_of(f"{prefix}:{{{GROUPS[0]}}}:c")
         target = next(node for node in cluster.masters if node is not source)
         slot = source.command("CLUSTER KEYSLOT", f"{prefix}:{{{GROUPS[0]}}}:c")
+        before = there.status().reconnects
         move(slot, source, target, cluster)
         self.check_that_all_arrives(here, recorders)
+        assert there.status().reconnects > before
         assert there.status().lost == 0
 
     @staticmethod

@@ -30,8 +30,9 @@ from .wire import Wire, read_position
 
 #: Seconds between two looks at a subscription that is waited for, if nothing wakes the thread.
 LOOK: Final = 0.1
-#: How often a history is fetched if more arrives meanwhile than may wait.
-ATTEMPTS: Final = 3
+#: How often a history is fetched if more arrives meanwhile than may wait. What is missing yet becomes less each time,
+#: unless more is published than this process can fetch.
+ATTEMPTS: Final = 6
 
 
 class RedisBackend(Backend):
@@ -186,11 +187,13 @@ class RedisBackend(Backend):
 
     def _replay(self, channel: Channel, member: Member, since: Position) -> Replay:
         try:
-            for _ in range(ATTEMPTS):
-                channel.begin_joining(member)
-                history = self._fetch(channel, since)
+            channel.begin_joining(member)
+            history = self._fetch(channel, since)
+            for _ in range(ATTEMPTS - 1):
                 if not channel.has_overflowed(member):
                     break
+                channel.begin_joining(member)
+                history = history.followed_by(self._fetch(channel, history.position))
         except BaseException:
             channel.give_up_joining(member)
             raise

@@ -48,6 +48,18 @@ class History(NamedTuple):
     #: The messages that are kept, oldest first.
     messages: list[Message]
 
+    @property
+    def position(self) -> Position:
+        """The position of the last message."""
+        return Position.make(self.epoch, self.number)
+
+    def followed_by(self, later: History) -> History:
+        """Return this history with the messages of another one that was fetched for :attr:`position`."""
+        if later.epoch != self.epoch or later.number < self.number:
+            # Redis does not know the position any more, and has returned everything.
+            return later
+        return History(later.epoch, later.number, self.messages + later.messages)
+
 
 class Gap(NamedTuple):
     """Messages that did not arrive."""
@@ -308,10 +320,16 @@ class Channel:
             return change is not None
 
     def begin_joining(self, member: Member) -> Position:
-        """Collect what arrives for a member, before its history is fetched; return where the channel stands."""
+        """Collect what arrives for a member, before its history is fetched; return where the channel stands.
+
+        It may be called again ahead of the call that fetches the rest of the history.
+        """
         with self.lock:
             assert self._epoch is not None, "the channel is settled"
-            self._joiners[member] = _Joiner(self._limits, self._epoch)
+            before = self._joiners.get(member)
+            self._joiners[member] = joiner = _Joiner(self._limits, self._epoch)
+            # The numbers of what was fetched already may mean other messages now.
+            joiner.counted_again = before is not None and before.counted_again
             return Position.make(self._epoch, self._last)
 
     def has_overflowed(self, member: Member) -> bool:
@@ -327,8 +345,8 @@ class Channel:
     def finish_joining(self, member: Member, since: Position, history: History) -> Replay:
         """Add a member that gets the messages behind ``since`` first, without hole or double.
 
-        ``history`` is what REPLAY has returned for ``since`` after :meth:`begin_joining`. It may have messages that are
-        still to arrive here: the member is held until they have passed.
+        ``history`` is what REPLAY has returned for ``since``, the last of it after :meth:`begin_joining`. It may have
+        messages that are still to arrive here: the member is held until they have passed.
         """
         with self.lock:
             joiner = self._joiners.pop(member)
@@ -336,7 +354,7 @@ class Channel:
             if history.epoch not in joiner.epochs and len(joiner.epochs) > 1:
                 # Epochs have no order: whether that of the history is to come here, or was skipped, is not known.
                 history = History(self._epoch, self._last, [])
-            catch_up = CatchUp(member, since, Position.make(history.epoch, history.number))
+            catch_up = CatchUp(member, since, history.position)
             for number, old in history.messages:
                 if old is not None:
                     catch_up.take(old, Position.make(history.epoch, number))

@@ -500,6 +500,34 @@ def test_a_member_that_gives_up_joining_gets_nothing():
     assert told(recorder) == []
 
 
+@pytest.mark.parametrize("change", ["wipe", "roll back"])
+def test_a_history_whose_rest_is_of_other_messages(change):
+    model = settled(history=9)
+    for _ in range(3):
+        model.publish()
+    model.drain()
+    one, recorder = member("g", enveloped=True)
+    model.channel.begin_joining(one)
+    history = model.fetch(Position.make(model.epoch, 0))
+    model.disconnect()
+    if change == "wipe":
+        model.wipe()
+    else:
+        model.roll_back(1)
+    model.connect()
+    for _ in range(4):
+        model.publish()
+    model.drain()
+    model.channel.begin_joining(one)
+    history = history.followed_by(model.fetch(history.position))
+    replay = model.channel.finish_joining(one, Position.make("00000001", 0), history)
+    assert replay == Replay(complete=False, missed=None)
+    model.publish()
+    model.drain()
+    assert told(recorder)[-1] == (5 if change == "wipe" else 6)
+    assert None in told(recorder)
+
+
 def test_a_message_in_the_history_that_is_not_signed_is_missing():
     model = settled(history=9, secret=b"s" * 16)
     model.publish()
@@ -575,6 +603,7 @@ WEIGHTS = {
     "join": 2,
     "join with a position": 3,
     "fetch": 4,
+    "fetch again": 3,
     "finish": 4,
     "leave": 1,
     "disconnect": 0.7,
@@ -633,6 +662,13 @@ class Chaos:
         for joiner in self.joining:
             if joiner[3] is None and not self.model.away:
                 joiner[3] = self.model.fetch(joiner[2])
+                return
+
+    def fetch_again(self):
+        for joiner in self.joining:
+            if joiner[3] is not None and not self.model.away:
+                self.model.channel.begin_joining(joiner[0])
+                joiner[3] = joiner[3].followed_by(self.model.fetch(joiner[3].position))
                 return
 
     def finish(self):

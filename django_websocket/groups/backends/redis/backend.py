@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from ....exceptions import GroupUnavailable
 from ....process.identity import identity
+from ....process.threads import native_rlock
 from ...member import Member
 from ...payload import Payload
 from ...position import Position, Replay, new_epoch
@@ -87,6 +88,7 @@ class RedisBackend(Backend):
             process=self.process,
             verb=self._verb,
         )
+        self._lock = native_rlock()
         self._watching = False
 
     @classmethod
@@ -229,12 +231,17 @@ class RedisBackend(Backend):
 
     def watch(self) -> None:
         """Begin to hear of log-outs; see :meth:`Backend.watch`."""
-        if self._watching:
-            return
-        self._watching = True
-        # It is never left, so that it does not become idle. The keeper subscribes to it.
-        self._channels.enter(LOG_OUTS)
-        self._keeper.start()
+        with self._lock:
+            if self._watching:
+                return
+            self._watching = True
+        # It is not left, so that it does not become idle. The keeper subscribes to it.
+        channel = self._channels.enter(LOG_OUTS)
+        # A thread is started without the lock, as that waits.
+        if not self._keeper.start():
+            # The next WebSocket, or member, tries again.
+            self._channels.leave(channel)
+            self._watching = False
 
     def stop(self) -> None:
         """End the threads; see :meth:`Backend.stop`."""

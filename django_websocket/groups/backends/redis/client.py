@@ -105,13 +105,22 @@ class Client:
         if not free.acquire(timeout=self.timeout):
             raise GroupUnavailable(f"{CONNECTIONS} commands to Redis have taken longer than {self.timeout} s")
         try:
-            return function(self._client())
+            client = self._client()
+            try:
+                return function(client)
+            finally:
+                self._close_if_late(client)
         except self._failures as error:
             if isinstance(error, self._read_only):
                 self._give_up_connections()
             raise translate(error) from error
         finally:
             free.release()
+
+    def _close_if_late(self, client: Any) -> None:
+        if self._closed:
+            # It was closed meanwhile, and the command may have opened a connection afterwards.
+            client.close()
 
     def _client(self) -> Any:
         client = self._made.__dict__.get("client")

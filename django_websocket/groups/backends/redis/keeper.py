@@ -71,10 +71,13 @@ class Keeper:
         self._stopped = False
         self._problem = ""
 
-    def start(self) -> None:
-        """Start the thread."""
-        if not start_worker(self._run, "groups-presence"):
-            logger.error("Groups: Redis is not told of the members of this process: no room for another thread")
+    def start(self) -> bool:
+        """Start the thread; return whether there was room for it. If not, it may be tried again."""
+        started = start_worker(self._run, "groups-presence")
+        if not started and not self._problem:
+            self._problem = "no room for another thread"
+            logger.error("Groups: Redis is not told of the members of this process: %s", self._problem)
+        return started
 
     def stop(self) -> None:
         """End the thread."""
@@ -149,7 +152,7 @@ class Keeper:
         self._report("")
 
     def _report(self, problem: str) -> None:
-        if problem and not self._problem:
+        if problem and not self._problem and not self._stopped:
             logger.warning("Groups: Redis is not told of the members of this process at the moment: %s", problem)
         self._problem = problem
 

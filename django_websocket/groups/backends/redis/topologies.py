@@ -101,7 +101,10 @@ class Single(Topology):
         elif options.pop("ssl", False):
             connection_class = self._redis.SSLConnection
         pool = self._redis.ConnectionPool(connection_class=connection_class, **options)
-        return self._redis.Redis(connection_pool=pool)
+        client = self._redis.Redis(connection_pool=pool)
+        # Otherwise close() would leave the connections of a pool open that the client has not made itself.
+        client.auto_close_connection_pool = True
+        return client
 
     def refresh(self, client: Any) -> None:
         """Give the connections up: the name in the URL may mean another server now."""

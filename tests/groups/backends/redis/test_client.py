@@ -11,6 +11,7 @@ from django_websocket.groups.backends.redis.client import Call, Client
 from django_websocket.groups.backends.redis.options import OPTIONS
 from django_websocket.groups.backends.redis.scripts import Script
 from django_websocket.groups.backends.redis.topologies import make_topology
+from lab.servers import eventually
 
 ECHO = Script("return ARGV[1]")
 COUNT = Script("return redis.call('INCR', KEYS[1])")
@@ -43,6 +44,18 @@ def test_several_scripts_at_once(client, prefix):
     assert client.run_all(calls) == [1, 2, 3, b"x"]
     assert client.run_all(calls[:1]) == [4]
     assert client.run_all([]) == []
+
+
+def test_a_command_that_ends_after_the_client_was_closed(client, redis_server):
+    kept = []
+
+    def run(redis):
+        client.close()
+        redis.execute_command("CLIENT SETNAME", "too-late")
+        kept.append(redis)
+
+    client._attempt(run)
+    eventually(lambda: "too-late" not in str(redis_server.command("CLIENT LIST")))
 
 
 def test_an_error_among_several_scripts(client):

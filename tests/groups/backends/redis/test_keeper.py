@@ -1,11 +1,14 @@
 """Presence: :mod:`.test_backend` has what other processes see. Here is what goes wrong, and what is told when."""
 
+import contextlib
+import threading
 import time
 
 import pytest
 
 from django_websocket.exceptions import GroupUnavailable
 from django_websocket.groups.backends.redis import keeper as module
+from django_websocket.groups.backends.redis.log_outs import LOG_OUTS
 from lab.servers import eventually
 
 from ...recording import member
@@ -142,6 +145,52 @@ def test_a_bug_does_not_end_the_thread(make, monkeypatch, caplog):
 
 
 def test_no_room_for_the_thread(make, monkeypatch, caplog):
-    monkeypatch.setattr(module, "start_worker", lambda *_: False)
-    make().watch()
-    assert "no room for another thread" in caplog.text
+    backend = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "start_worker", lambda *_: False)
+        backend.watch()
+        backend.watch()
+    assert caplog.text.count("members of this process: no room for another thread") == 1
+    backend.watch()
+    eventually(lambda: backend._channels.find(LOG_OUTS).settled)
+
+
+def test_threads_that_begin_to_watch_at_once(make, monkeypatch):
+    """They start one keeper."""
+    backend = make()
+    started, both = [], threading.Barrier(2)
+
+    class Slow(type(backend)):
+        @property
+        def _watching(self):
+            watching = vars(self)["_watching"]
+            # Another thread that gets here at the same time has found the same.
+            with contextlib.suppress(threading.BrokenBarrierError):
+                both.wait(0.2)
+            return watching
+
+        @_watching.setter
+        def _watching(self, value):
+            vars(self)["_watching"] = value
+
+    monkeypatch.setattr(backend._keeper, "start", lambda: started.append(True) or True)
+    monkeypatch.setattr(backend, "__class__", Slow)
+    threads = [threading.Thread(target=backend.watch) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(started) == 1
+
+
+def test_nothing_is_logged_when_it_is_stopped(make, monkeypatch, caplog):
+    backend = make()
+    keeper = backend._keeper
+
+    def work():
+        keeper.stop()
+        raise GroupUnavailable("groups were stopped")
+
+    monkeypatch.setattr(keeper, "_work", work)
+    keeper._run()
+    assert caplog.text == ""

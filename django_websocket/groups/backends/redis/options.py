@@ -82,13 +82,15 @@ def service_or_none(value: object) -> str | None:
 def sentinels_or_none(value: object) -> tuple[str, ...] | None:
     """Return the URLs of a list of Sentinels, each a URL or a pair of host and port; or ``None``.
 
+    The texts do not repeat what may be a URL with a password.
+
     :raises TypeError: ``value`` is no list, or an entry is something else.
     :raises ValueError: the list is empty, or an entry is no URL of a Redis server.
     """
     if value is None:
         return None
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError(f"must be a list of addresses or None, not {value!r}")
+        raise TypeError(f"must be a list of addresses or None, not {type(value).__name__}")
     if not value:
         raise ValueError("must name at least one Sentinel")
     return tuple(map(_sentinel, value))
@@ -102,7 +104,7 @@ def _sentinel(entry: object) -> str:
         host, port = entry
         if isinstance(host, str) and isinstance(port, int) and not isinstance(port, bool):
             return f"redis://{f'[{host}]' if ':' in host else host}:{port}"
-    raise TypeError(f"must have URLs, or pairs of host and port, not {entry!r}")
+    raise TypeError(f"must have URLs, or pairs of a host and a port number, and nothing else: {type(entry).__name__}")
 
 
 def check_url(url: str) -> None:

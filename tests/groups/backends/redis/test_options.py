@@ -42,9 +42,9 @@ def test_values(name, value, expected):
         ("SENTINELS", "redis://a", TypeError, "must be a list"),
         ("SENTINELS", 5, TypeError, "must be a list"),
         ("SENTINELS", [], ValueError, "at least one"),
-        ("SENTINELS", [("a", "1")], TypeError, "pairs of host and port"),
-        ("SENTINELS", [("a", True)], TypeError, "pairs of host and port"),
-        ("SENTINELS", [("a", 1, 2)], TypeError, "pairs of host and port"),
+        ("SENTINELS", [("a", "1")], TypeError, "pairs of a host and a port number"),
+        ("SENTINELS", [("a", True)], TypeError, "pairs of a host and a port number"),
+        ("SENTINELS", [("a", 1, 2)], TypeError, "pairs of a host and a port number"),
         ("SENTINELS", ["http://a"], ValueError, "begin with redis://"),
         ("SERVICE", 1, TypeError, "must be a string"),
         ("SERVICE", "", ValueError, "must not be empty"),
@@ -65,6 +65,13 @@ def test_a_secret_is_not_repeated():
     with pytest.raises(ValueError, match="16 bytes") as caught:
         OPTIONS["SECRET"][0]("mysecret")
     assert "mysecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["redis://:hidden@a", [("redis://:hidden@a", "26379")], ["redis://:hidden@a:x"]])
+def test_a_password_of_a_sentinel_is_not_repeated(value):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        OPTIONS["SENTINELS"][0](value)
+    assert "hidden" not in str(caught.value)
 
 
 def test_the_default_values_are_values():

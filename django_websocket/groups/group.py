@@ -107,7 +107,7 @@ class Group:
         The membership ends with the connection. Another call for the same WebSocket replaces the name.
 
         :raises TypeError: an argument of the wrong type, such as the ``None`` of a request that is no WebSocket.
-        :raises ValueError: ``name`` is empty, or over 200 characters.
+        :raises ValueError: ``name`` is empty, over 200 characters, or has a surrogate, which is not text.
         :raises GroupUnavailable: the messages of other processes cannot reach this one.
         :raises ConnectionClosed: the WebSocket has ended before its handshake.
         """
@@ -130,6 +130,9 @@ class Group:
             raise TypeError(f"the name of a member is a str, not {type(name).__name__}")
         if name is not None and not 1 <= len(name) <= MAX_MEMBER_NAME:
             raise ValueError(f"the name of a member has 1 to {MAX_MEMBER_NAME} characters")
+        if name is not None:
+            # JSON of a client may hold half a character, which no other process could be told of.
+            name.encode()
         membership = Membership(self._backend, make(self._name, websocket, name=name))
         replay = membership.begin((Position.parse(since) or _NOWHERE) if since else None)
         # A member that was there before was replaced by the backend.
@@ -185,7 +188,7 @@ class Group:
         else ``wait()`` takes care of go on in the loop.
 
         :raises TypeError: an argument of the wrong type.
-        :raises ValueError: ``timeout`` is NaN, or ``name`` is empty or over 200 characters.
+        :raises ValueError: ``timeout`` is NaN, or ``name`` one that :meth:`add` refuses.
         :raises OSError: the process has too many open descriptors: a view that listens needs one more, or its hub.
         :raises GroupUnavailable: the messages of other processes cannot reach this one.
         :raises ConnectionClosed: the WebSocket has ended before its handshake.

@@ -161,6 +161,11 @@ class TestMembers:
         with pytest.raises(ValueError, match="1 to 200 characters"):
             room.add(ws, name=name)
 
+    def test_a_name_that_is_no_text(self, ws):
+        with pytest.raises(ValueError, match="surrogates"):
+            room.add(ws, name=json.loads('"Ann \\ud800"'))
+        assert room.members() == set()
+
     @pytest.mark.parametrize("since", [1, b"0123abcd-1", 0, False])
     def test_a_position_of_the_wrong_type(self, ws, since):
         with pytest.raises(TypeError, match="since is a str"):

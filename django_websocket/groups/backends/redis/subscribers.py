@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 
-from ....exceptions import GroupError
+from ....exceptions import GroupError, GroupUnavailable
 from ....process.threads import native_rlock
 from .channel import Channel
 from .client import Client
@@ -32,7 +32,7 @@ class Subscribers:
     def ensure(self, channel: Channel) -> None:
         """Have a channel subscribed to, if it is not yet. In a cluster Redis may be asked for the node.
 
-        :raises GroupError: the node is not known, or the system has no room for a thread.
+        :raises GroupError: the node is not known, the system has no room for a thread, or groups are being stopped.
         """
         if channel.subscriber is None and not self._stopped:
             subscriber = self._at(self._client.route(self._key_of(channel.name)))
@@ -62,6 +62,8 @@ class Subscribers:
             found = self._subscribers.get(route)
             if found is not None:
                 return found
+            if self._stopped:
+                raise GroupUnavailable("groups were stopped: the setting has changed")
             found = self._subscribers[route] = Subscriber(
                 self._client, self._receiver, self, route=route, own_channel=self._own_channel, key_of=self._key_of
             )
@@ -97,8 +99,11 @@ class Subscribers:
 
     def stop(self) -> None:
         """End the threads."""
-        self._stopped = True
-        for subscriber in list(self._subscribers.values()):
+        with self._lock:
+            # No other is made from now on.
+            self._stopped = True
+            subscribers = list(self._subscribers.values())
+        for subscriber in subscribers:
             subscriber.stop()
 
     @property

@@ -162,6 +162,15 @@ def test_the_state(subscribers):
     assert (subscribers.problem, subscribers.reconnects) == ("deaf", 2)
 
 
+def test_the_end_while_a_channel_is_routed(subscribers, client, monkeypatch):
+    one = channel("a")
+    monkeypatch.setattr(client, "route", lambda key: subscribers.stop())
+    with pytest.raises(GroupUnavailable, match="were stopped"):
+        subscribers.ensure(one)
+    assert one.subscriber is None
+    assert not subscribers._subscribers
+
+
 def test_the_end(subscribers):
     one = channel("a")
     subscribers.ensure(one)

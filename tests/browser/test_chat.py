@@ -94,7 +94,7 @@ def test_list_of_rooms(ada, chat, come):
     bob.until_room("Kitchen", ".here", "1 here")
     for number in (1, 2):
         ada.say(f"Message {number}")
-        bob.until_room("Kitchen", ".badge", str(number))
+        bob.until_room("Kitchen", ".badge .number", str(number))
         bob.until_room("Kitchen", ".last .text", f"Message {number}")
     assert bob.title() == "(2) Rooms"
     ada.open("/chat/")

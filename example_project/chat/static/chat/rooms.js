@@ -18,7 +18,9 @@ function showTime(row) {
 
 function showUnread(id) {
   const badge = find(id)?.querySelector(".badge");
-  if (badge) [badge.textContent, badge.hidden] = [unread.get(id), !unread.get(id)];
+  if (!badge) return;
+  badge.hidden = !unread.get(id);
+  badge.querySelector(".number").textContent = unread.get(id);
 }
 
 function showHere(row, number) {

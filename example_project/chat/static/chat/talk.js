@@ -68,6 +68,7 @@ export class Talk {
     this.#divider = null;
     const row = this.#makeRow({ author: this.#me, text, sent: new Date() });
     row.dataset.pending = "";
+    row.setAttribute("aria-hidden", "true"); // A screen reader reads the row that takes its place.
     this.#pending.push({ text, row });
     this.#list.append(row);
     this.#empty.hidden = true;

@@ -336,5 +336,6 @@ def _member_id(exclude: WebSocket | str | None) -> str | None:
     """
     if exclude is None or isinstance(exclude, str):
         return exclude
-    _check_websocket(exclude)
+    if not isinstance(exclude, WebSocket):
+        raise TypeError(f"exclude is a WebSocket or its member_id, not {type(exclude).__name__}")
     return exclude.member_id

@@ -93,7 +93,7 @@ class Listening(Iterator[Event], AbstractContextManager["Listening"]):
         """
         websocket = self._websocket
         if not hasattr(group, "enter"):
-            raise TypeError(f"listened to is a Group, not {type(group).__name__}")
+            raise TypeError(f"a view listens to a Group, not to {type(group).__name__}")
         if self._closed:
             raise ValueError("the view does not listen any more")
         inlet, before = self._joined.get(group) or (Inlet(self._mailbox), membership_of(websocket, group))

@@ -167,7 +167,7 @@ def test_arguments_that_are_wrong(ws, line):
         room.listen(ws, since=1)
     with pytest.raises(ValueError, match="1 to 200 characters"):
         room.listen(ws, name="")
-    with pytest.raises(TypeError, match="listened to is a Group, not str"):
+    with pytest.raises(TypeError, match="a view listens to a Group, not to str"):
         room.listen(ws).add("news")
     assert room.count() == 0
     assert all(bell.closed for bell in line.bells)

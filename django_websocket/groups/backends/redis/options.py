@@ -117,7 +117,9 @@ def check_url(url: str) -> None:
     try:
         urlsplit(url).port  # noqa: B018 - asking for it checks it
     except ValueError:
-        raise ValueError("has a URL with a port that is no number; quote what is special in a password") from None
+        raise ValueError(
+            "has a URL with a port that is no number; percent-encode special characters in a password"
+        ) from None
 
 
 def check_location(location: Any) -> None:

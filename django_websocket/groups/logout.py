@@ -69,7 +69,7 @@ def watch_log_outs() -> None:
                 get_backend(alias).watch()
             except GroupError:
                 # Whoever uses a group gets this error.
-                logger.exception("Log-outs in other processes are not heard of")
+                logger.exception("Log-outs in other processes do not reach this one")
 
 
 def _disconnect(owner: Owner, key: str, spare: object = None) -> None:

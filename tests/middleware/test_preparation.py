@@ -71,4 +71,4 @@ def test_a_backend_that_is_not_right(settings, caplog):
     """WebSockets work all the same."""
     settings.WEBSOCKET_GROUPS = {"default": {"BACKEND": "no.where"}}
     preparation.watch_log_outs()
-    assert [record.getMessage() for record in caplog.records] == ["Log-outs in other processes are not heard of"]
+    assert [record.getMessage() for record in caplog.records] == ["Log-outs in other processes do not reach this one"]

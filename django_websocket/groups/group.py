@@ -31,7 +31,7 @@ T = TypeVar("T")
 _NAME: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 #: Characters of the name of a member.
 MAX_MEMBER_NAME: Final = 200
-#: A position that no group has: a client has sent something else.
+#: Stands for a ``since`` that is no position: no group has it.
 _NOWHERE: Final = Position.make("", 0)
 
 
@@ -97,10 +97,10 @@ class Group:
     # Members
 
     def add(self, websocket: WebSocket, name: str | None = None, since: str | None = None) -> Replay:
-        """Add a WebSocket: from now on its client gets the messages of the group. Its handshake is sent if need be.
+        """Add a WebSocket: from now on its client gets the messages of the group. The handshake is sent, unless it was.
 
-        ``name`` is who it is, for :meth:`members`; several WebSockets may have the same. ``since`` is a position that
-        the client has got earlier, or one of :meth:`position`: it gets the messages behind that first, as far as they
+        ``name`` is the name for :meth:`members`; several WebSockets may have the same. ``since`` is a position that the
+        client has got earlier, or one of :meth:`position`: the client first gets the messages after it, as far as they
         are kept. What the client has sent may be passed on as it is: ``None`` and ``""`` ask for no earlier messages,
         and a text that is no position counts as one of long ago.
 
@@ -189,7 +189,8 @@ class Group:
 
         :raises TypeError: an argument of the wrong type.
         :raises ValueError: ``timeout`` is NaN, or ``name`` one that :meth:`add` refuses.
-        :raises OSError: the process has too many open descriptors: a view that listens needs one more, or its hub.
+        :raises OSError: the process has too many open descriptors: each view that listens needs one more, or on
+            greenlets each hub.
         :raises GroupUnavailable: the messages of other processes cannot reach this one.
         :raises ConnectionClosed: the WebSocket has ended before its handshake.
         """
@@ -207,18 +208,18 @@ class Group:
     def count(self) -> int:
         """Return the number of members, in all processes.
 
-        What a process had that has died is counted for some seconds longer.
+        The members of a process that has died are counted for up to 30 seconds longer.
 
-        :raises GroupUnavailable: it cannot be asked for.
+        :raises GroupUnavailable: Redis is not available.
         """
         return self._backend.count(self._name)
 
     def members(self) -> set[str]:
         """Return the names of the members, in all processes, each once; those without a name are left out.
 
-        What a process had that has died is there for some seconds longer.
+        The names of a process that has died are among them for up to 30 seconds longer.
 
-        :raises GroupUnavailable: they cannot be asked for.
+        :raises GroupUnavailable: Redis is not available.
         """
         return self._backend.names(self._name)
 
@@ -248,7 +249,7 @@ class Group:
     def send_on_commit(
         self, message: object, *, using: str | None = None, exclude: WebSocket | str | None = None
     ) -> None:
-        """Send a message once the transaction is committed; never, if it is rolled back; now, if there is none.
+        """Send a message when the transaction is committed, never if it is rolled back, and now if there is none.
 
         ``str`` and ``bytes`` are sent as by :meth:`send`, everything else as by :meth:`send_json`. The message is
         serialized now, so that its errors are raised here. ``using`` is the alias of the database. An error of the
@@ -298,15 +299,15 @@ class Group:
     def position(self) -> Position:
         """Return the position of the last message, for a page that shows the state so far.
 
-        The page hands it to its WebSocket, whose view passes it to :meth:`add` as ``since``: nothing is missed between
-        the two.
+        The script of the page sends it when it opens the WebSocket, whose view passes it to :meth:`add` as ``since``.
+        So no message is missed between the two.
 
-        :raises GroupUnavailable: it cannot be asked for.
+        :raises GroupUnavailable: Redis is not available.
         """
         return self._backend.position(self._name)
 
     def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
-        """Close the WebSockets of all members, in all processes, behind the messages that were sent before.
+        """Close the WebSockets of all members, in all processes, after the messages that were sent before.
 
         :raises ValueError: ``code`` may not be sent (RFC 6455 section 7.4), or ``reason`` is over 123 bytes of UTF-8.
         :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.

@@ -66,9 +66,9 @@ class ListenedGroup(Hashable, Protocol):
 class Listening(Iterator[Event], AbstractContextManager["Listening"]):
     """The events of one client and of the groups that its view listens to; :meth:`.Group.listen` returns it.
 
-    The iteration ends when the client is gone, or after :meth:`close`. If the object is not needed any more, as after a
-    ``break``, it is closed by itself; a ``with`` statement says so in the code. Messages of groups wait for the view,
-    as many as would wait for a slow client; if they are more, the WebSocket is closed with 1013.
+    The iteration ends when the client is gone, or after :meth:`close`. The object is also closed at the end of a
+    ``with`` statement, or when nothing refers to it any more, as after a ``break``. As many messages wait for a slow
+    view as would wait for a slow client; if there are more, the WebSocket is closed with 1013.
 
     The object belongs to one thread, which iterates; :meth:`close` may be called by any.
     """

@@ -59,7 +59,7 @@ def disconnect_here(owner: Owner, key: str, *, spare: object = None) -> None:
 
 
 def watch_log_outs() -> None:
-    """Begin to hear of log-outs in other processes: this process serves a WebSocket. Never waits, and raises no error.
+    """Begin to receive the log-outs of other processes: this one serves a WebSocket. Never waits, and raises no error.
 
     Backends within one process are not even loaded.
     """
@@ -68,7 +68,7 @@ def watch_log_outs() -> None:
             try:
                 get_backend(alias).watch()
             except GroupError:
-                # Whoever uses a group gets this error.
+                # Code that uses a group gets the same error.
                 logger.exception("Log-outs in other processes do not reach this one")
 
 
@@ -87,8 +87,9 @@ def _disconnect(owner: Owner, key: str, spare: object = None) -> None:
 def on_logged_out(request: Any, **_: Any) -> None:
     """Close the WebSockets of the session that is logged out; a receiver of ``user_logged_out``.
 
-    Django sends the signal before it deletes the session: a client might come back with it at once. They are closed
-    again when the request has finished. The WebSocket of a view that logs out its own request stays open.
+    Django sends the signal before it deletes the session, so that a client could connect again with it. Therefore the
+    WebSockets of the session are closed once more when the request has finished. The WebSocket of a view that logs out
+    its own request stays open.
     """
     session_key = getattr(getattr(request, "session", None), "session_key", None)
     if session_key is None:

@@ -39,7 +39,8 @@ class Member:
     def __init__(self, group: str, websocket: WebSocket, *, name: str | None = None, enveloped: bool = False) -> None:
         """Make the member; the handshake is sent if it was not yet.
 
-        ``enveloped`` wraps the messages in envelopes, as in groups with history. ``name`` is who it is, for presence.
+        ``enveloped`` wraps the messages in envelopes, as in groups with history. ``name`` is the one that
+        :meth:`.Group.members` returns.
 
         :raises Exception: the errors of :meth:`.WebSocket.accept`.
         """
@@ -55,14 +56,14 @@ class Member:
 
     @property
     def key(self) -> Hashable:
-        """What members have in common for which :meth:`make` makes the same item; ``None`` where no two have it."""
+        """Equal for members that get the same item from :meth:`make`; ``None`` if no other member gets it."""
         key = self._protocol.frame_key
         return None if key is None else (key, self.enveloped)
 
     def make(self, payload: Payload, position: Position) -> object | None:
         """Return what this member and all with the same :attr:`key` get for a message; ``None`` if they cannot get it.
 
-        They cannot get bytes where their protocol version has text only, or where messages come in envelopes.
+        Members cannot get bytes where their protocol version has text only, or where messages come in envelopes.
         """
         message = payload.data
         if self.enveloped:
@@ -81,7 +82,7 @@ class Member:
         return self.websocket.has_member_id and self.websocket.member_id == member_id
 
     def deliver_history(self, items: list[Any]) -> None:
-        """Hand the messages over that were sent before this member came, made by :meth:`make`, oldest first.
+        """Hand over the messages that were sent before this member came, made by :meth:`make`, oldest first.
 
         However many they are, they do not count as a backlog.
         """

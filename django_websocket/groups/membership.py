@@ -8,7 +8,7 @@ from .position import Position, Replay
 
 
 class Membership:
-    """A member in its backend. The WebSocket calls it when it has ended: then the membership ends."""
+    """A member and its backend. The WebSocket calls this object when it has ended, which removes the member."""
 
     __slots__ = ("_backend", "member")
 

@@ -1,4 +1,4 @@
-"""A position in the messages of a group, and what became of a member's wish to get the messages behind one."""
+"""A position in the messages of a group, and how many of the messages after one a new member has got."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Position(str):
     """A position in the messages of a group, as text: ``epoch-number``.
 
     Within an epoch the numbers of the messages rise by one; a new epoch begins when the backend has forgotten the
-    group. Number 0 stands ahead of the first message. To other code the text is opaque: it is stored, sent to a client,
-    and handed back as ``since``.
+    group. Number 0 is the position before the first message. To other code the text is opaque: it is stored, sent to a
+    client, and handed back as ``since``.
     """
 
     __slots__ = ("epoch", "number")
@@ -42,9 +42,9 @@ def new_epoch() -> str:
 
 
 class Replay(NamedTuple):
-    """What a new member has got of the messages behind the position that it asked for."""
+    """What a new member has got of the messages after the position that it has named."""
 
-    #: Whether it has got all of them. ``True`` too if it asked for none.
+    #: Whether it has got all of them; also ``True`` if it has named no position.
     complete: bool
     #: The number of messages that it has not got; ``None`` if that is not known.
     missed: int | None

@@ -1,4 +1,4 @@
-"""The messages behind a position, and the gaps among them, for a member that comes back."""
+"""The messages after a position, and the gaps among them, for a member that comes back."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from .position import Position, Replay
 
 
 class CatchUp:
-    """What a new member is to get of the messages behind a position."""
+    """What a new member is to get of the messages after a position."""
 
     def __init__(self, member: Member, since: Position, last: Position) -> None:
-        """Begin behind ``since``; ``last`` is the position of the last message of the group.
+        """Begin after ``since``; ``last`` is the position of the last message of the group.
 
         A ``since`` that is not among its positions counts as one of long ago.
         """
@@ -27,13 +27,13 @@ class CatchUp:
 
     @property
     def replay(self) -> Replay:
-        """What became of the wish to get the messages behind the position."""
+        """How many of the messages after the position the member gets."""
         return Replay(complete=self._missed == 0, missed=self._missed)
 
     def take(self, payload: Payload | None, position: Position) -> None:
-        """Take the next message, or what stands for an unknown number of missing ones."""
+        """Take the next message; a ``payload`` of ``None`` stands for an unknown number of missing ones."""
         if payload is None:
-            # The history may be that of the epoch which has begun there.
+            # The history may belong to the epoch that has begun there already.
             if position.epoch != self.epoch:
                 self.lose(position.epoch, 0)
             return
@@ -47,7 +47,7 @@ class CatchUp:
                 self.items.append(item)
 
     def reach(self, number: int) -> None:
-        """Announce the messages up to a number as missing that were not taken."""
+        """Announce those of the messages up to ``number`` as missing that were not taken."""
         if number > self.last and not self._lost:
             self._announce((self.last + 1, number))
             if self._missed is not None:
@@ -55,7 +55,7 @@ class CatchUp:
         self.last = max(self.last, number)
 
     def lose(self, epoch: str, number: int) -> None:
-        """Go on behind a position, ahead of which an unknown number of messages is missing."""
+        """Announce an unknown number of missing messages, and go on after the position that follows them."""
         self._announce(None)
         self.epoch, self.last = epoch, number
         self._missed = None

@@ -7,7 +7,7 @@ from .backends.base import GroupsStatus
 
 
 def groups_status() -> dict[str, GroupsStatus]:
-    """Return the state of each backend that was used in this process, by its alias. Nothing is asked, and nobody waits.
+    """Return the state of each backend that was used in this process, by its alias, without asking a server.
 
     A health check fails if one is not ``healthy``: this process does not get the messages of others at the moment.
     """

@@ -94,7 +94,7 @@ def backend_options(backend: type[Backend], config: GroupsConfig) -> dict[str, A
 def forget_groups() -> None:
     """Forget the members, histories and positions of all groups that are in the memory of this process only.
 
-    This is done by itself before each test that uses groups.
+    Before each test that uses groups, this happens automatically.
     """
     for alias, backend in list(_backends.items()):
         if not backend.crosses_processes:

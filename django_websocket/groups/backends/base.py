@@ -45,9 +45,9 @@ def _on_error(value: object) -> object:
     return value
 
 
-#: The options of every backend, with their validators and default values. A message that cannot be sent is an error,
-#: or is logged. ``QUEUE_BYTES`` and ``QUEUE_MESSAGES`` limit what waits for one slow member. ``HISTORY_TTL`` is the
-#: seconds after the last message until a group is forgotten.
+#: The options of every backend, with their validators and default values. ``ON_ERROR`` says whether a message
+#: that cannot be sent is raised as an error or logged. ``QUEUE_BYTES`` and ``QUEUE_MESSAGES`` limit what waits for one
+#: slow member. ``HISTORY_TTL`` is the number of seconds after the last message until a group is forgotten.
 COMMON_OPTIONS: Final[Mapping[str, tuple[Callable[[object], Any], object]]] = {
     "ON_ERROR": (_on_error, "raise"),
     "QUEUE_BYTES": (count, DEFAULT_LIMITS.size),
@@ -100,14 +100,14 @@ class Backend(ABC):
 
     @abstractmethod
     def close(self, group: str, code: int, reason: str) -> None:
-        """Close the WebSockets of all members of a group, everywhere, behind the messages that were sent before.
+        """Close the WebSockets of all members of a group, everywhere, after the messages that were sent before.
 
         :raises GroupUnavailable: see :meth:`publish`.
         """
 
     @abstractmethod
     def add(self, member: Member, *, since: Position | None) -> Replay:
-        """Add a member. It gets the messages behind ``since`` first, as far as they are kept; ``None``: none of them.
+        """Add a member. It first gets the messages after ``since``, as far as they are kept; none of them for ``None``.
 
         A ``since`` that is no position of this group counts as one of a forgotten epoch. If the WebSocket is a member
         of the group already, that member is replaced. When the call returns, no later message is missed.
@@ -123,21 +123,21 @@ class Backend(ABC):
     def count(self, group: str) -> int:
         """Return the number of members of a group, everywhere.
 
-        :raises GroupUnavailable: it cannot be asked for.
+        :raises GroupUnavailable: the server of the backend is not available.
         """
 
     @abstractmethod
     def names(self, group: str) -> set[str]:
         """Return the names of the members of a group, everywhere.
 
-        :raises GroupUnavailable: they cannot be asked for.
+        :raises GroupUnavailable: see :meth:`count`.
         """
 
     @abstractmethod
     def position(self, group: str) -> Position:
         """Return the position of the last message of a group. A group that has none begins its epoch here.
 
-        :raises GroupUnavailable: it cannot be asked for.
+        :raises GroupUnavailable: see :meth:`count`.
         """
 
     @abstractmethod
@@ -150,7 +150,7 @@ class Backend(ABC):
         """
 
     def watch(self) -> None:  # noqa: B027 - a backend within one process has nothing to do.
-        """Begin to hear of :meth:`disconnect` of other processes: this process has a WebSocket with a session.
+        """Begin to receive the calls of :meth:`disconnect` in other processes: this one serves a WebSocket.
 
         Never waits, and raises no error.
         """

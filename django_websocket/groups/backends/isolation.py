@@ -1,4 +1,4 @@
-"""Which test is running: groups in the memory of the process must not reach from one test to the next."""
+"""Which test is running: what one test has left in groups in memory must not reach the next one."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def in_tests() -> bool:
 class RunningTest:
     """Notices that another test is running than before.
 
-    pytest names the running test in the environment. Under other runners each test is a call of ``TestCase.run()`` of
-    :mod:`unittest`, which has no other way to be noticed than to be replaced. To run the same test again is another
-    test there, but not for pytest.
+    pytest names the running test in the environment. Under other runners each call of ``TestCase.run()`` of
+    :mod:`unittest` is a test; the method is replaced, because nothing else reports the calls. A test that is run again
+    counts as another one there, but not under pytest.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from .base import Backend, GroupsStatus, Owner
 
 logger = logging.getLogger("django_websocket.groups")
 
-#: Groups after whose making those are looked for that may be forgotten.
+#: The number of new groups after which the memory backend looks for groups that it may forget.
 _SWEEP_EVERY: Final = 1000
 
 
@@ -188,7 +188,7 @@ class MemoryBackend(Backend):
 
 
 def _replay(group: _Group, member: Member, since: Position) -> Replay:
-    """Hand the messages behind ``since`` to a new member, as far as they are kept."""
+    """Hand the messages after ``since`` to a new member, as far as they are kept."""
     catch_up = CatchUp(member, since, group.position)
     for payload, position in group.history:
         catch_up.take(payload, position)

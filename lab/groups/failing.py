@@ -17,9 +17,9 @@ from .workers import NativePublisher
 
 #: Seconds of publishing ahead of a fault.
 LEAD: Final = 2.0
-#: Seconds for what is on its way at the end, and those between two beats of a subscriber.
+#: Seconds for what is on its way at the end, and those between two probes of a subscriber.
 SETTLE: Final = 2.0
-BEAT: Final = 5.0
+PROBE: Final = 5.0
 #: Seconds within which messages must arrive again once a fault is over.
 RESUME: Final = 8.0
 #: Threads of each worker that may be more afterwards. For descriptors it is the number of its members: if all of them
@@ -89,8 +89,8 @@ def _look(stage: Stage, crowd: Crowd, fault: Fault, reports: dict[str, object], 
         crowd.wait(30)
     except AssertionError:
         pass  # The comparison says who is missing.
-    # What no later message shows is found by the next beat at the latest.
-    time.sleep(SETTLE if fault.after else SETTLE + BEAT)
+    # What no later message shows is found by the next probe at the latest.
+    time.sleep(SETTLE if fault.after else SETTLE + PROBE)
     lost = stage.server.lost(GROUP)
     found = compare(crowd.members, reports, lost)  # type: ignore[arg-type]
     if lost:

@@ -29,10 +29,10 @@ from .subscribers import Subscribers
 from .topologies import make_topology
 from .wire import Wire, read_position
 
-#: Seconds between two looks at a subscription that is waited for, if nothing wakes the thread.
+#: Seconds after which a call that waits for a subscription looks at it again, if nothing wakes the thread.
 LOOK: Final = 0.1
-#: How often a history is fetched if more arrives meanwhile than may wait. What is missing yet becomes less each time,
-#: unless more is published than this process can fetch.
+#: How often a history is fetched at most, if meanwhile more arrives than may wait. Less is missing each time, unless more
+#: is published than this process can fetch.
 ATTEMPTS: Final = 6
 
 
@@ -63,7 +63,7 @@ class RedisBackend(Backend):
         self._keys = Keys(options["PREFIX"])
         self._wire = Wire(options["SECRET"])
         self._events = Events(type(self))
-        # What callers keep busy must not make the threads of the backend wait.
+        # The threads of the backend must not wait for connections that callers keep busy.
         self._inner = inner = Client(topology, self._timeout)
         self._receiver = Receiver(
             inner,
@@ -124,7 +124,7 @@ class RedisBackend(Backend):
     def close(self, group: str, code: int, reason: str) -> None:
         """Close the WebSockets of all members; see :meth:`Backend.close`.
 
-        A closing has no number among the messages, but one of its own, so that a process that has missed it finds out.
+        Closings have numbers of their own, by which a process notices that it has missed one.
         """
         self._client.run(
             scripts.CLOSE,
@@ -230,12 +230,12 @@ class RedisBackend(Backend):
     # This process
 
     def watch(self) -> None:
-        """Begin to hear of log-outs; see :meth:`Backend.watch`."""
+        """Begin to receive log-outs; see :meth:`Backend.watch`."""
         with self._lock:
             if self._watching:
                 return
             self._watching = True
-        # It is not left, so that it does not become idle. The keeper subscribes to it.
+        # The channel is not left, so that its subscription does not end. The keeper subscribes to it.
         channel = self._channels.enter(LOG_OUTS)
         # A thread is started without the lock, as that waits.
         if not self._keeper.start():

@@ -109,7 +109,7 @@ class _Joiner:
 
 
 class _Hold(NamedTuple):
-    """Why a member is held: its history has run ahead of the subscription."""
+    """Why a member is held: its history has messages that have not arrived by the subscription yet."""
 
     #: The last message that it has got.
     epoch: str
@@ -121,9 +121,11 @@ class _Hold(NamedTuple):
 class Channel:
     """A group in this process. Thread-safe, by a lock under which nothing waits.
 
-    Its messages have numbers without holes, and a mark says where the group stands. So everything that got lost is
-    found: by the next message, or by the mark after the connection was made anew. Only one thread at a time hands it
-    what arrives; between :meth:`find_gap` and the call that delivers, it may ask Redis for the history.
+    Messages are numbered without holes, so that a message shows which ones are missing before it. A mark has the number
+    of the last message, and shows what is missing at the end; it is published after each subscription, and the channel
+    is *settled* from then on. A member is *held*, and gets nothing, while messages are still to arrive that it has got
+    from the history. Only one thread at a time hands over what arrives; between :meth:`find_gap` and the call that
+    delivers, it may ask Redis for the history.
     """
 
     def __init__(self, name: str, limits: QueueLimits, *, close_on_gap: bool = False) -> None:
@@ -271,7 +273,7 @@ class Channel:
         return self.members.deliver(payload, position) if self.members else []
 
     def _release(self, epoch: str, number: int, *, everybody: bool = False) -> None:
-        """Release the members whose history does not reach behind a position, or ``everybody``."""
+        """Release the members whose history does not reach beyond a position, or ``everybody``."""
         for member, hold in list(self._holds.items()):
             passed = number >= hold.number if epoch == hold.epoch else epoch != hold.before
             if passed or everybody:
@@ -279,7 +281,7 @@ class Channel:
                 self.members.release(member)
 
     def mark(self, epoch: str, number: int, closings: int, closing: Closing | None) -> None:
-        """Note where the group stands, after :meth:`fill` if there was a gap.
+        """Note the position of a mark, after :meth:`fill` if there was a gap.
 
         ``closings`` is the number of them in the epoch, and ``closing`` the last one. If it was missed, the members are
         closed now.
@@ -320,7 +322,7 @@ class Channel:
             return change is not None
 
     def begin_joining(self, member: Member) -> Position:
-        """Collect what arrives for a member, before its history is fetched; return where the channel stands.
+        """Begin to collect what arrives, before the history of a member is fetched; return the channel's position.
 
         It may be called again ahead of the call that fetches the rest of the history.
         """
@@ -343,7 +345,7 @@ class Channel:
             self._joiners.pop(member, None)
 
     def finish_joining(self, member: Member, since: Position, history: History) -> Replay:
-        """Add a member that gets the messages behind ``since`` first, without hole or double.
+        """Add a member that first gets the messages after ``since``, none of them missing or twice.
 
         ``history`` is what REPLAY has returned for ``since``, the last of it after :meth:`begin_joining`. It may have
         messages that are still to arrive here: the member is held until they have passed.

@@ -27,7 +27,7 @@ class Events:
     def __init__(self, sender: type) -> None:
         self._sender = sender
         self._queue: deque[tuple[Signal, dict[str, Any]]] = deque()
-        self._bell = threading.Event()
+        self._wakeup = threading.Event()
         self._running = False
         self._stopped = False
         #: Whether the last signal was dropped.
@@ -46,17 +46,17 @@ class Events:
         self._queue.append((signal, arguments))
         if not self._running:
             self._running = start_worker(self._run, "groups-signals")
-        self._bell.set()
+        self._wakeup.set()
 
     def stop(self) -> None:
         """End the thread soon."""
         self._stopped = True
-        self._bell.set()
+        self._wakeup.set()
 
     def _run(self) -> None:
         while not self._stopped:
-            self._bell.wait(TICK)
-            self._bell.clear()
+            self._wakeup.wait(TICK)
+            self._wakeup.clear()
             while self._queue and not self._stopped:
                 self._send(*self._queue.popleft())
 

@@ -1,4 +1,4 @@
-"""Keeps in Redis which members this process has: its beat, its names, and those of processes that have died."""
+"""Keeps the presence of this process in Redis: its heartbeat, and its members. Removes that of dead processes."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .wire import Wire
 
 logger = logging.getLogger("django_websocket.groups")
 
-#: Seconds between two beats of a process.
+#: Seconds between two heartbeats of a process.
 BEAT: Final = 5.0
-#: Seconds without a beat after which a process counts as dead.
+#: Seconds without a heartbeat after which a process counts as dead.
 TTL: Final = 20.0
 #: Seconds between two looks at what is not urgent: numbers of members, and channels that nobody uses.
 TICK: Final = 1.0
@@ -37,8 +37,8 @@ NAMES_AT_ONCE: Final = 500
 class Keeper:
     """Tells Redis of the members of this process, in a thread of its own.
 
-    A new name is told by the thread that adds it. Everything else is told by the keeper, and so is what could not be
-    told at once. Nothing depends on it but presence: messages arrive without.
+    The thread that adds a new name tells Redis of it. The thread of the keeper tells everything else, and what could
+    not be told at once. Messages arrive without it: only presence depends on it.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Keeper:
         self._verb = verb
         #: Channels of which Redis is to be told something.
         self._dirty: dict[Channel, None] = {}
-        self._bell = threading.Event()
-        #: Whether Redis has heard a beat of this process.
+        self._wakeup = threading.Event()
+        #: Whether Redis has got a heartbeat of this process.
         self._beating = False
         self._next_beat = 0.0
         self._next_tick = 0.0
@@ -82,12 +82,12 @@ class Keeper:
     def stop(self) -> None:
         """End the thread."""
         self._stopped = True
-        self._bell.set()
+        self._wakeup.set()
 
     # From any thread
 
     def joined(self, channel: Channel) -> None:
-        """Tell Redis of a new member, of a new name by this thread. Raises no error: what fails is told later."""
+        """Tell Redis of a new member, at once if its name is new. Raises no error: what fails is told later."""
         with channel.lock:
             if channel.told.is_current(len(channel.members)):
                 return
@@ -100,7 +100,7 @@ class Keeper:
                 self._beat()
             self._tell([channel])
         except GroupError:
-            self._bell.set()
+            self._wakeup.set()
 
     def left(self, channel: Channel) -> None:
         """Tell Redis of a member that has left, soon; never waits."""
@@ -108,7 +108,7 @@ class Keeper:
             urgent = channel.told.is_urgent(len(channel.members))
         self._dirty[channel] = None
         if urgent:
-            self._bell.set()
+            self._wakeup.set()
 
     def others(self) -> set[bytes]:
         """Return the other processes that live.
@@ -121,8 +121,8 @@ class Keeper:
 
     def _run(self) -> None:
         while not self._stopped:
-            self._bell.wait(min(TICK, max(self._next_beat - time.monotonic(), 0.01)))
-            self._bell.clear()
+            self._wakeup.wait(min(TICK, max(self._next_beat - time.monotonic(), 0.01)))
+            self._wakeup.clear()
             try:
                 self._work()
             except GroupError as error:
@@ -148,7 +148,7 @@ class Keeper:
         if self._sweeps:
             if next(self._sweeps[0], self) is self:
                 self._sweeps.pop(0)
-            self._bell.set()
+            self._wakeup.set()
         self._report("")
 
     def _report(self, problem: str) -> None:
@@ -189,7 +189,7 @@ class Keeper:
                 if not current:
                     self._dirty[channel] = None
                     if done:
-                        self._bell.set()
+                        self._wakeup.set()
 
     def _calls(self, group: str, difference: Difference) -> Iterator[Call]:
         own = [self._keys.groups_of(self._process)]
@@ -236,12 +236,12 @@ class Keeper:
                     continue
                 channel.told.forget(channel.members.names)
             self._dirty[channel] = None
-        self._bell.set()
+        self._wakeup.set()
 
     def _sweep(self, process: str) -> Iterator[None]:
-        """Remove a dead process, step by step: the beat goes on in between.
+        """Remove a dead process, step by step: heartbeats are sent in between.
 
-        Its time of death is removed last, so that another process begins anew if this one dies meanwhile.
+        The time of its last heartbeat is removed last, so that another process begins anew if this one dies meanwhile.
         """
         try:
             sweeper = self._keys.sweeper_of(process)

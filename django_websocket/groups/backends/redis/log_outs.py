@@ -13,12 +13,12 @@ from .channel import Channel
 
 #: The name of the group; no project can have it.
 LOG_OUTS: Final = "~log-outs"
-#: The log-outs that are kept for processes that did not hear of them at once.
+#: The number of log-outs that are kept for processes that do not get them at once.
 KEPT: Final = 1000
 
 
 class LogOuts(Channel):
-    """Collects log-outs until they are taken: whoever closes the WebSockets does not hold the lock."""
+    """Collects log-outs until they are taken, so that the WebSockets are closed without the lock."""
 
     def __init__(self, limits: QueueLimits) -> None:
         super().__init__(LOG_OUTS, limits)

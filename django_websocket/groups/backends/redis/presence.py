@@ -1,4 +1,4 @@
-"""What Redis was told of the members that a group has in this process, and what it is still to be told. Does no I/O."""
+"""What Redis was told of the members of a group in this process, and what it is still to be told. Does no I/O."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Told:
     """What Redis was told of one group. Not thread-safe: the lock of the channel guards it.
 
     One thread at a time tells Redis, from :meth:`begin` to :meth:`finish`; the changes that come meanwhile are for the
-    next time. So no call waits for another, and what has failed is told again.
+    next time. So no call waits for another one. What could not be told is told again.
     """
 
     __slots__ = ("_busy", "_changes", "_count", "_entered", "_forgotten")
@@ -35,7 +35,7 @@ class Told:
         self._count: int | None = 0
         self._entered = False
         self._busy = False
-        #: Whether Redis has forgotten, perhaps, what it is being told.
+        #: Whether Redis may have forgotten what it is being told.
         self._forgotten = False
 
     def note(self, change: Change) -> None:

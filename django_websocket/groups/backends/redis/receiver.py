@@ -1,4 +1,4 @@
-"""What becomes of the messages that arrive: delivered, healed from the history, or counted as lost."""
+"""Handles what arrives: messages are delivered, and missing ones taken from the history or reported as lost."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Receiver:
             return
         gap = channel.find_gap(epoch, number)
         if gap is not None:
-            self._heal(channel, gap)
+            self._fill_gap(channel, gap)
         self._settle(channel, channel.deliver(epoch, number, payload))
 
     def _take_mark(self, channel: Channel, epoch: str, number: int, content: bytes) -> None:
@@ -118,7 +118,7 @@ class Receiver:
         closing = self._wire.read_closing(channel.name, raw) if raw else None
         gap = channel.find_gap_at_mark(epoch, number)
         if gap is not None:
-            self._heal(channel, gap)
+            self._fill_gap(channel, gap)
         channel.mark(epoch, number, count, closing)
         for event in list(channel.waiters):
             event.set()
@@ -138,7 +138,7 @@ class Receiver:
             # Who has left may have been the last member here, and nobody else would hear of it.
             self._events.put(member_joined if kind == b"j" else member_left, group=channel.name, name=name)
 
-    def _heal(self, channel: Channel, gap: Gap) -> None:
+    def _fill_gap(self, channel: Channel, gap: Gap) -> None:
         """Deliver what is missing, as far as the history has it, and announce the rest as lost."""
         history = None
         if gap.last >= gap.first:

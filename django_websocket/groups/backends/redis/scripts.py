@@ -13,14 +13,14 @@ key              type    content
                          ``l name`` a name that has joined or left
 ``p:{g}:n``      hash    process -> the number of its members
 ``p:{g}:w``      hash    name -> the processes that have it, separated by spaces
-``p:{p}:z``      zset    process -> the time of its last beat in milliseconds, by the clock of Redis
+``p:{p}:z``      zset    process -> the time of its last heartbeat in milliseconds, by the clock of Redis
 ``p:{p}:g:proc`` set     the groups in which a process has members
 ``p:{p}:s:proc`` string  the process that sweeps a dead one
-``p:p:proc``     channel wakes the subscriber of a process, and echoes its beats
+``p:p:proc``     channel what the subscriber of a process sends to itself: to be woken, and to test its connection
 ================ ======= ============================================================================================
 
-All of it is in Redis since version 5, but for SPUBLISH (7). A script runs as a whole, so that a message has its number
-and its place in the history when it is published. Every script takes O(1), unless it says otherwise.
+All commands are in Redis since version 5, except SPUBLISH (7). A script runs as a whole, so that a message has its
+number and its place in the history when it is published. Every script takes O(1), unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Script:
 
     def __init__(self, source: str) -> None:
         self.source = source.strip()
-        #: By what Redis knows it, once it has run it.
+        #: The name by which Redis can run it again.
         self.sha = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -80,9 +80,9 @@ redis.call(ARGV[2], ARGV[1], 'c ' .. e .. ' ' .. x .. ' ' .. ARGV[5])
 """
 )
 
-#: Say on the channel of a group where the group stands: in order with all that is published on it, so that whoever
-#: hears the mark knows that everything before it has passed. Keys: m, h. Arguments: channel, PUBLISH or SPUBLISH,
-#: epoch, milliseconds of life.
+#: Publish a mark on the channel of a group: its position and its last closing. It is in order with all else that is
+#: published there, so that whatever was published before it and has not arrived is missing. Keys: m, h. Arguments:
+#: channel, PUBLISH or SPUBLISH, epoch, milliseconds of life.
 MARK: Final = Script(
     _BEGIN
     + """
@@ -117,7 +117,7 @@ local now = t[1] * 1000 + math.floor(t[2] / 1000)
 """
 
 #: Say that a process lives. Return whether it was known to, and the processes that are dead. O(log(processes) + dead).
-#: Keys: z. Arguments: process, milliseconds after which one without a beat is dead.
+#: Keys: z. Arguments: process, milliseconds after which one without a heartbeat is dead.
 BEAT: Final = Script(
     _NOW
     + """

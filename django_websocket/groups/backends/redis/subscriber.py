@@ -18,8 +18,8 @@ from .topologies import Route
 
 logger = logging.getLogger("django_websocket.groups")
 
-#: Seconds between two beats of a connection, which have to be heard.
-BEAT: Final = 5.0
+#: Seconds between two probes: messages that a subscriber sends to itself, to test its connection.
+PROBE: Final = 5.0
 #: Seconds until the first attempt to connect anew, and the most; each doubles the last.
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 5.0
@@ -27,7 +27,7 @@ LONGEST_PAUSE: Final = 5.0
 TICK: Final = 1.0
 #: Seconds of work after which other greenlets get a turn, even if more has arrived.
 SLICE: Final = 0.01
-#: Channels that are marked with each beat, where messages may be lost unseen.
+#: Channels that are marked with each probe, where the connection does not show that messages were lost.
 MARKED_AT_ONCE: Final = 100
 #: Channels that are subscribed by one command.
 AT_ONCE: Final = 500
@@ -56,8 +56,8 @@ class Owner(Protocol):
 class Subscriber:
     """Holds one connection for subscriptions, and makes it anew whenever it breaks.
 
-    A connection may be dead without an error: the subscriber publishes a beat to itself, and gives the connection up if
-    it hears nothing. What was published while there was none is found by marks; see :class:`.Channel`.
+    A connection may be dead without an error: the subscriber publishes probes to itself, and makes a new connection if
+    nothing arrives. Marks show what was published while there was none; see :class:`.Channel`.
     """
 
     def __init__(
@@ -83,12 +83,12 @@ class Subscriber:
         self._woken = False
         #: The channels that are wanted, by their names in Redis. Only the thread uses it.
         self._wanted: dict[bytes, Channel] = {}
-        #: Channels whose subscription was confirmed, and who wait for a mark.
+        #: Channels whose subscription was confirmed, and which wait for a mark.
         self._unmarked: list[Channel] = []
         #: The names of channels that another node serves now.
         self._taken_away: list[bytes] = []
         self._connection: Any = None
-        self._next_beat = 0.0
+        self._next_probe = 0.0
         #: The channel from which :meth:`_mark_some` goes on.
         self._next_marked = 0
         #: The time on the monotonic clock at which the connection is dead unless something arrives.
@@ -218,7 +218,7 @@ class Subscriber:
         self._connection.send_command("SUBSCRIBE", self._own)
         self._take_requests()
         self._subscribe(list(self._wanted))
-        self._next_beat = 0.0
+        self._next_probe = 0.0
 
     def _take_requests(self) -> tuple[list[bytes], list[bytes]]:
         """Return the names of channels to subscribe to, and to unsubscribe from."""
@@ -248,7 +248,7 @@ class Subscriber:
             self._connection.send_command("SUNSUBSCRIBE" if self._sharded else "UNSUBSCRIBE", name)
 
     def _step(self) -> None:
-        """Handle requests, beats, and the next that arrives, if anything does."""
+        """Handle requests, probes, and the next message if one arrives."""
         if self._requests:
             new, old = self._take_requests()
             self._unsubscribe(old)
@@ -256,9 +256,9 @@ class Subscriber:
         now = time.monotonic()
         if self._deadline is not None and now >= self._deadline:
             raise GroupUnavailable("Redis takes commands, but nothing arrives on the connection for subscriptions")
-        if now >= self._next_beat:
-            self._next_beat = now + BEAT
-            self._client.publish(self._route, self._own, b"beat")
+        if now >= self._next_probe:
+            self._next_probe = now + PROBE
+            self._client.publish(self._route, self._own, b"probe")
             if self._deadline is None:
                 self._deadline = time.monotonic() + self._timeout
             if self._client.topology.loses:
@@ -280,14 +280,14 @@ class Subscriber:
         self._owner.move([self._wanted.pop(name) for name in names if name in self._wanted])
 
     def _mark_some(self) -> None:
-        """Have the next channels marked, so that each of them is now and then."""
+        """Have the next channels marked, so that each of them is marked again and again."""
         names = list(self._wanted)
         first = self._next_marked if self._next_marked < len(names) else 0
         self._next_marked = first + MARKED_AT_ONCE
         self._unmarked += [self._wanted[name] for name in names[first : self._next_marked]]
 
     def _patience(self, now: float) -> float:
-        until = self._next_beat if self._deadline is None else min(self._next_beat, self._deadline)
+        until = self._next_probe if self._deadline is None else min(self._next_probe, self._deadline)
         return max(0.0, min(TICK, until - now))
 
     def _take(self, message: list[Any]) -> None:
@@ -296,7 +296,7 @@ class Subscriber:
             # What has arrived may have waited behind other messages, but the connection lives.
             self._deadline = time.monotonic() + self._timeout
         if name == self._own.encode():
-            if data == b"beat":
+            if data == b"probe":
                 self._deadline = None
             return
         channel = self._wanted.get(name)

@@ -23,7 +23,7 @@ class Topology(ABC):
 
     #: Whether a channel is served by the node of its slot only.
     sharded = False
-    #: Whether messages may be lost between its nodes, of which a subscription does not learn.
+    #: Whether messages may be lost between its nodes without an error on the connection for subscriptions.
     loses = False
     #: Whether commands with keys of several groups can be sent at once.
     can_pipeline = True
@@ -39,7 +39,7 @@ class Topology(ABC):
 
     @abstractmethod
     def make_client(self) -> Any:
-        """Return a new client for commands. Of a cluster its nodes are asked for, so that errors of redis-py occur."""
+        """Return a new client for commands. That of a cluster asks for the nodes, so that errors of redis-py occur."""
 
     def route(self, client: Any, channel: str) -> Route:  # noqa: ARG002 - a cluster needs them
         """Return where a channel is to be subscribed."""
@@ -107,7 +107,7 @@ class Single(Topology):
         return client
 
     def refresh(self, client: Any) -> None:
-        """Give the connections up: the name in the URL may mean another server now."""
+        """Close the connections: the name in the URL may be that of another server now."""
         client.connection_pool.disconnect()
 
 
@@ -127,7 +127,7 @@ class Watched(Topology):
         return sentinel.master_for(self._options["SERVICE"], **options)
 
     def refresh(self, client: Any) -> None:
-        """Give the connections up: the Sentinels are asked for the master when a new one is made."""
+        """Close the connections: the Sentinels are asked for the master when a new one is made."""
         client.connection_pool.disconnect()
 
 

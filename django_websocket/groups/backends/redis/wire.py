@@ -20,8 +20,8 @@ class Wire:
     """Writes and reads what goes through Redis.
 
     With a secret, messages, closings and names are signed for their group, so that whoever can write to Redis cannot
-    make up any of them. Numbers and marks are not signed: Redis makes them. Somebody who can write to Redis can thus
-    repeat, withhold and announce as lost; the same person could delete the keys.
+    make up any of them. Numbers and marks are not signed, because Redis makes them. So whoever can write to Redis can
+    repeat or withhold messages, or announce them as lost, and could as well delete the keys.
     """
 
     def __init__(self, secret: bytes | None) -> None:

@@ -69,8 +69,8 @@ def two(make, server):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Let the connections beat in fractions of a second."""
-    monkeypatch.setattr(subscriber, "BEAT", 0.3)
+    """Let the connections be probed in fractions of a second."""
+    monkeypatch.setattr(subscriber, "PROBE", 0.3)
     monkeypatch.setattr(keeper, "BEAT", 0.3)
 
 

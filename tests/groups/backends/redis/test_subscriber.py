@@ -142,7 +142,7 @@ def test_a_bug_is_logged_and_the_connection_made_anew(subscriber, receiver, monk
 
 
 def test_a_connection_that_is_silent_is_given_up(subscriber, receiver, monkeypatch, caplog):
-    monkeypatch.setattr(module, "BEAT", 0.05)
+    monkeypatch.setattr(module, "PROBE", 0.05)
     monkeypatch.setattr(subscriber, "_timeout", 0.1)
     subscriber.start()
     eventually(lambda: subscriber.problem == "")
@@ -151,7 +151,7 @@ def test_a_connection_that_is_silent_is_given_up(subscriber, receiver, monkeypat
 
 
 def test_channels_are_marked_again_where_messages_may_be_lost(subscriber, receiver, monkeypatch):
-    monkeypatch.setattr(module, "BEAT", 0.05)
+    monkeypatch.setattr(module, "PROBE", 0.05)
     monkeypatch.setattr(module, "MARKED_AT_ONCE", 2)
     monkeypatch.setattr(subscriber._client.topology, "loses", True)
     subscriber.start()

@@ -20,7 +20,7 @@ _PAUSE: Final = 0.02
 
 
 class Flusher:
-    """Calls functions that send, in a native thread, each when its socket has room.
+    """Calls functions that send, the pumps, in a native thread, each when its socket has room.
 
     The thread runs while there are any. It is native even among greenlets, so that it waits with an epoll object of its
     own: a hub allows no second wait for the same socket.
@@ -50,8 +50,8 @@ class Flusher:
         """
         if fd < 0:
             return
-        # The thread looks at the pumps after it has taken its epoll object away, to end: it sees this pump, or the loop
-        # sees that the object is another one.
+        # Before it ends, the thread removes its epoll object, and then looks at the pumps. So either the thread sees
+        # this pump, or the loop below sees that the object is gone, and makes another one.
         self._pumps[fd] = pump
         epoll = None
         while epoll is None or epoll is not self._made.get("epoll"):

@@ -14,8 +14,8 @@ from .base import Mutex
 class Waker(ABC):
     """A descriptor that is readable from :meth:`wake` until :meth:`clear`. All methods are thread-safe.
 
-    After :meth:`close` the system may give its number to another file, which no late call of :meth:`wake` must write
-    to: the mutex, which is a native and re-entrant one, sees to that.
+    After :meth:`close` the system may give the number of the descriptor to another file. The mutex, a native and
+    re-entrant one, keeps a late call of :meth:`wake` from writing to that file.
     """
 
     def __init__(self, mutex: Mutex) -> None:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Delivery(enum.IntEnum):
-    """The result of :meth:`.Connection.deliver`. Members with a number of 0 or less get nothing more."""
+    """The result of :meth:`.Connection.deliver`. At 0 or less, nothing more is delivered to the connection."""
 
     #: The client cannot keep up: what had to wait was dropped, and the connection is being closed with 1013.
     OVERFLOW = -1
@@ -24,7 +24,7 @@ class Delivery(enum.IntEnum):
 class QueueLimits(NamedTuple):
     """How much may wait for one client."""
 
-    #: Bytes of frames, besides the one of which a part was sent.
+    #: Bytes of frames, not counting the rest of a frame that was sent in part.
     size: int = 1 << 20
     #: Frames.
     messages: int = 1000

@@ -39,10 +39,10 @@ class Members:
         #: Members that get nothing at the moment.
         self._held: set[Member] = set()
         self._names: Counter[str] = Counter()
-        #: The receivers of members that get the same item for a message, each list with its first member, who makes the
-        #: item. ``None`` if members have come or gone since the last message.
+        #: The receivers of members that get the same item for a message, each list with its first member, which makes
+        #: the item. ``None`` if members have come or gone since the last message.
         self._parts: list[tuple[Member, list[Receiver]]] | None = None
-        #: Members that could not keep up, since the last time that somebody has taken the number.
+        #: Members that could not keep up, since the number was last taken.
         self.overflows = 0
 
     def __len__(self) -> int:
@@ -100,7 +100,7 @@ class Members:
         return name if not before or not before + number else None
 
     def deliver(self, payload: Payload, position: Position) -> list[Member]:
-        """Send a message to all members; return those that have left by it, who are still to be discarded."""
+        """Send a message to all members; return those that have left by it, whom the caller discards."""
         return self._deliver(lambda member: member.make(payload, position), payload.exclude)
 
     def deliver_gap(self, gap: tuple[int, int] | None) -> list[Member]:

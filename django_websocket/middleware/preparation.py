@@ -46,7 +46,7 @@ def prepare_process() -> None:
 
 
 def watch_log_outs() -> None:
-    """Begin to hear of log-outs in other processes, if the groups of this project cross processes."""
+    """Begin to receive log-outs of other processes, if the groups of this project cross processes."""
     if conf.groups is not _checked.groups:
         if any(config.backend != MEMORY_BACKEND for config in conf.groups.values()):
             # Projects without such groups load nothing of theirs.

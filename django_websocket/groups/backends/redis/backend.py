@@ -31,8 +31,8 @@ from .wire import Wire, read_position
 
 #: Seconds after which a call that waits for a subscription looks at it again, if nothing wakes the thread.
 LOOK: Final = 0.1
-#: How often a history is fetched at most, if meanwhile more arrives than may wait. Less is missing each time, unless more
-#: is published than this process can fetch.
+#: How often a history is fetched at most, if meanwhile more arrives than may wait. Less is missing each time, unless
+#: more is published than this process can fetch.
 ATTEMPTS: Final = 6
 
 

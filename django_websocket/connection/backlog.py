@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 import sys
 from collections import deque
 from typing import Final, NamedTuple
@@ -41,30 +42,39 @@ class Backlog:
     __slots__ = ("_count", "_frames", "_size")
 
     def __init__(self) -> None:
-        self._frames: deque[bytes] = deque()
+        #: Each frame with whether it counts.
+        self._frames: deque[tuple[bytes, bool]] = deque()
         #: The number of frames that count, and their bytes.
         self._count = self._size = 0
 
     def append(self, frame: bytes, limits: QueueLimits) -> bool:
         """Append a frame, and return whether it was within the limits; if not, drop all frames.
 
-        With :data:`NO_LIMITS` the frame does not count.
+        A frame that waits alone may have any size: it is not slowness that makes it wait. With :data:`NO_LIMITS` the
+        frame does not count.
         """
-        if limits is not NO_LIMITS:
+        counts = limits is not NO_LIMITS
+        if counts:
             self._size += len(frame)
             self._count += 1
-            if self._size > limits.size or self._count > limits.messages:
-                self.take()
+            if self._frames and (self._size > limits.size or self._count > limits.messages):
+                self._frames.clear()
+                self._count = self._size = 0
                 return False
-        self._frames.append(frame)
+        self._frames.append((frame, counts))
         return True
 
-    def take(self) -> bytes:
-        """Return the bytes of all frames, and forget them."""
-        data = b"".join(self._frames)
-        self._frames.clear()
-        self._count = self._size = 0
-        return data
+    def take(self, size: float = math.inf) -> bytes:
+        """Return the bytes of the oldest frames, and forget these: as many frames as it takes to reach ``size``."""
+        taken, left = [], size
+        while self._frames and left > 0:
+            frame, counts = self._frames.popleft()
+            left -= len(frame)
+            if counts:
+                self._size -= len(frame)
+                self._count -= 1
+            taken.append(frame)
+        return b"".join(taken)
 
     def __len__(self) -> int:
         """Return the number of frames."""

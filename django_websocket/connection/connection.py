@@ -45,6 +45,9 @@ CONTROL_BURST: Final = 200
 #: The close code after a failed revalidation: HTTP's 401 moved into the range 4000 to 4999 for private use (RFC 6455
 #: section 7.4.2).
 UNAUTHORIZED: Final = 4401
+#: Bytes of a backlog that are tried to be sent at once. What is not sent of them counts as a part of a frame that was
+#: sent, and not against the limits.
+FLUSH_SIZE: Final = 1 << 16
 #: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
 POLL_INTERVAL: Final = 1.0
 _REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
@@ -701,7 +704,7 @@ class Connection:
                 progress = self._send_some() or progress
             finally:
                 self._writing.release()
-            if not self._flush_missed:
+            if not self._flush_missed and (self._unsent or not self._queued):
                 break
         if self._queued is not None:
             flusher.add(self._transport.fileno(), self._flush_nowait)
@@ -711,11 +714,13 @@ class Connection:
         """Send what there is room for, and return whether that was anything; the caller holds the lock for writing."""
         with self._mutex:
             self._begin_requested_close()
+            data, self._unsent = self._unsent, b""
             had_backlog = self._queued is not None
-            # New frames go into a backlog of their own meanwhile, behind these bytes.
-            data = self._take_unsent() + self.protocol.data_to_send()
-            if had_backlog:
-                self._queued = Backlog()
+            if self._queued is not None:
+                # The rest stays in the backlog, where it counts, and new frames come behind it.
+                data += self._queued.take(FLUSH_SIZE - len(data))
+            if not self._queued:
+                data += self.protocol.data_to_send()
         sent = self._transport.try_send(data) if data else 0
         with self._mutex:
             if sent is None:
@@ -727,7 +732,7 @@ class Connection:
                 self._queued = None
         if had_backlog and sent:
             self._restart_closing()
-        if not self._unsent and self.protocol.eof_to_send:
+        if not self._unsent and not self._queued and self.protocol.eof_to_send:
             self._end_stream()
         return sent > 0
 

@@ -16,6 +16,18 @@ def test_frames_are_taken_in_their_order():
     assert backlog.take() == b""
 
 
+def test_some_frames_are_taken():
+    """What is left of them still counts."""
+    backlog, limits = Backlog(), QueueLimits(size=6, messages=9)
+    for frame in (b"ab", b"cd", b"e"):
+        assert backlog.append(frame, limits)
+    assert backlog.take(0) == backlog.take(-1) == b""
+    assert backlog.take(3) == b"abcd"
+    assert len(backlog) == 1
+    assert backlog.append(b"x" * 5, limits)
+    assert not backlog.append(b"y", limits)
+
+
 def test_the_bytes_are_limited():
     backlog, limits = Backlog(), QueueLimits(size=10, messages=100)
     assert backlog.append(b"x" * 10, limits)

@@ -11,6 +11,7 @@ import threading
 import pytest
 
 from django_websocket.connection.backlog import DEFAULT_LIMITS, Delivery, QueueLimits
+from django_websocket.connection.connection import FLUSH_SIZE
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.flusher import flusher
 from django_websocket.protocols.base import State
@@ -203,6 +204,42 @@ def test_a_client_that_does_not_keep_up(limits, caplog):
             "WebSocket /echo/ closed with 1013: the client does not keep up with the messages of its groups",
         )
     ]
+
+
+def test_a_client_that_reads_but_does_not_keep_up():
+    """However often there is a little room: what waits stays within the limits."""
+    ws, line = connect()
+    line.sends_now = 100
+    limits = QueueLimits(size=10 * FLUSH_SIZE, messages=1000)
+    text = "x" * 50_000
+    results = []
+    while not results or results[-1] is Delivery.QUEUED:
+        results.append(deliver(ws, text, limits))
+        pump(ws)
+        assert len(results) < 100
+    assert results[-1] is Delivery.OVERFLOW
+    assert len(connection_of(ws)._unsent) < FLUSH_SIZE + 50_010
+    line.sends_now = True
+    pump(ws)
+    assert 1 <= line.frames.count((TEXT, text.encode())) <= 3
+    assert line.frames[-1] == (Opcode.CLOSE, struct.pack("!H", 1013) + b"too slow")
+
+
+def test_a_large_backlog_is_sent_as_soon_as_there_is_room():
+    """Behind it come pongs and the end, and nothing ahead of its last frame."""
+    ws, line = connect()
+    line.sends_now = 0
+    for number in range(10):
+        deliver(ws, f"{number}" * 30_000)
+    line.peer.close(4000)
+    line.feed(line.peer.data_to_send())
+    line.sends_now = True
+    assert ws.wait() is None
+    assert line.frames == [
+        *((TEXT, f"{number}".encode() * 30_000) for number in range(10)),
+        (Opcode.CLOSE, struct.pack("!H", 4000)),
+    ]
+    assert connection_of(ws)._queued is None
 
 
 def test_a_closed_connection():

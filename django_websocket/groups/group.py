@@ -128,11 +128,10 @@ class Group:
             raise TypeError(f"since is a str, not {type(since).__name__}")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"the name of a member is a str, not {type(name).__name__}")
-        if name is not None and not 1 <= len(name) <= MAX_MEMBER_NAME:
-            raise ValueError(f"the name of a member has 1 to {MAX_MEMBER_NAME} characters")
         if name is not None:
-            # JSON of a client may hold half a character, which no other process could be told of.
-            name.encode()
+            if not 1 <= len(name) <= MAX_MEMBER_NAME:
+                raise ValueError(f"the name of a member has 1 to {MAX_MEMBER_NAME} characters")
+            _check_text(name)
         membership = Membership(self._backend, make(self._name, websocket, name=name))
         replay = membership.begin((Position.parse(since) or _NOWHERE) if since else None)
         # A member that was there before was replaced by the backend.
@@ -269,8 +268,7 @@ class Group:
     def _payload(self, message: object, exclude: WebSocket | str | None) -> Payload:
         """Return the payload for a message; the errors are those of :meth:`send`."""
         if isinstance(message, str):
-            if not message.isascii():
-                message.encode()
+            _check_text(message)
             return Payload("text", message, _member_id(exclude))
         if not isinstance(message, bytes):
             raise TypeError(f"send() takes str or bytes, not {type(message).__name__}; there is send_json()")
@@ -328,6 +326,15 @@ class Group:
 def _check_websocket(websocket: object) -> None:
     if not isinstance(websocket, WebSocket):
         raise TypeError(f"a member of a group is a WebSocket, not {type(websocket).__name__}")
+
+
+def _check_text(text: str) -> None:
+    """Check that a text can be sent.
+
+    :raises ValueError: it has a surrogate, as ``json.loads()`` makes of what a client has sent.
+    """
+    if not text.isascii():
+        text.encode()
 
 
 def _member_id(exclude: WebSocket | str | None) -> str | None:

@@ -14,6 +14,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 
 from ..exceptions import GroupError
+from ..process.identity import is_id
 from ..protocols.base import CloseCode, check_close
 from ..websocket import WebSocket, check_timeout
 from .backends import get_backend
@@ -338,12 +339,13 @@ def _check_text(text: str) -> None:
 
 
 def _member_id(exclude: WebSocket | str | None) -> str | None:
-    """Return the ``member_id`` that ``exclude`` stands for.
+    """Return the ``member_id`` that ``exclude`` stands for; ``None`` for a text that is none.
 
     :raises TypeError: it is neither a WebSocket nor text.
     """
     if exclude is None or isinstance(exclude, str):
-        return exclude
+        # A page may have sent it with a form. Other text could be mistaken for a part of the message on its way.
+        return exclude if exclude and is_id(exclude) else None
     if not isinstance(exclude, WebSocket):
         raise TypeError(f"exclude is a WebSocket or its member_id, not {type(exclude).__name__}")
     return exclude.member_id

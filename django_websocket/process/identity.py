@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import secrets
 from typing import Final
+
+_ID: Final = re.compile(r"[0-9a-f]{12}/[0-9]{1,20}", re.ASCII)
 
 
 class Identity:
@@ -28,6 +31,11 @@ class Identity:
     def next_id(self) -> str:
         """Return a text that names one thing of this process: the :attr:`process_id` and a serial number."""
         return f"{self.process_id}/{next(self._serials)}"
+
+
+def is_id(text: str) -> bool:
+    """Return whether ``text`` may come from :meth:`Identity.next_id` of some process: a client may have sent it."""
+    return _ID.fullmatch(text) is not None
 
 
 identity: Final = Identity()

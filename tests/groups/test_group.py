@@ -247,6 +247,21 @@ class TestMessages:
         with pytest.raises(TypeError, match="exclude is a WebSocket or its member_id, not int"):
             room.send("x", exclude=1)
 
+    @pytest.mark.parametrize("forged", ["", "x\nforged", "\ud800", "0123456789ab/1\n", "\u0661"])
+    def test_what_a_client_sent_to_be_excluded(self, settings, monkeypatch, forged):
+        """It excludes nobody, and cannot become a part of the message on its way to other processes."""
+        settings.WEBSOCKET_GROUPS = spy.SETTING
+        raw = []
+        publish = spy.SpyBackend.publish
+
+        def note(backend, group, payload, *, history):
+            raw.append(payload.to_bytes())
+            return publish(backend, group, payload, history=history)
+
+        monkeypatch.setattr(spy.SpyBackend, "publish", note)
+        room.send("x", exclude=forged)
+        assert raw == [b"t\nx"]
+
     @pytest.mark.parametrize("kind", [Hixie75, Hixie76])
     def test_old_clients_get_text_only(self, enter, caplog, kind):
         ws, line = enter(kind)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from django_websocket.process.identity import Identity, identity
+from django_websocket.process.identity import Identity, identity, is_id
 
 
 def test_it_stays_the_same():
@@ -18,6 +18,13 @@ def test_ids_differ():
     one = Identity()
     ids = [one.next_id() for _ in range(3)]
     assert ids == [f"{one.process_id}/{number}" for number in (1, 2, 3)]
+
+
+def test_what_is_an_id():
+    assert is_id(identity.next_id())
+    assert is_id("0123456789ab/10")
+    for text in ("", "0123456789ab", "0123456789ab/", "0123456789ab/1\n", "0123456789ag/1", "0123456789ab/\u0661"):
+        assert not is_id(text)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork()")

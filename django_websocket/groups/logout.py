@@ -30,10 +30,14 @@ def disconnect_user(user: Any) -> None:
     These are the WebSockets whose request has used ``request.user`` or its session. ``user`` is a user, or a primary
     key.
 
+    :raises ValueError: ``user`` has no primary key, as one that was deleted, or is not logged in.
     :raises GroupUnavailable: those of other processes could not be closed, or that is not known. Those of this process
         are closed all the same.
     """
-    _disconnect("user", str(getattr(user, "pk", user)))
+    key = getattr(user, "pk", user)
+    if key is None or key == "":
+        raise ValueError(f"the user has no primary key: {user!r}")
+    _disconnect("user", str(key))
 
 
 def disconnect_session(key: str) -> None:

@@ -64,14 +64,14 @@ def is_made_by(request: HttpRequest, owner: str, key: str) -> bool:
         session = {}
     if owner == "session":
         return bool(session) and session.session_key is not None and hash_session_key(session.session_key) == key
-    if str(session.get(SESSION_KEY, "")) == key:
+    if SESSION_KEY in session and str(session[SESSION_KEY]) == key:
         return True
     # Other ways to log in than by a session set the user of the request too.
     user: Any = vars(request).get("user")
     if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 - see below
         # There is no public way to ask whether the user was loaded.
         return False
-    return user is not None and str(user.pk) == key
+    return user is not None and user.pk is not None and str(user.pk) == key
 
 
 def _load(store_class: Any, key: str) -> _SessionData | None:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 from django.contrib.auth import logout
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import path
@@ -185,6 +185,20 @@ def test_disconnect_user(ann, bob, argument):
         greet(one, two, three)
         disconnect_user(argument(ann))
         assert [is_closed(ws) for ws in (one, two, three)] == [True, True, False]
+
+
+def test_a_user_without_a_primary_key(ann):
+    """Those whose user is not logged in have none either, and stay."""
+    deleted = User.objects.create(username="deleted")
+    deleted.delete()
+    with enter(WebSocketClient()) as one, enter(log_in(ann)) as two:
+        greet(one, two)
+        for user in (None, "", AnonymousUser(), User(), deleted):
+            with pytest.raises(ValueError, match="no primary key"):
+                disconnect_user(user)
+        # A user may be named so.
+        disconnect_user("None")
+        assert [is_closed(ws) for ws in (one, two)] == [False, False]
 
 
 def test_disconnect_session(ann):

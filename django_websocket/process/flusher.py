@@ -115,14 +115,22 @@ class Flusher:
 
 
 class _Epoll:
-    """An epoll object for room to send. Where the system has none, all sockets are looked at, again and again."""
+    """An epoll object for room to send. Where the system has none, all sockets are looked at, again and again.
+
+    So they are while the process has too many open descriptors for one more.
+    """
 
     #: The numbers of EPOLLOUT and EPOLLONESHOT: a green library may have removed their names.
     _EVENTS: Final = 0x4 | 1 << 30
 
     def __init__(self) -> None:
         make = original("select", "epoll")
-        self._epoll: Any = None if make is None else make()
+        self._epoll: Any = None
+        if make is not None:
+            try:
+                self._epoll = make()
+            except OSError:
+                pass  # An error would reach whoever sends to a group, and the other members would get nothing.
 
     def arm(self, fd: int) -> None:
         """Report once that a socket has room, or an error."""

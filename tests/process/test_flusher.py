@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 import time
@@ -148,6 +149,19 @@ def test_a_thread_that_cannot_be_started(monkeypatch, pipe):
     assert pipe.pumped.wait(PATIENCE)
     assert other.pumped.wait(PATIENCE)
     other.close()
+
+
+def test_a_process_with_too_many_open_descriptors(monkeypatch, pipe):
+    """It goes on without epoll."""
+
+    def make():
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "original", lambda *_: make)
+    flusher = Flusher()
+    pipe.drain()
+    flusher.add(pipe.near.fileno(), pipe.pump)
+    assert pipe.pumped.wait(PATIENCE)
 
 
 def test_the_thread_has_to_be_needed():

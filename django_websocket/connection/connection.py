@@ -96,6 +96,7 @@ class Connection:
         "_hooks",
         "_mutex",
         "_name",
+        "_overloaded",
         "_owner",
         "_polled_at",
         "_polled_size",
@@ -153,6 +154,8 @@ class Connection:
         self._unsent = b""
         #: Frames of groups that wait for room behind :attr:`_unsent`; ``None`` if there are none.
         self._queued: Backlog | None = None
+        #: Who has taken the messages of groups too slowly, until that is logged; ``None`` if nobody has.
+        self._overloaded: str | None = None
         #: Whether a flush found another thread writing: that thread flushes when it is done.
         self._flush_missed = False
         #: The code and reason of a Close that is to be sent.
@@ -310,6 +313,7 @@ class Connection:
         ``bell`` ends the wait as well. The caller holds the lock for reading.
         """
         protocol, timers = self.protocol, self._timers
+        self._report_overload()
         if protocol.deferred_end is not None:
             # The view has taken all messages ahead of the end.
             self._finish_deferred()
@@ -817,9 +821,19 @@ class Connection:
         return Delivery.QUEUED
 
     def close_overloaded(self, who: str) -> None:
-        """Close with 1013, because ``who``, as the log says, takes the messages of groups too slowly; never wait."""
-        self._log(logging.WARNING, f"closed with 1013: {who} does not keep up with the messages of its groups")
+        """Close with 1013, because ``who``, as the log says, takes the messages of groups too slowly; never wait.
+
+        The thread of the view logs it. The caller may hold a lock that a log handler waits for, one that sends what is
+        logged to a group.
+        """
+        self._overloaded = who
         self.request_close(CloseCode.TRY_AGAIN_LATER, "too slow")
+
+    def _report_overload(self) -> None:
+        """Log that the connection was closed by :meth:`close_overloaded`, if it was, once."""
+        who, self._overloaded = self._overloaded, None
+        if who is not None:
+            self._log(logging.WARNING, f"closed with 1013: {who} does not keep up with the messages of its groups")
 
     # Closing
 
@@ -875,6 +889,7 @@ class Connection:
         Without ``wait`` nothing waits for the peer: the process, or the greenlet, is being stopped.
         """
         try:
+            self._report_overload()
             if not wait:
                 self.request_close(code)
                 return

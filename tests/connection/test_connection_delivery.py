@@ -193,6 +193,7 @@ def test_a_client_that_does_not_keep_up(limits, caplog):
     line.sends_now = 0
     results = [deliver(ws, text, limits) for text in ("one", "two", "three", "four")]
     assert results == [Delivery.QUEUED, Delivery.QUEUED, Delivery.OVERFLOW, Delivery.GONE]
+    assert not records(caplog), "the caller may hold a lock"
     line.sends_now = True
     pump(ws)
     assert line.frames == [(TEXT, b"begun"), (Opcode.CLOSE, struct.pack("!H", 1013) + b"too slow")]
@@ -203,6 +204,17 @@ def test_a_client_that_does_not_keep_up(limits, caplog):
             logging.WARNING,
             "WebSocket /echo/ closed with 1013: the client does not keep up with the messages of its groups",
         )
+    ]
+
+
+def test_a_view_that_ends_without_another_wait_logs_the_overflow(caplog):
+    ws, line = connect()
+    line.sends_now = 0
+    while deliver(ws, "x", QueueLimits(size=99, messages=2)) is Delivery.QUEUED:
+        pass
+    ws.end(wait=False)
+    assert [text for _, text in records(caplog)] == [
+        "WebSocket /echo/ closed with 1013: the client does not keep up with the messages of its groups"
     ]
 
 

@@ -23,6 +23,7 @@ from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455.frames import Opcode
 
 from ..connection.line import connect, connection_of, protocol_of
+from ..running import Running
 from . import spy
 
 LOGGER = "django_websocket.groups"
@@ -246,6 +247,32 @@ class TestMessages:
         assert texts(second) == ["to the second", '"to both"']
         with pytest.raises(TypeError, match="exclude is a WebSocket or its member_id, not int"):
             room.send("x", exclude=1)
+
+    def test_a_log_handler_that_sends_what_is_logged(self, ws, line, settings):
+        """It does not wait for whoever sends to a member that cannot keep up, who would wait for the handler."""
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                Running(Group("log").send, record.getMessage()).result()
+
+        settings.WEBSOCKET_GROUPS = {
+            "default": {
+                "BACKEND": "django_websocket.groups.backends.memory.MemoryBackend",
+                "OPTIONS": {"QUEUE_MESSAGES": 1},
+            }
+        }
+        handler = Handler()
+        logging.getLogger("django_websocket.connection").addHandler(handler)
+        try:
+            room.add(ws)
+            line.sends_now = 0
+            for _ in range(3):
+                room.send("x")
+            assert room.count() == 0
+            line.sends_now = True
+            assert ws.wait() is None
+        finally:
+            logging.getLogger("django_websocket.connection").removeHandler(handler)
 
     @pytest.mark.parametrize("forged", ["", "x\nforged", "\ud800", "0123456789ab/1\n", "\u0661"])
     def test_what_a_client_sent_to_be_excluded(self, settings, monkeypatch, forged):

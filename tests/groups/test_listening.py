@@ -504,13 +504,13 @@ class TestLimits:
         room.send("unheard")
         assert room.count() == 0
         assert get_backend("default").status().overflows == 1
+        assert list(events) == []
         assert records(caplog) == [
             (
                 logging.WARNING,
                 "WebSocket /echo/ closed with 1013: its view does not keep up with the messages of its groups",
             )
         ]
-        assert list(events) == []
         assert line.peer.close_code == 1013
 
     def test_bytes_are_counted(self, ws, monkeypatch):

@@ -122,24 +122,27 @@ class Members:
 
     def _divide(self) -> list[tuple[Member, list[Receiver]]]:
         parts: dict[object, tuple[Member, list[Receiver]]] = {}
-        for member in self._members.values():
+        members = list(self)
+        for member in members:
             if member in self._held:
                 continue
             key = member.key
             _, receivers = parts.setdefault(member if key is None else key, (member, []))
             receivers.append(member.receiver)
-        self._parts = list(parts.values())
-        return self._parts
+        found = list(parts.values())
+        # A finalizer that interrupts this call may remove a member: a view has dropped the iterator of its events.
+        self._parts = found if members == list(self) else None
+        return found
 
     def _find(self, member_id: str | None) -> Receiver | None:
         """Return the receiver of the WebSocket with this ``member_id``, ``None`` if there is none here."""
         if member_id is None:
             return None
-        return next((one.receiver for one in self._members.values() if one.has_id(member_id)), None)
+        return next((one.receiver for one in self if one.has_id(member_id)), None)
 
     def _find_all(self, receivers: Iterable[Receiver]) -> list[Member]:
         found = set(receivers)
-        return [member for member in self._members.values() if member.receiver in found]
+        return [member for member in self if member.receiver in found]
 
     def close(self, code: int, reason: str) -> None:
         """Close the WebSockets of all members."""

@@ -147,3 +147,25 @@ def test_members_may_change_while_they_are_looked_at(members):
     for member in members:
         members.discard(member)
     assert len(members) == 0
+
+
+def test_a_member_that_leaves_while_the_others_are_looked_up(members):
+    """The finalizer of what a view has dropped may run at any moment, in the thread that sends."""
+    first, last = Fake(), Fake()
+
+    class Finalizing(Fake):
+        @property
+        def key(self):
+            members.discard(last)
+            return "key"
+
+        @key.setter
+        def key(self, value):
+            pass
+
+    for member in (first, Finalizing(), last):
+        members.add(member)
+    members.deliver(HELLO, POSITION)
+    members.deliver(HELLO, POSITION)
+    assert len(first.got) == 2
+    assert len(last.got) <= 1

@@ -29,6 +29,7 @@ def test_what_is_an_id():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork()")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Using fork\\(\\) is a bad idea:DeprecationWarning")
 def test_a_forked_child_has_its_own():
     before = identity.process_id
     reader, writer = os.pipe()

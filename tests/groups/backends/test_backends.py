@@ -48,6 +48,7 @@ def test_an_entry_that_is_not_right(settings, setting, message):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork()")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Using fork\\(\\) is a bad idea:DeprecationWarning")
 def test_a_forked_child_makes_its_own():
     before = get_backend("default")
     child = os.fork()

@@ -32,7 +32,6 @@ class WebSocket:
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_at_end",
         "_connection",
         "_handshake_timeout",
         "_name",
@@ -65,8 +64,6 @@ class WebSocket:
         #: before it sends the handshake, both are ``None``.
         self._opening: Opening | None = Opening(protocol, take_over, options, hooks, name)
         self._connection: Connection | None = None
-        #: What is called when the WebSocket has ended, by a key; ``None`` if it is nothing.
-        self._at_end: dict[object, Callable[[], object]] | None = None
 
     def __repr__(self) -> str:
         return f"<WebSocket {self._name or hex(id(self))} version {self.version} {self._protocol.state.name}>"
@@ -348,26 +345,29 @@ class WebSocket:
 
         ``call`` must neither wait nor raise an error. Thread-safe.
         """
-        calls = self._at_end
-        if calls is None:
-            calls = self._at_end = {}
-        calls[key] = call
+        # setdefault() is atomic. Most WebSockets need no such dictionary.
+        self.__dict__.setdefault("_at_end", {})[key] = call
         if self._protocol.state is State.CLOSED:
             # The end may be over, or may find the call at the same time: it is called by whoever pops it.
             self._run_at_end()
 
     def find_at_end(self, key: object) -> Callable[[], object] | None:
         """Return what will be called at the end for ``key``, ``None`` if it is nothing."""
-        return None if self._at_end is None else self._at_end.get(key)
+        return self._calls_at_end.get(key)
 
     def take_at_end(self, key: object) -> Callable[[], object] | None:
         """Return what would be called at the end for ``key``, and forget it; ``None`` if it is nothing."""
-        return None if self._at_end is None else self._at_end.pop(key, None)
+        return self._calls_at_end.pop(key, None)
+
+    @property
+    def _calls_at_end(self) -> dict[object, Callable[[], object]]:
+        """What is called at the end, by a key."""
+        return self.__dict__.get("_at_end") or {}
 
     def _run_at_end(self) -> None:
-        while self._at_end:
+        while calls := self._calls_at_end:
             try:
-                _, call = self._at_end.popitem()
+                _, call = calls.popitem()
             except KeyError:
                 # Another thread has taken the last one.
                 return

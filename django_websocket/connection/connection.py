@@ -710,7 +710,7 @@ class Connection:
                 self._writing.release()
             if not self._flush_missed and (self._unsent or not self._queued):
                 break
-        if self._queued is not None:
+        if self._queued is not None and self.protocol.state is not State.CLOSED:
             flusher.add(self._transport.fileno(), self._flush_nowait)
         return progress
 

@@ -20,7 +20,7 @@ from ..websocket import WebSocket, check_timeout
 from .backends import get_backend
 from .backends.base import Backend
 from .listening import Listener, Listening, membership_of
-from .member import Member
+from .member import Member, log_warnings
 from .membership import Membership
 from .payload import Envelope, Payload, unwrap
 from .position import Position, Replay
@@ -135,6 +135,7 @@ class Group:
             _check_text(name)
         membership = Membership(self._backend, make(self._name, websocket, name=name))
         replay = membership.begin((Position.parse(since) or _NOWHERE) if since else None)
+        log_warnings()
         # A member that was there before was replaced by the backend.
         websocket.at_end(self, membership)
         return replay
@@ -288,12 +289,14 @@ class Group:
         """Return the result of a call of the backend; ``None`` if it failed and errors are logged."""
         backend = self._backend
         try:
-            return call(backend)
+            result = call(backend)
         except GroupError as error:
             if backend.options["ON_ERROR"] != "log":
                 raise
             logger.error("Group %s: %s", ascii(self._name), error)  # noqa: TRY400 - the traceback says nothing more
             return None
+        log_warnings()
+        return result
 
     def position(self) -> Position:
         """Return the position of the last message, for a page that shows the state so far.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from django.core.signals import request_finished
@@ -58,8 +59,10 @@ def disconnect_here(owner: Owner, key: str, *, spare: object = None) -> None:
     ``key`` is as for :meth:`.Hooks.belongs_to`. The connection ``spare`` stays open.
     """
     for connection in registry.connections():
-        if connection is not spare and connection.belongs_to(owner, key):
-            connection.request_close(UNAUTHORIZED, "logged out")
+        # An error of one, such as of a project's user, must not keep the others open.
+        with suppress(Exception):
+            if connection is not spare and connection.belongs_to(owner, key):
+                connection.request_close(UNAUTHORIZED, "logged out")
 
 
 def watch_log_outs() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..connection.backlog import NO_LIMITS, Delivery, QueueLimits
 from ..exceptions import UnsupportedFeature
@@ -99,4 +100,18 @@ class Member:
     def _warn(self, reason: str) -> None:
         if not self._warned:
             self._warned = True
-            logger.warning("Group %s: a message is not sent to some of its members: %s", ascii(self.group), reason)
+            _warnings.append((self.group, reason))
+
+
+#: What is to be logged, once the lock of the backend is released: a handler of the log may send to a group itself.
+_warnings: Final[deque[tuple[str, str]]] = deque()
+
+
+def log_warnings() -> None:
+    """Log what members could not get, without any lock held. Thread-safe."""
+    while _warnings:
+        try:
+            group, reason = _warnings.popleft()
+        except IndexError:
+            return  # Another thread has logged the last one.
+        logger.warning("Group %s: a message is not sent to some of its members: %s", ascii(group), reason)

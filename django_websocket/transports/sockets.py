@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import errno
 import select
 import socket
 import ssl
@@ -17,6 +18,8 @@ from .progress import SendProgress, count_unacknowledged, tcp_progress
 #: Bytes that one read takes while messages are small, as most are. Each waiting thread has a buffer of this size, and a
 #: small buffer takes less of the processor's caches.
 SMALL_READ_SIZE: Final = 4096 - 64
+#: The errors of a system that is short of memory at the moment.
+_NO_MEMORY: Final = frozenset({errno.ENOBUFS, errno.ENOMEM})
 _HAS_SENDMSG: Final = hasattr(socket.socket, "sendmsg")
 #: The flag is a plain number, because Python would look up the member of its enumeration and convert it to a number in
 #: each call.
@@ -300,7 +303,8 @@ def nothing_sent(error: OSError) -> int | None:
     """Return the result of :meth:`Transport.try_send` for an error: 0 without room, ``None`` if the peer is gone."""
     if is_interruption(error):
         raise error
-    return 0 if isinstance(error, (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)) else None
+    no_room = isinstance(error, (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError))
+    return 0 if no_room or error.errno in _NO_MEMORY else None
 
 
 def wait_for(sock: Any, *, write: bool, timeout: float | None, select: Any = select) -> None:

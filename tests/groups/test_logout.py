@@ -22,6 +22,7 @@ from django_websocket import (
     require_websocket,
 )
 from django_websocket.groups import logout as module
+from django_websocket.process.registry import registry
 from django_websocket.testing import WebSocketClient
 
 from . import spy
@@ -52,6 +53,7 @@ def own(request):
 
 
 late = []
+connections = registry.connections
 
 
 @accept_websocket
@@ -262,3 +264,15 @@ class TestOtherProcesses:
         assert any(
             isinstance(record.exc_info and record.exc_info[1], GroupConfigurationError) for record in caplog.records
         )
+
+
+def test_an_error_of_one_connection_does_not_keep_the_others_open(ann, monkeypatch):
+    class Broken:
+        def belongs_to(self, owner, key):
+            raise RuntimeError
+
+    monkeypatch.setattr(registry, "connections", lambda: [Broken(), *connections()])
+    with log_in(ann).websocket("/member/") as ws:
+        assert ws.wait() == "hello ann"
+        disconnect_user(ann)
+        assert is_closed(ws)

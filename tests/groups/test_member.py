@@ -7,7 +7,7 @@ import json
 import pytest
 
 from django_websocket import UnsupportedFeature
-from django_websocket.groups.member import Member
+from django_websocket.groups.member import Member, log_warnings
 from django_websocket.groups.payload import Payload
 from django_websocket.groups.position import Position
 from django_websocket.protocols.hixie75 import Hixie75
@@ -74,6 +74,9 @@ def test_what_a_member_cannot_get(enter, caplog):
     for member in (enter(Hixie76)[0], enter(enveloped=True)[0]):
         for _ in range(3):
             assert member.make(BYTES, POSITION) is None
+    assert not caplog.records, "the lock of the backend may be held"
+    log_warnings()
+    log_warnings()
     texts = [record.getMessage() for record in caplog.records]
     assert len(texts) == 2, "once for each"
     assert "text" in texts[0]

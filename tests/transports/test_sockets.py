@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import select
 import signal
@@ -16,7 +17,13 @@ import pytest
 
 from django_websocket.transports import open_transport, sockets
 from django_websocket.transports.base import READ_SIZE
-from django_websocket.transports.sockets import SMALL_READ_SIZE, BlockingTransport, NonBlockingTransport, wait_for
+from django_websocket.transports.sockets import (
+    SMALL_READ_SIZE,
+    BlockingTransport,
+    NonBlockingTransport,
+    nothing_sent,
+    wait_for,
+)
 
 from ..running import Running
 from ..vanishing import vanish
@@ -367,6 +374,15 @@ def test_try_send_to_a_peer_that_is_gone(connect):
     reset(peer)
     wait_for(transport._plain, write=False, timeout=DEFAULT_TIMEOUT)
     assert transport.try_send(b"x") is None
+
+
+@pytest.mark.parametrize(
+    ("number", "sent"),
+    [(errno.ENOBUFS, 0), (errno.ENOMEM, 0), (errno.EAGAIN, 0), (errno.EPIPE, None), (errno.EIO, None)],
+)
+def test_errors_of_a_send_without_waiting(number, sent):
+    """Those of a system that is short of memory pass; the others do not."""
+    assert nothing_sent(OSError(number, "")) == sent
 
 
 # Sending and receiving at once

@@ -21,6 +21,8 @@ from .base import Backend, GroupsStatus, Owner
 
 logger = logging.getLogger("django_websocket.groups")
 
+#: Seconds for which the position of a group without messages is remembered: until its page has opened its WebSocket.
+UNUSED_TTL: Final = 600.0
 #: The number of new groups after which the memory backend looks for groups that it may forget.
 _SWEEP_EVERY: Final = 1000
 
@@ -139,7 +141,9 @@ class MemoryBackend(Backend):
         """Return the position of the last message; see :meth:`Backend.position`."""
         with self._lock:
             found = self._groups.get(group) or self._make(group, keep=True)
-            found.kept_until = time.monotonic() + self.options["HISTORY_TTL"]
+            # Anybody may ask for the pages of groups that do not exist, any number of them.
+            life = self.options["HISTORY_TTL"] if found.number else min(UNUSED_TTL, self.options["HISTORY_TTL"])
+            found.kept_until = max(found.kept_until, time.monotonic() + life)
             return found.position
 
     def disconnect(self, owner: Owner, key: str) -> None:

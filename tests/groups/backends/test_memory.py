@@ -13,6 +13,7 @@ from django_websocket.groups.backends import get_backend, memory
 from django_websocket.groups.backends.base import GroupsStatus
 from django_websocket.groups.backends.memory import MemoryBackend
 from django_websocket.process.registry import registry
+from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.signals import member_joined, member_left
 
 from ...connection.line import connect
@@ -74,6 +75,40 @@ def test_a_history_is_forgotten_after_its_time(backend, clock):
     with kept.joined(ws):
         pass
     assert kept.position().epoch != first.epoch
+    ws.end(wait=False)
+
+
+def test_the_position_of_a_group_without_messages_is_forgotten_sooner(backend, clock, monkeypatch):
+    """Its page had the time to open its WebSocket."""
+    monkeypatch.setattr(memory, "_SWEEP_EVERY", 1)
+    first = room.position()
+    clock.now += memory.UNUSED_TTL - 1
+    assert room.position() == first
+    clock.now += memory.UNUSED_TTL
+    Group("other").position()
+    assert list(backend._groups) == ["other"]
+
+
+def test_a_log_handler_may_send_to_a_group(caplog):
+    """No lock is held while the log is told that a member cannot get a message."""
+    ws, _ = connect(Hixie75)
+    entered, others = threading.Event(), []
+
+    class ToGroup(logging.Handler):
+        def emit(self, record):
+            entered.set()
+            others.append(Running(Group("log").send, record.getMessage()))
+            others[-1].result()
+
+    handler = ToGroup()
+    logging.getLogger("django_websocket.groups").addHandler(handler)
+    try:
+        room.add(ws)
+        room.send(b"bytes")
+    finally:
+        logging.getLogger("django_websocket.groups").removeHandler(handler)
+    assert entered.is_set()
+    assert len(caplog.records) == len(others) == 1
     ws.end(wait=False)
 
 

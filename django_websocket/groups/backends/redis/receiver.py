@@ -9,7 +9,7 @@ from typing import Final
 
 from ....exceptions import GroupError
 from ....signals import group_gap, member_joined, member_left
-from ...member import Member
+from ...member import Member, log_warnings
 from ...position import Position, new_epoch
 from . import scripts
 from .channel import Channel, Effects, Gap, History
@@ -150,6 +150,7 @@ class Receiver:
         self._settle(channel, channel.fill(gap, history))
 
     def _settle(self, channel: Channel, effects: Effects) -> None:
+        log_warnings()
         if isinstance(channel, LogOuts):
             for payload in channel.take():
                 found = read_log_out(payload)

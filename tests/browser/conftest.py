@@ -8,7 +8,7 @@ from ..live.needs import module, program
 from .cable import Cable
 from .chromium import Browser, check_console, start
 from .people import HOSTS, Person
-from .servers import EVENTLET, GUNICORN, KINDS, PROJECT, RUNSERVER, Example
+from .servers import GUNICORN, KINDS, PROJECT, RUNSERVER, Example
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +112,7 @@ def come(cables, chromium, driver):
     return make
 
 
-@pytest.fixture(params=[RUNSERVER, EVENTLET, GUNICORN], ids=str)
+@pytest.fixture(params=[RUNSERVER, GUNICORN], ids=str)
 def chat(request, launch, tmp_path):
     """Return a server of each kind with an empty database; two workers have a Redis of their own."""
     if request.param is not GUNICORN:

@@ -10,7 +10,7 @@ from lab.servers import PATIENCE
 from ..live.needs import perl_with
 from ..live.old_client import OldClient
 from .people import log_in
-from .servers import GUNICORN, RUNSERVER
+from .servers import EVENTLET, GUNICORN, RUNSERVER
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -45,6 +45,7 @@ def save_messages(server, number, *, author="Bob", room="Kitchen"):
     )
 
 
+@pytest.mark.parametrize("chat", [RUNSERVER, EVENTLET, GUNICORN], indirect=True, ids=str)
 def test_two_people_talk(ada, bob):
     """Guards that both see what both say, once, and as it was said."""
     bob.until_here("Ada", "Bob")
@@ -159,6 +160,7 @@ def test_lost_message(ada, bob):
     assert not bob("#error").is_displayed()
 
 
+@pytest.mark.parametrize("chat", [RUNSERVER, EVENTLET, GUNICORN], indirect=True, ids=str)
 def test_server_restarts(ada, bob, chat):
     """Guards a server that was away, and messages that were saved meanwhile: they are there, however they came."""
     for person in (ada, bob):

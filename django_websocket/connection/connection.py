@@ -725,7 +725,12 @@ class Connection:
                 data += self._queued.take(FLUSH_SIZE - len(data))
             if not self._queued:
                 data += self.protocol.data_to_send()
-        sent = self._transport.try_send(data) if data else 0
+        try:
+            sent = self._transport.try_send(data) if data else 0
+        except BaseException:
+            # An exception of a signal handler came ahead of the system call.
+            self._unsent = data
+            raise
         with self._mutex:
             if sent is None:
                 # The peer is gone, which the thread that reads will find out.

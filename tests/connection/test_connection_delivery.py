@@ -276,6 +276,25 @@ def test_a_connection_whose_close_waits_for_a_thread_that_sends():
     assert line.frames == [(TEXT, b"sent"), (Opcode.CLOSE, struct.pack("!H", 4000))]
 
 
+def test_an_interrupted_send_of_what_waits_loses_nothing():
+    """A signal handler raises an exception in the midst of it."""
+    ws, line = connect()
+    line.sends_now = 1
+    deliver(ws, "one")
+    deliver(ws, "two")
+    send = line.try_send
+
+    def try_send(data):
+        line.try_send, line.sends_now = send, True
+        raise KeyboardInterrupt
+
+    line.try_send = try_send
+    with pytest.raises(KeyboardInterrupt):
+        pump(ws)
+    assert pump(ws)
+    assert line.frames == [(TEXT, b"one"), (TEXT, b"two")]
+
+
 def test_a_peer_that_is_gone():
     ws, line = connect()
     line.try_send = lambda _: None

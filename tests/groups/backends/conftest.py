@@ -25,6 +25,22 @@ def redis_server(tmp_path_factory):
 
 
 @pytest.fixture
+def start(redis_server, tmp_path):
+    """Return a function that starts a server of the test's own."""
+    servers = []
+
+    def start_one(*options, **more):
+        server = RedisServer(tmp_path / f"redis{len(servers)}", *options, **more)
+        servers.append(server)
+        server.start()
+        return server
+
+    yield start_one
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
 def prefix():
     """Return a prefix of keys that no other test has."""
     return f"test{next(_serials)}"

@@ -17,7 +17,6 @@ from django_websocket.groups.backends.redis import keeper, subscriber
 from django_websocket.groups.payload import Payload, unwrap
 from django_websocket.groups.position import Position
 from django_websocket.signals import group_gap
-from lab.redis_servers import RedisServer
 from lab.servers import HOST, ROOT, eventually
 
 from ...recording import member
@@ -37,22 +36,6 @@ def send(backend, text, group="g", history=0):
 def add(backend, group="g", name=None, since=None, enveloped=True):
     one, recorder = member(group, name, enveloped=enveloped)
     return one, recorder, backend.add(one, since=since)
-
-
-@pytest.fixture
-def start(redis_server, tmp_path):
-    """Return a function that starts a server of the test's own."""
-    servers = []
-
-    def start_one(*options, **more):
-        server = RedisServer(tmp_path / f"redis{len(servers)}", *options, **more)
-        servers.append(server)
-        server.start()
-        return server
-
-    yield start_one
-    for server in servers:
-        server.stop()
 
 
 @pytest.fixture

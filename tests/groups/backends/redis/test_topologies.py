@@ -10,7 +10,7 @@ from django_websocket.groups.backends.redis import topologies
 from django_websocket.groups.backends.redis.options import OPTIONS
 from django_websocket.groups.payload import Payload, unwrap
 from django_websocket.groups.position import Position
-from lab.redis_servers import SERVICE, RedisCluster, RedisSentinels, RedisServer
+from lab.redis_servers import SERVICE, RedisCluster, RedisSentinels
 from lab.servers import eventually
 
 from ...recording import member
@@ -118,22 +118,6 @@ def test_a_url_that_redis_py_does_not_accept():
 
 
 # One server
-
-
-@pytest.fixture
-def start(redis_server, tmp_path):
-    """Return a function that starts a server of the test's own."""
-    servers = []
-
-    def start_one(*arguments, **more):
-        server = RedisServer(tmp_path / f"redis{len(servers)}", *arguments, **more)
-        servers.append(server)
-        server.start()
-        return server
-
-    yield start_one
-    for server in servers:
-        server.stop()
 
 
 def test_one_server(make, redis_server):

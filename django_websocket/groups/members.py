@@ -104,7 +104,7 @@ class Members:
         return self._deliver(lambda member: member.make(payload, position), payload.exclude)
 
     def deliver_gap(self, gap: tuple[int, int] | None) -> list[Member]:
-        """Tell members of a group with history that messages are missing; the rest as :meth:`deliver`."""
+        """Announce to the members of a group with history that messages are missing; the rest as :meth:`deliver`."""
         return self._deliver(lambda member: member.make_gap(gap), None)
 
     def _deliver(self, make: Callable[[Member], Any], exclude: str | None) -> list[Member]:

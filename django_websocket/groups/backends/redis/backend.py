@@ -141,7 +141,7 @@ class RedisBackend(Backend):
         return read_position(self._client.run(scripts.POSITION, self._keys.numbers(group), new_epoch(), self._life))
 
     def disconnect(self, owner: Owner, key: str) -> None:
-        """Have the WebSockets of a user or a session closed by other processes; see :meth:`Backend.disconnect`."""
+        """Make other processes close the WebSockets of a user or a session; see :meth:`Backend.disconnect`."""
         self.publish(LOG_OUTS, log_out(owner, key, self.process), history=KEPT)
 
     # Members

@@ -237,7 +237,7 @@ class Channel:
         return []
 
     def _tell_held(self, last: int) -> None:
-        """Tell the members of a gap up to ``last`` that have got the first of the missing messages."""
+        """Announce a gap up to ``last`` to the members that have got the first of the missing messages."""
         for member, hold in list(self._holds.items()):
             if hold.epoch == self._epoch and hold.number < last:
                 item = member.make_gap((hold.number + 1, last))

@@ -87,7 +87,7 @@ class Keeper:
     # From any thread
 
     def joined(self, channel: Channel) -> None:
-        """Tell Redis of a new member, at once if its name is new. Raises no error: what fails is told later."""
+        """Register a new member, at once if its name is new. Raises no error: what fails is registered later."""
         with channel.lock:
             if channel.told.is_current(len(channel.members)):
                 return
@@ -103,7 +103,7 @@ class Keeper:
             self._wakeup.set()
 
     def left(self, channel: Channel) -> None:
-        """Tell Redis of a member that has left, soon; never waits."""
+        """Register soon that a member has left; never waits."""
         with channel.lock:
             urgent = channel.told.is_urgent(len(channel.members))
         self._dirty[channel] = None
@@ -164,7 +164,7 @@ class Keeper:
     # Names
 
     def _tell(self, channels: Iterable[Channel]) -> None:
-        """Tell Redis of the members of some groups.
+        """Register the members of some groups.
 
         :raises GroupError: it could not be told of all; that is tried again.
         """
@@ -229,7 +229,7 @@ class Keeper:
                 self._sweeps.append(self._sweep(name))
 
     def _register(self) -> None:
-        """Tell Redis everything anew: it was wiped, or another process has taken this one for dead."""
+        """Register all members anew: Redis was wiped, or another process has taken this one for dead."""
         for channel in self._channels.all():
             with channel.lock:
                 if not channel.members:

@@ -62,7 +62,7 @@ class Receiver:
         self.overflows = 0
 
     def mark(self, channels: Iterable[Channel]) -> None:
-        """Have the positions of groups published on their channels.
+        """Publish the positions of groups on their channels.
 
         :raises GroupError: Redis is not available.
         """

@@ -37,7 +37,7 @@ class Receiver(Protocol):
     """What gets all that arrives. :class:`.receiver.Receiver` is one."""
 
     def mark(self, channels: list[Channel]) -> None:
-        """Have the positions of groups published on their channels."""
+        """Publish the positions of groups on their channels."""
 
     def receive(self, channel: Channel, data: bytes) -> None:
         """Handle what was published on the channel of a group. May ask Redis, but not wait for anything else."""
@@ -280,7 +280,7 @@ class Subscriber:
         self._owner.move([self._wanted.pop(name) for name in names if name in self._wanted])
 
     def _mark_some(self) -> None:
-        """Have the next channels marked, so that each of them is marked again and again."""
+        """Mark the next channels, so that each of them is marked again and again."""
         names = list(self._wanted)
         first = self._next_marked if self._next_marked < len(names) else 0
         self._next_marked = first + MARKED_AT_ONCE

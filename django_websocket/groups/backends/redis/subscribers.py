@@ -30,7 +30,7 @@ class Subscribers:
         self._stopped = False
 
     def ensure(self, channel: Channel) -> None:
-        """Have a channel subscribed to, if it is not yet. In a cluster Redis may be asked for the node.
+        """Subscribe to a channel, unless that was done. In a cluster Redis may be asked for the node.
 
         :raises GroupError: the node is not known, the system has no room for a thread, or groups are being stopped.
         """
@@ -52,7 +52,7 @@ class Subscribers:
             channel.subscriber.wake()
 
     def ensure_all(self, channels: Iterable[Channel]) -> None:
-        """Have all channels subscribed to, as far as that is possible now."""
+        """Subscribe to all channels, as far as that is possible now."""
         for channel in channels:
             if channel.subscriber is None:
                 self.ensure(channel)

@@ -728,8 +728,7 @@ class Connection:
         try:
             sent = self._transport.try_send(data) if data else 0
         except BaseException:
-            # An exception of a signal handler came ahead of the system call.
-            self._unsent = data
+            self._drop()
             raise
         with self._mutex:
             if sent is None:
@@ -787,6 +786,9 @@ class Connection:
                             sent = self._transport.try_send(frame)
                             if sent is not None and sent != size:
                                 self._leave_to_flusher(frame[sent:])
+                except BaseException:
+                    self._drop()
+                    raise
                 finally:
                     self._writing.release()
                     if self._flush_missed:
@@ -991,17 +993,26 @@ class Connection:
 
     def _abort(self, reason: str, level: int = logging.INFO) -> None:
         """Drop the connection without a Close; the close code is 1006 then."""
+        # A peer that has sent its Close and left did not vanish.
+        left = isinstance(self.protocol.deferred_end, PeerClose)
+        if self._drop() and not left:
+            self._log(level, f"lost: {reason}")
+
+    def _drop(self) -> bool:
+        """Drop the connection without a Close and without a word; return whether it was not closed before.
+
+        An exception of a signal handler may come just before or just after a system call that sends. Nobody knows what
+        was sent then, and nothing can be sent behind it.
+        """
         protocol = self.protocol
         with self._mutex:
             self._fast_path = False
-            # A peer that has sent its Close and left did not vanish.
-            lost = protocol.state is not State.CLOSED and not isinstance(protocol.deferred_end, PeerClose)
-            if protocol.state is not State.CLOSED:
+            was_open = protocol.state is not State.CLOSED
+            if was_open:
                 protocol.connection_lost()
                 self._unsent, self._queued = b"", None
         self._transport.shutdown()
-        if lost:
-            self._log(level, f"lost: {reason}")
+        return was_open
 
     def _log(self, level: int, text: str) -> None:
         logger.log(level, "WebSocket %s %s", self._name, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # The stubs of the standard library lack it.
 import atexit
+import math
 import os
 import signal
 import sys
@@ -41,6 +42,10 @@ class _Shutdown:
         #: Whether new WebSockets are refused after a termination signal. A worker of gunicorn still accepts for a
         #: moment after the signal.
         self.drain_on_signal = True
+        #: Whether all WebSockets are being closed at the moment, by a handler of ours or at the interpreter's exit.
+        self.closing = False
+        #: The signals that have come meanwhile.
+        self.late: list[int] = []
 
 
 _shutdown: Final = _Shutdown()
@@ -50,6 +55,8 @@ def _reset() -> None:
     # A forked child inherits the functions that run at exit, so at_exit stays as it is. The child may be the process of
     # another worker, so drain_on_signal does not.
     _shutdown.drain_on_signal = True
+    _shutdown.closing = False
+    _shutdown.late.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -87,7 +94,7 @@ def server_handler(number: signal.Signals) -> Any:
 
 def _close_at_exit() -> None:
     if registry.busy:
-        registry.close_all()
+        _close_all()
         registry.wait_empty(GRACE_PERIOD)
 
 
@@ -103,10 +110,12 @@ def _chain(number: int) -> None:
         return
 
     def handle(signum: int, frame: FrameType | None) -> None:
-        if not callable(previous):
+        if _shutdown.closing:
+            _shutdown.late.append(signum)
+        elif not callable(previous):
             _end_by_default(signum)
         elif number in _TERMINATION:
-            _close_all()
+            _close_all_for_signal()
             previous(signum, frame)
         else:
             # Many projects have a handler of SIGQUIT that writes the stacks of all threads, and returns. A server's
@@ -114,7 +123,7 @@ def _chain(number: int) -> None:
             try:
                 previous(signum, frame)
             except BaseException:
-                _close_all()
+                _close_all_for_signal()
                 raise
 
     handle.server_handler = previous  # type: ignore[attr-defined]
@@ -125,9 +134,32 @@ def _chain(number: int) -> None:
         pass
 
 
-def _close_all() -> None:
+def _close_all_for_signal() -> None:
     """Close all WebSockets, because the handler of a signal ends the process, or may do so."""
-    registry.close_all(drain=DRAIN_TIME if _shutdown.drain_on_signal else 0)
+    _close_all(DRAIN_TIME if _shutdown.drain_on_signal else 0)
+
+
+def _close_all(drain: float = math.inf) -> None:
+    """Close all WebSockets, and accept no more for ``drain`` seconds.
+
+    A signal of ours that comes meanwhile is handled afterwards: its handler may raise an exception, and nobody would
+    know how much of a Close has been sent then. gunicorn's worker gets two signals at once from a terminal, its own
+    SIGINT and the SIGQUIT of its master.
+    """
+    _shutdown.closing = True
+    try:
+        registry.close_all(drain=drain)
+    finally:
+        _shutdown.closing = False
+        _raise_late_signals()
+
+
+def _raise_late_signals() -> None:
+    if _shutdown.late:
+        try:
+            signal.raise_signal(_shutdown.late.pop(0))
+        finally:
+            _raise_late_signals()
 
 
 def _end_by_default(signum: int) -> None:
@@ -136,7 +168,7 @@ def _end_by_default(signum: int) -> None:
     The default action ends the process at once. Views that are sending must be able to finish their frame: with
     greenlets, and in a server of one thread, they run in the very thread that has been interrupted here.
     """
-    registry.close_all()
+    _close_all()
     signal.signal(signum, signal.SIG_DFL)
     if not start_thread(_die, signum):
         os.kill(os.getpid(), signum)

@@ -276,23 +276,32 @@ def test_a_connection_whose_close_waits_for_a_thread_that_sends():
     assert line.frames == [(TEXT, b"sent"), (Opcode.CLOSE, struct.pack("!H", 4000))]
 
 
-def test_an_interrupted_send_of_what_waits_loses_nothing():
-    """A signal handler raises an exception in the midst of it."""
+@pytest.mark.parametrize("sent", [0, 1, None], ids=["nothing", "a part", "all"])
+@pytest.mark.parametrize("waits", [False, True])
+def test_nothing_is_sent_behind_an_interrupted_send(sent, waits):
+    """The exception of a signal handler may come just before or just after the system call: who knows what was sent?"""
     ws, line = connect()
-    line.sends_now = 1
-    deliver(ws, "one")
-    deliver(ws, "two")
+    if waits:
+        line.sends_now = 1
+        deliver(ws, "one")
+    line.sends_now = True
     send = line.try_send
 
     def try_send(data):
-        line.try_send, line.sends_now = send, True
+        send(data[:sent])
         raise KeyboardInterrupt
 
     line.try_send = try_send
     with pytest.raises(KeyboardInterrupt):
-        pump(ws)
-    assert pump(ws)
-    assert line.frames == [(TEXT, b"one"), (TEXT, b"two")]
+        pump(ws) if waits else deliver(ws, "one")
+    line.try_send = send
+    before = bytes(line.sent)
+    assert ws.closed
+    assert ws.close_code == 1006
+    assert deliver(ws, "two") == Delivery.GONE
+    assert not pump(ws)
+    ws.end()
+    assert line.sent == before
 
 
 def test_a_peer_that_is_gone():

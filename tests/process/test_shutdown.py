@@ -64,7 +64,8 @@ def test_exit_of_a_process_without_connections(monkeypatch):
 @pytest.fixture
 def handlers(monkeypatch):
     """Restore the process's signals after the test, and put a registry of its own under our handlers."""
-    monkeypatch.setattr(module, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
+    monkeypatch.setattr(module, "_shutdown", module._Shutdown())
+    module._shutdown.at_exit = True
     monkeypatch.setattr(module, "registry", Registry())
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)}
     yield
@@ -183,6 +184,36 @@ def test_a_signal_that_the_process_survives(handlers, monkeypatch, name):
     assert module.registry.draining
     now[0] += module.DRAIN_TIME
     assert not module.registry.draining
+
+
+def test_signals_that_come_while_all_are_being_closed(handlers):
+    """Their handlers run afterwards: an exception of theirs would leave a Close of which nobody knows how much is sent.
+
+    A terminal's Ctrl-C reaches gunicorn's worker twice: as its own SIGINT, and as the SIGQUIT of its master.
+    """
+    done = []
+
+    class Closing(Fake):
+        def request_close(self, code):
+            if not self.codes:
+                signal.raise_signal(signal.SIGQUIT)
+                signal.raise_signal(signal.SIGTERM)
+            super().request_close(code)
+            done.append("closed")
+
+    def handle(number, frame):
+        done.append(number)
+        raise SystemExit
+
+    module.registry.add(Closing())
+    module.registry.add(Closing())
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, handle)
+    module.close_on_exit()
+    with pytest.raises(SystemExit):
+        signal.raise_signal(signal.SIGINT)
+    assert done[:2] == ["closed", "closed"]
+    assert set(done[2:]) >= {signal.SIGQUIT, signal.SIGTERM}
 
 
 # In processes of their own

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Final
 
 from ..exceptions import HandshakeError
@@ -20,6 +21,26 @@ MAX_LIST_SIZE: Final = 4096
 MAX_LIST_ITEMS: Final = 32
 #: Bytes of the head of the server's answer that a client reads.
 MAX_HEAD_SIZE: Final = 16384
+#: Results of a check that are kept. Nearly all clients of a site send the same few values in the header fields of a
+#: handshake, except in its key. Clients choose what is kept, and so it is little.
+CACHE_SIZE: Final = 32
+#: The header fields that the handshakes of all versions have, by lower-case name.
+HANDSHAKE_HEADERS: Final = (
+    "upgrade",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "origin",
+    "sec-websocket-origin",
+    "sec-websocket-version",
+    "sec-websocket-key",
+    "sec-websocket-extensions",
+    "sec-websocket-protocol",
+    "sec-websocket-key1",
+    "sec-websocket-key2",
+    "sec-websocket-draft",
+    "websocket-protocol",
+)
 # A token, RFC 9110 section 5.6.2
 _CHARACTER: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _NAME: Final = f"{_CHARACTER}+"
@@ -41,14 +62,16 @@ _OWN_HEADERS: Final = ("sec-websocket-", "websocket-")
 RESERVED_HEADERS: Final = frozenset({"upgrade", "connection", "content-length", "transfer-encoding", "trailer", "te"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """An HTTP request that may be an opening handshake, as the WSGI server parsed it.
 
-    On the client side it describes the handshake that is to be sent.
+    On the client side it describes the handshake that is to be sent. Nothing changes it. The class is not frozen: there
+    is an object for each handshake, and the attributes of frozen classes take several times as long to set.
     """
 
-    #: Header fields by lower-case name, such as ``{"sec-websocket-version": "13"}``.
+    #: Header fields by lower-case name, such as ``{"sec-websocket-version": "13"}``: those of
+    #: :data:`HANDSHAKE_HEADERS` that the request has, or on the client side those to send.
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
     #: The request target: path and query, percent-encoded as on the request line.
@@ -88,26 +111,36 @@ def check_upgrade(request: Request, *, body: str = "") -> None:
         Connection token ``upgrade``, or there is a body, which nothing would read and which would therefore be taken
         for the next request.
     """
-    if request.method != "GET":
+    get = request.headers.get
+    fields = get("upgrade", ""), get("connection", ""), get("transfer-encoding", ""), get("content-length", "")
+    _check_upgrade(request.method, request.http_version, fields, body)
+
+
+@lru_cache(CACHE_SIZE)
+def _check_upgrade(
+    method: str, http_version: tuple[int, int] | None, fields: tuple[str, str, str, str], body: str
+) -> None:
+    upgrade, connection, transfer_encoding, content_length = fields
+    if method != "GET":
         raise HandshakeError("a WebSocket handshake is a GET request")
-    if request.http_version is not None and request.http_version < (1, 1):
+    if http_version is not None and http_version < (1, 1):
         raise HandshakeError(
             "a WebSocket handshake needs HTTP/1.1 (a proxy before this server may speak 1.0 to it)",
             remedy="nginx speaks 1.1 with 'proxy_http_version 1.1;'",
         )
-    if not request.is_upgrade:
+    if "websocket" not in lowercase_tokens(upgrade):
         raise HandshakeError("the Upgrade header does not name websocket")
-    if "upgrade" not in lowercase_tokens(request.header("connection")):
+    if "upgrade" not in lowercase_tokens(connection):
         raise HandshakeError(
             "the Connection header does not name upgrade",
             remedy="if a proxy in front of this server drops it, it has to pass it on, as nginx does with "
             "'proxy_set_header Connection \"upgrade\";'",
         )
-    length = request.header("content-length").strip(" \t")
-    if request.header("transfer-encoding") or length not in ("", "0", body):
+    if transfer_encoding or content_length.strip(" \t") not in ("", "0", body):
         raise HandshakeError("a WebSocket handshake has no body")
 
 
+@lru_cache(CACHE_SIZE)
 def parse_tokens(value: str, header: str) -> tuple[str, ...]:
     """Return the items of a comma-separated list of tokens, such as Sec-WebSocket-Protocol.
 
@@ -127,6 +160,7 @@ def parse_tokens(value: str, header: str) -> tuple[str, ...]:
     return items
 
 
+@lru_cache(CACHE_SIZE)
 def check_extensions(value: str) -> None:
     """Check the form of Sec-WebSocket-Extensions (RFC 6455 section 9.1).
 
@@ -194,9 +228,10 @@ def check_reflected(value: str, name: str) -> str:
     return value
 
 
-def lowercase_tokens(value: str) -> set[str]:
+@lru_cache(CACHE_SIZE)
+def lowercase_tokens(value: str) -> frozenset[str]:
     """Return the elements of a list header in lower case, to be compared as a whole and never as substrings."""
-    return {part.strip(" \t").lower() for part in value[:MAX_LIST_SIZE].split(",")}
+    return frozenset(part.strip(" \t").lower() for part in value[:MAX_LIST_SIZE].split(","))
 
 
 def further_headers(request: Request, *, without: Container[str] = ()) -> dict[str, str]:

@@ -7,18 +7,19 @@ A server calls :func:`check_request`, then :func:`write_answer`. A client calls 
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from ...exceptions import HandshakeError
 from .. import http
 from ..base import Compression
 from ..http import (
+    CACHE_SIZE,
     Request,
     check_extensions,
     check_reflected,
@@ -34,6 +35,8 @@ GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #: Characters that a Sec-WebSocket-Key of the drafts has at most.
 MAX_DRAFT_KEY_SIZE: Final = 64
 
+# Sixteen bytes in base64
+_KEY: Final = re.compile("[A-Za-z0-9+/]{22}==")
 _DRAFT_KEY: Final = re.compile("[A-Za-z0-9+/]+={0,2}")
 
 
@@ -43,8 +46,10 @@ def find_origins(request: Request, version: int) -> tuple[str, ...]:
     Before version 13 the origin is in Sec-WebSocket-Origin. Some clients of the drafts send an Origin beside it, which
     may have another value.
     """
-    names = ("origin",) if version >= 13 else ("sec-websocket-origin", "origin")
-    return tuple(request.headers[name] for name in names if name in request.headers)
+    origins = [request.headers.get("origin")]
+    if version < 13:
+        origins.insert(0, request.headers.get("sec-websocket-origin"))
+    return tuple([origin for origin in origins if origin is not None])
 
 
 # Server
@@ -59,13 +64,18 @@ def check_request(
         ``version_headers`` then.
     """
     check_upgrade(request)
-    text = request.header("sec-websocket-version").strip(" \t")
-    if text not in map(str, versions):
+    version = _find_version(request.header("sec-websocket-version"), tuple(versions))
+    if version is None:
         raise HandshakeError("the Sec-WebSocket-Version is missing or unsupported", headers=version_headers)
-    version = int(text)
     _check_key(request.header("sec-websocket-key").strip(" \t"), version)
     check_extensions(request.header("sec-websocket-extensions"))
     return version, parse_tokens(request.header("sec-websocket-protocol"), "Sec-WebSocket-Protocol")
+
+
+@lru_cache(CACHE_SIZE)
+def _find_version(text: str, versions: tuple[int, ...]) -> int | None:
+    """Return the version that a Sec-WebSocket-Version names, ``None`` if it is not one of ``versions``."""
+    return next((version for version in versions if text.strip(" \t") == str(version)), None)
 
 
 def write_answer(request: Request, subprotocol: str | None, agreed: deflate.Parameters | None, lines: str) -> bytes:
@@ -95,14 +105,8 @@ def _check_key(key: str, version: int) -> None:
 
     :raises HandshakeError: ``key`` is something else.
     """
-    if version < 13:
-        valid = len(key) <= MAX_DRAFT_KEY_SIZE and _DRAFT_KEY.fullmatch(key) is not None
-    else:
-        try:
-            valid = len(key) == 24 and len(base64.b64decode(key.encode("ascii"), validate=True)) == 16
-        except (UnicodeEncodeError, binascii.Error):
-            valid = False
-    if not valid:
+    valid = (_KEY if version >= 13 else _DRAFT_KEY).fullmatch(key)
+    if valid is None or len(key) > MAX_DRAFT_KEY_SIZE:
         raise HandshakeError("the Sec-WebSocket-Key is missing or malformed")
 
 

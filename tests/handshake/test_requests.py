@@ -1,10 +1,15 @@
 """From the environ of a WSGI server to the request that the protocols check."""
 
 import pytest
+from django.core.handlers.wsgi import WSGIRequest
 from django.test import Client, RequestFactory
 
+from django_websocket.conf import DEFAULT_PROTOCOLS, import_protocol
 from django_websocket.handshake import remedies
 from django_websocket.handshake.requests import parse, unwrap
+from django_websocket.protocols.base import Compression
+from django_websocket.protocols.hixie76 import Hixie76
+from django_websocket.protocols.http import HANDSHAKE_HEADERS, Request
 
 from ..connections import RefusedConnection
 from ..observing import records
@@ -59,10 +64,44 @@ class TestParse:
         assert parsed(environ=environ) is request
 
     def test_header_fields(self):
-        request = parsed(CONTENT_LENGTH="8", HTTP_X_ONE="1")
+        """Those that a handshake has; nothing reads the others."""
+        request = parsed(CONTENT_LENGTH="8", HTTP_X_ONE="1", HTTP_SEC_WEBSOCKET_DRAFT="2", HTTP_CONTENT_LENGTH="9")
         assert request.is_upgrade
         assert request.headers["sec-websocket-key"] == HANDSHAKE["HTTP_SEC_WEBSOCKET_KEY"]
-        assert (request.headers["content-length"], request.headers["x-one"]) == ("8", "1")
+        assert (request.headers["content-length"], request.headers["sec-websocket-draft"]) == ("8", "2")
+        assert request.headers.keys() <= set(HANDSHAKE_HEADERS)
+
+    @pytest.mark.parametrize("path", DEFAULT_PROTOCOLS)
+    @pytest.mark.parametrize("old", ["", "-key1"])
+    def test_no_version_reads_another_header_field(self, path, old):
+        class Recorder(dict):
+            def get(self, name, default=None):
+                read.add(name)
+                return super().get(name, default)
+
+            def __getitem__(self, name):
+                read.add(name)
+                return super().__getitem__(name)
+
+            def __contains__(self, name):
+                read.add(name)
+                return super().__contains__(name)
+
+            def keys(self):
+                raise AssertionError("all of them are read")
+
+            items = values = keys
+
+        read = set()
+        kind = import_protocol(path)
+        fields = parsed(environ=HIXIE76 if kind is Hixie76 else HANDSHAKE, HTTP_ORIGIN="http://testserver").headers
+        request = Request(Recorder(fields), host="testserver", http_version=(1, 1))
+        assert isinstance(kind.matches(request), bool)
+        protocol = kind(request, compression=Compression())
+        assert protocol.origins == ("http://testserver",)
+        protocol.accept()
+        assert "origin" in read
+        assert read <= set(HANDSHAKE_HEADERS)
 
     def test_names_of_header_fields_are_shared(self):
         """Each connection keeps its header fields, but not a copy of their names."""
@@ -112,6 +151,32 @@ class TestParse:
     @pytest.mark.parametrize(("host", "expected"), [("TestServer:80", "TestServer:80"), ("evil.example", None)])
     def test_host(self, host, expected):
         assert parsed(HTTP_HOST=host).host == expected
+
+    def test_hosts_are_checked_again_when_a_setting_has_changed(self, settings):
+        environ = {**HANDSHAKE, "HTTP_HOST": "one.example", "HTTP_X_FORWARDED_HOST": "two.example"}
+        settings.ALLOWED_HOSTS = ["one.example"]
+        assert parsed(environ=environ).host == "one.example"
+        settings.ALLOWED_HOSTS.append("two.example")
+        assert parsed(environ=environ).host == "one.example"
+        settings.USE_X_FORWARDED_HOST = True
+        assert parsed(environ=environ).host == "two.example"
+        assert parsed(environ=environ, HTTP_X_FORWARDED_HOST="one.example").host == "one.example"
+        settings.ALLOWED_HOSTS.remove("two.example")
+        assert parsed(environ=environ).host is None
+        settings.ALLOWED_HOSTS = []
+        localhost = {"HTTP_HOST": "localhost", "HTTP_X_FORWARDED_HOST": None}
+        assert parsed(environ=environ, **localhost).host is None
+        settings.DEBUG = True
+        assert parsed(environ=environ, **localhost).host == "localhost"
+
+    def test_a_request_that_knows_its_host_better(self):
+        class Tenant(WSGIRequest):
+            def get_host(self):
+                return f"{self.META['HTTP_X_TENANT']}.example"
+
+        for tenant in ("one", "two"):
+            request = Tenant(RequestFactory().get("/", **HANDSHAKE, HTTP_X_TENANT=tenant).environ)
+            assert parse(request).host == f"{tenant}.example"
 
     @pytest.mark.parametrize(
         ("changes", "version"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from functools import cached_property
+from http.cookies import SimpleCookie
+from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -78,8 +80,31 @@ class EndedResponse(HttpResponse):
     """The response of a WebSocket that has ended: the server writes nothing for it, as the handshake was the answer."""
 
     status_code = 101
+    # The constructor of HttpResponse takes long, and nobody reads most of what it makes. The rest of its attributes are
+    # made when they are asked for, by middleware perhaps.
+    closed = False
+    _charset: str | None = None
+    _reason_phrase: str | None = None
+    _handler_class: type | None = None
     #: Called to make the server believe that its client has disconnected; ``None`` before the connection has ended.
     finish_connection: Callable[[], None] | None = None
+
+    def __init__(self) -> None:
+        self._resource_closers: list[Callable[[], None]] = []
+
+    @cached_property
+    def headers(self) -> Any:  # type: ignore[override]  # A cached property can be set.
+        """The header fields of an empty response, none of which is sent."""
+        return HttpResponse().headers
+
+    @cached_property
+    def cookies(self) -> SimpleCookie:  # type: ignore[override]  # A cached property can be set.
+        """The cookies that middleware sets, none of which is sent."""
+        return SimpleCookie()
+
+    @cached_property
+    def _container(self) -> list[bytes]:
+        return [b""]
 
     def items(self) -> Iterable[tuple[str, str]]:
         """Return no header fields, even if middleware has added some.

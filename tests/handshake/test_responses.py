@@ -1,6 +1,9 @@
 """Refusals, and the response of a WebSocket that has ended."""
 
+from types import NoneType
+
 import pytest
+from django.http import HttpResponse
 
 from django_websocket.handshake.responses import response_of_ended_websocket
 from django_websocket.process.registry import registry
@@ -105,3 +108,21 @@ def test_a_server_sees_nothing_that_middleware_adds_to_an_ended_response():
     end.set_cookie("name", "value")
     assert response_of_ended_websocket(end) is end
     assert (end.status_code, list(end.items()), dict(end.cookies)) == (101, [], {})
+
+
+def test_an_ended_response_has_all_attributes_of_a_response():
+    """Its constructor does not call Django's, which may set more of them one day."""
+    end, full = response_of_ended_websocket(), HttpResponse()
+    assert [name for name in vars(full) if not hasattr(end, name)] == []
+    assert dict(end.headers) == dict(full.headers)
+    assert (end.content, end.charset, end.reason_phrase) == (b"", "utf-8", "Switching Protocols")
+    assert end.closed is False
+    assert end.has_header("content-type")
+
+
+def test_ended_responses_share_nothing():
+    one, other = response_of_ended_websocket(), response_of_ended_websocket()
+    for name, value in vars(HttpResponse()).items():
+        mine = getattr(one, name)
+        assert mine is not getattr(other, name) or isinstance(mine, (bool, str, NoneType))
+        assert type(mine) is type(value)

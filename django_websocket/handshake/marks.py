@@ -9,7 +9,7 @@ but not that the copied options are those of that decorator.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -53,7 +53,8 @@ def read_marks(view: Any) -> Marks:
     """Return the marks of a view, which may be a ``partial``, or wrapped by other decorators."""
     by_hand: Marks | None = None
     decorated = False
-    for layer in _layers(view):
+    layer = view
+    for _ in range(_MAX_LAYERS):
         options = getattr(layer, OPTIONS, {})
         if isinstance(options, WrapperOptions):
             if options.wrapper() is layer:
@@ -62,15 +63,9 @@ def read_marks(view: Any) -> Marks:
             decorated = True
         elif by_hand is None and any(getattr(layer, mark, False) for mark in MARKS):
             by_hand = Marks(True, getattr(layer, "require_websocket", False), False, options)
+        layer = layer.func if isinstance(layer, partial) else getattr(layer, "__wrapped__", None)
+        if layer is None:
+            break
     if decorated:
         return Marks(True, by_hand is not None and by_hand.required, True)
     return by_hand or Marks()
-
-
-def _layers(view: Any) -> Iterator[Any]:
-    """Return an iterator over a view and the callables that it wraps, from outside to inside."""
-    for _ in range(_MAX_LAYERS):
-        yield view
-        view = view.func if isinstance(view, partial) else getattr(view, "__wrapped__", None)
-        if view is None:
-            return

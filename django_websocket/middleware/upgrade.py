@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from django.conf import settings
 from django.core.signals import got_request_exception
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
@@ -17,6 +16,7 @@ from django.utils.log import log_response
 from .. import protocols, servers
 from ..conf import conf
 from ..exceptions import ConnectionClosed, HandshakeError, SocketNotFound
+from ..handshake.django_settings import read_setting
 from ..handshake.marks import Marks, WrapperOptions
 from ..handshake.origins import check_origins
 from ..handshake.redirects import log_redirect
@@ -145,7 +145,7 @@ class Upgrade:
         :raises RuntimeError: the handshake was sent with other options.
         """
         keep_out_of_caches(request)
-        if self._step in {Step.REFUSED, Step.ENDED}:
+        if self._step is Step.REFUSED or self._step is Step.ENDED:
             return None
         if self._error is not None:
             # The request was admitted before the wrapper that refused it was known. Another view, which is called in
@@ -192,7 +192,7 @@ class Upgrade:
             host=protocol.request.host,
             secure=protocol.request.secure,
             allowed=options.allowed_origins,
-            trusted=settings.CSRF_TRUSTED_ORIGINS,
+            trusted=read_setting("CSRF_TRUSTED_ORIGINS"),
             require=options.require_origin,
         )
         if self._connection is None:

@@ -29,6 +29,7 @@ DRAIN_TIME: Final = 30.0
 _IGNORED: Final = int(signal.SIG_IGN)
 _TERMINATION: Final = frozenset({int(signal.SIGTERM), int(signal.SIGINT)})
 _SIGNALS: Final = (*_TERMINATION, int(signal.SIGQUIT)) if hasattr(signal, "SIGQUIT") else tuple(_TERMINATION)
+_UNKNOWN: Final = object()
 #: ``signal.getsignal()`` without its conversion to an enumeration.
 _get_handler: Final[Callable[[int], Any]] = _signal.getsignal
 
@@ -42,6 +43,8 @@ class _Shutdown:
         #: Whether new WebSockets are refused after a termination signal. A worker of gunicorn still accepts for a
         #: moment after the signal.
         self.drain_on_signal = True
+        #: The handler of each signal that was found or set last, to do nothing as long as it is the same.
+        self.known: dict[int, Any] = dict.fromkeys(_SIGNALS, _UNKNOWN)
         #: Whether all WebSockets are being closed at the moment, by a handler of ours or at the interpreter's exit.
         self.closing = False
         #: The signals that have come meanwhile.
@@ -78,7 +81,8 @@ def close_on_exit() -> None:
         # would replace them and not be called before the next request: the process would not end.
         return
     for number in _SIGNALS:
-        _chain(number)
+        if _get_handler(number) is not _shutdown.known[number]:
+            _chain(number)
 
 
 def keep_accepting_after_signals() -> None:
@@ -100,7 +104,7 @@ def _close_at_exit() -> None:
 
 def _chain(number: int) -> None:
     """Set our handler of a signal, which calls the present one, unless ours is set already."""
-    previous = _get_handler(number)
+    previous = _shutdown.known[number] = _get_handler(number)
     # The result is None for a handler that was not set from Python. A process that ignores the signal does not
     # end by it.
     if hasattr(previous, "server_handler") or previous is None or previous == _IGNORED:
@@ -130,8 +134,10 @@ def _chain(number: int) -> None:
     try:
         signal.signal(number, handle)
     except ValueError:
-        # Only the main thread may set signal handlers.
-        pass
+        # Only the main thread may set signal handlers. The next call may come from there.
+        _shutdown.known[number] = _UNKNOWN
+    else:
+        _shutdown.known[number] = handle
 
 
 def _close_all_for_signal() -> None:

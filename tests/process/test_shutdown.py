@@ -88,6 +88,31 @@ def test_handlers_are_chained_once(handlers):
     assert module.registry.draining
 
 
+def test_a_server_replaces_our_handler(handlers):
+    """Before each WebSocket, ours are set again where the server has set its own."""
+    for _ in range(2):
+        called, one = [], Fake()
+        module.registry.draining = False
+        module.registry.add(one)
+        signal.signal(signal.SIGTERM, lambda number, frame, called=called: called.append(number))
+        module.close_on_exit()
+        ours = signal.getsignal(signal.SIGTERM)
+        module.close_on_exit()
+        assert signal.getsignal(signal.SIGTERM) is ours
+        ours(signal.SIGTERM, None)
+        assert (called, one.codes) == ([signal.SIGTERM], [1012])
+
+
+def test_a_thread_has_tried_in_vain_before(handlers):
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    thread = threading.Thread(target=module.close_on_exit)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not hasattr(signal.getsignal(signal.SIGTERM), "server_handler")
+    module.close_on_exit()
+    assert hasattr(signal.getsignal(signal.SIGTERM), "server_handler")
+
+
 def test_a_handler_that_python_does_not_know(handlers, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(module, "_get_handler", lambda number: None)

@@ -22,6 +22,7 @@ class WebSocketConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_out
 
         from . import checks  # noqa: F401
+        from .housekeeping import databases  # noqa: F401 - it records each connection that is opened from now on.
         from .servers.asgi import warn_on_asgi
 
         warn_on_asgi()

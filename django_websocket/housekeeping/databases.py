@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
 
+from django.apps import apps
+from django.conf import settings
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -34,13 +36,24 @@ class _ThreadState(threading.local):
 
     def __init__(self) -> None:
         #: The thread's open connections. Some of them may have been closed since they were added.
-        self.open_connections: list[BaseDatabaseWrapper] = []
+        self.open_connections: list[BaseDatabaseWrapper] = _find_open() if _MAY_BE_OPEN else []
 
     #: The ``atomic()`` blocks that were not opened by a view.
     foreign_blocks: Mapping[str, tuple[object, ...]] = MappingProxyType({})
 
 
+def _find_open() -> list[BaseDatabaseWrapper]:
+    """Return the open connections of this thread. To look for them takes long, as Django keeps them in locals."""
+    return [one for one in connections.all(initialized_only=True) if one.connection is not None]
+
+
+#: Whether threads may have opened connections before this module was imported. The application imports it before any
+#: request is served.
+_MAY_BE_OPEN: Final = apps.ready
 _local: Final = _ThreadState()
+if settings.configured:
+    # Applications may have used their databases while they were loaded.
+    _local.open_connections = _find_open()
 
 
 def _add_opened(connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -81,11 +94,6 @@ class Databases:
         self._warned = False
         #: The thread's connections that may be open. While the list is empty there is nothing to release.
         self.open_connections: Final = _local.open_connections
-        for connection in connections.all(initialized_only=True):
-            # A connection is not yet in the list if it was opened before this module was imported, or by a test that
-            # shares it with other threads.
-            if connection.connection is not None and connection not in self.open_connections:
-                self.open_connections.append(connection)
 
     def before_wait(self) -> float | None:
         """Release the connections that should not be held during any wait.

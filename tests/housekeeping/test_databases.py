@@ -121,12 +121,17 @@ class TestRelease:
         assert held.before_wait() == IDLE_TIMEOUT
         assert (is_open(first), is_open(second)) == (True, False)
 
-    def test_opened_before_this_package_was_imported(self, database):
+    def test_opened_before_this_package_was_imported(self, database, monkeypatch):
+        """Each thread looks for them once."""
         connection = database()
-        databases._local.open_connections.clear()
         connections["file"] = connection
         try:
             connections.settings["file"] = connection.settings_dict
+            # This module was imported before the applications were loaded.
+            monkeypatch.setattr(databases, "_local", databases._ThreadState())
+            assert not Databases("").open_connections
+            monkeypatch.setattr(databases, "_MAY_BE_OPEN", True)
+            monkeypatch.setattr(databases, "_local", databases._ThreadState())
             assert connection in Databases("").open_connections
         finally:
             del connections["file"]

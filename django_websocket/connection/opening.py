@@ -61,8 +61,10 @@ class Opening:
             ) from None
         try:
             headers = list(headers)
-            # The arguments of the caller are checked first: the hooks save the session, and its cookie is sent once.
-            protocol.check_accept(subprotocol, headers)
+            if headers or subprotocol is not None:
+                # The arguments of the caller are checked first: the hooks save the session, and its cookie is sent
+                # once.
+                protocol.check_accept(subprotocol, headers)
             protocol.accept(subprotocol, [*headers, *hooks.before_handshake()])
         except BaseException:
             self._unanswered.append(token)

@@ -64,12 +64,13 @@ def check_request(
         ``version_headers`` then.
     """
     check_upgrade(request)
-    version = _find_version(request.header("sec-websocket-version"), tuple(versions))
+    get = request.headers.get
+    version = _find_version(get("sec-websocket-version", ""), tuple(versions))
     if version is None:
         raise HandshakeError("the Sec-WebSocket-Version is missing or unsupported", headers=version_headers)
-    _check_key(request.header("sec-websocket-key").strip(" \t"), version)
-    check_extensions(request.header("sec-websocket-extensions"))
-    return version, parse_tokens(request.header("sec-websocket-protocol"), "Sec-WebSocket-Protocol")
+    _check_key(get("sec-websocket-key", "").strip(" \t"), version)
+    check_extensions(get("sec-websocket-extensions", ""))
+    return version, parse_tokens(get("sec-websocket-protocol", ""), "Sec-WebSocket-Protocol")
 
 
 @lru_cache(CACHE_SIZE)

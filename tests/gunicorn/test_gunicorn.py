@@ -14,7 +14,8 @@ from django_websocket.process import shutdown
 
 def test_the_hook(monkeypatch, settings, caplog):
     """A worker is warned of once, in its own log, however often it is met."""
-    monkeypatch.setattr(shutdown, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
+    monkeypatch.setattr(shutdown, "_shutdown", shutdown._Shutdown())
+    shutdown._shutdown.at_exit = True
     monkeypatch.setattr(workers, "_process", SimpleNamespace(worker=None, watched=False))
     settings.WEBSOCKET_CLOSE_ON_SIGTERM = False
     worker = type("ThreadWorker", (), {})()

@@ -72,7 +72,8 @@ class Worker:
 def registry(monkeypatch):
     """The process's signals and workers for a test alone, and a registry of its own."""
     registry = Registry()
-    monkeypatch.setattr(shutdown, "_shutdown", SimpleNamespace(at_exit=True, drain_on_signal=True))
+    monkeypatch.setattr(shutdown, "_shutdown", shutdown._Shutdown())
+    shutdown._shutdown.at_exit = True
     monkeypatch.setattr(workers, "_process", SimpleNamespace(worker=None, watched=False))
     monkeypatch.setitem(sys.modules, "gunicorn", SimpleNamespace())
     for module in (shutdown, workers):

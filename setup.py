@@ -1,4 +1,6 @@
 import re
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
@@ -15,6 +17,24 @@ def version() -> str:
     if match is None:
         raise RuntimeError("django_websocket/__init__.py has no __version__")
     return match[1]
+
+
+def compiled(name: str, **options: list[str]) -> Extension:
+    return Extension(
+        f"django_websocket.speedups._{name}",
+        [f"django_websocket/speedups/_{name}.pyx"],
+        depends=["django_websocket/speedups/frames.h"],
+        optional=True,
+        **options,
+    )
+
+
+def poller() -> list[Extension]:
+    # Its greenlets are switched to by the functions of greenlet's header, and Linux has epoll.
+    greenlet = find_spec("greenlet") if sys.platform == "linux" else None
+    if greenlet is None or greenlet.submodule_search_locations is None:
+        return []
+    return [compiled("poller", include_dirs=list(greenlet.submodule_search_locations))]
 
 
 # Where bjoern and uWSGI need not be compiled.
@@ -91,15 +111,9 @@ setup(
     license_expression="BSD-3-Clause",
     license_files=["LICENSE"],
     packages=find_packages(include=["django_websocket", "django_websocket.*"]),
-    package_data={"django_websocket": ["py.typed"], "django_websocket.protocols.rfc6455": ["*.pyi"]},
-    # Without a compiler the package is installed all the same, and masks in Python.
-    ext_modules=[
-        Extension(
-            "django_websocket.protocols.rfc6455._masking",
-            ["django_websocket/protocols/rfc6455/_masking.c"],
-            optional=True,
-        )
-    ],
+    package_data={"django_websocket": ["py.typed"], "django_websocket.speedups": ["*.pyx", "*.pxd", "*.h"]},
+    # Without Cython, or a compiler, the package is installed all the same, and does everything in Python.
+    ext_modules=[compiled("frames"), compiled("lock"), compiled("core"), *poller()],
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[

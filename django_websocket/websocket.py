@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, Final
 
@@ -210,17 +211,15 @@ class WebSocket:
         if timeout is not None:
             check_timeout(timeout, "wait()")
         connection = self._connection or self._open(self._subprotocol)
-        if connection.messages or connection.fetch(timeout):
-            return connection.messages.popleft()
-        self.report_closed()
-        return None
+        message = connection.take() if timeout is None else connection.take_in_time(timeout)
+        if message is None:
+            self.report_closed()
+        return message
 
     def __iter__(self) -> Iterator[Message]:
         """Return an iterator over the messages until the connection is closed."""
         connection = self._connection or self._open(self._subprotocol)
-        while connection.messages or connection.fetch(None):
-            yield connection.messages.popleft()
-        self.report_closed()
+        return connection.iterate(self.report_closed)
 
     def report_closed(self) -> None:
         """Count the reports that the connection is closed, so that a view with ``while True: wait()`` ends.
@@ -285,8 +284,24 @@ class WebSocket:
         """
         if type(message) is not str and not isinstance(message, (str, bytes, bytearray, memoryview)):
             message = _convert(message)
+        (self._connection or self._open(self._subprotocol)).send(message, compress)
+
+    @contextmanager
+    def corked(self) -> Iterator[None]:
+        """Collect the messages that are sent inside the ``with`` block, and send them together.
+
+        They are sent at the end of the block, before the view waits for a message, or once there are 64 KiB of them.
+        What other threads send meanwhile is collected too. A connection that is gone is noticed when the messages are
+        sent, so that :meth:`send` may raise its error later than usual. A block inside another one does nothing.
+        """
         connection = self._connection or self._open(self._subprotocol)
-        connection.send(message, compress)
+        if not connection.cork():
+            yield
+            return
+        try:
+            yield
+        finally:
+            connection.uncork()
 
     def send_json(self, obj: object, compress: bool | None = None) -> None:
         """Send ``obj`` as JSON text, with Django's encoder (dates, decimals, UUIDs); the rest as :meth:`send`.

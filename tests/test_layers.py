@@ -42,8 +42,9 @@ class Room(NamedTuple):
 ROOMS = {
     # Bytes and the system.
     "exceptions": Room(1, PURE),
+    "speedups": Room(1, PURE),
     "signals": Room(1, WORLD | BACKENDS),
-    "transports": Room(1, NO_DJANGO),
+    "transports": Room(2, NO_DJANGO),
     "protocols": Room(2, PURE, {"transports"}),
     # Once per process, and from a request to a yes or no.
     "process": Room(3, NO_DJANGO, {"transports"}),
@@ -79,7 +80,7 @@ INSIDE = {
     "protocols.base": {"exceptions", "protocols.http"},
     "protocols.hixie75": CONTRACT,
     "protocols.hixie76": CONTRACT | {"protocols.hixie75"},
-    "protocols.rfc6455": CONTRACT | {"protocols.rfc6455"},
+    "protocols.rfc6455": CONTRACT | {"protocols.rfc6455", "speedups"},
     "options": {"protocols.base"},
     # What gunicorn loads before it patches: a lock that is made then would be a native one.
     "gunicorn.eventlet_worker": set(),

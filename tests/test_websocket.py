@@ -12,9 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from django_websocket.connection.connection import (
-    POLL_INTERVAL,
-)
+from django_websocket.connection.sending import POLL_INTERVAL
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.process.registry import registry
 from django_websocket.protocols.base import CloseCode, Compression

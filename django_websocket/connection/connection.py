@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import socket
-from collections import deque
-from collections.abc import Iterable, Sequence
+import math
 from typing import Final
 
 from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
@@ -13,20 +11,12 @@ from ..options import Options
 from ..process.closer import closer
 from ..process.flusher import flusher
 from ..process.registry import registry
-from ..protocols.base import CloseCode, Message, PeerClose, Protocol, State
-from ..transports import Bell, TimedOut, Transport, is_interruption
-from .backlog import Backlog, Delivery, QueueLimits
+from ..protocols.base import CloseCode, Message, Protocol, State
+from ..transports import Bell, TimedOut, Transport
 from .hooks import NO_HOOKS, Hooks
 from .rate_limit import RateLimit
 from .reentry import interrupts
-from .timers import Timers
-
-logger = logging.getLogger("django_websocket.connection")
-
-# The constant saves the look-up of the member in its enumeration, which takes longer than the comparison.
-_OPEN: Final = State.OPEN
-#: Stands for a number of bytes that were sent, where it was not tried to send any.
-_NOT_TRIED: Final = -1
+from .sending import POLL_INTERVAL, REENTERED, WRITERS, Sender
 
 #: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
 #: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
@@ -45,25 +35,28 @@ CONTROL_BURST: Final = 200
 #: The close code after a failed revalidation: HTTP's 401 moved into the range 4000 to 4999 for private use (RFC 6455
 #: section 7.4.2).
 UNAUTHORIZED: Final = 4401
-#: Bytes of a backlog that are tried to be sent at once. What is not sent of them counts as a part of a frame that was
-#: sent, and not against the limits.
-FLUSH_SIZE: Final = 1 << 16
-#: Seconds without a read after which :meth:`Connection.send` looks for what has come in.
-POLL_INTERVAL: Final = 1.0
-_REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
 _TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
 _NO_MESSAGE: Final = "no message came in time"
-#: The methods of :class:`Connection` that hold the lock for writing, and those that hold the lock for reading.
-_WRITERS: Final = frozenset({"send", "ping", "deliver_to_all", "_flush", "_flush_nowait", "_start_closing"})
+#: The methods of a connection that hold the lock for reading.
 _READERS: Final = frozenset(
-    {"fetch", "_fetch_with_timers", "fetch_unless_rung", "poll", "_poll_while_sending", "_finish_closing", "_drain"}
+    {
+        "_drain",
+        "_fetch_with_timers",
+        "_finish_closing",
+        "_give_back",
+        "_take_handed_over",
+        "fetch",
+        "fetch_unless_rung",
+        "poll",
+        "poll_while_sending",
+    }
 )
 #: Seconds that :meth:`Connection.end` waits for each lock that another thread still holds after the shutdown. Whoever
 #: waits for a thread that reads waits for it this much longer than the close timeout, after which that thread is woken.
 LEAVE_TIMEOUT: Final = 1.0
 
 
-class Connection:
+class Connection(Sender):
     """An open protocol over an open transport, from the answer to its handshake to its end.
 
     There is a lock for reading, a lock for writing and a mutex for calls of the protocol, acquired in this order. The
@@ -84,85 +77,37 @@ class Connection:
     The peer's Close is answered only when the view has taken the messages ahead of it and asks for another one, so that
     the view can answer each message (RFC 6455 section 5.5.1). If the peer breaks the protocol, the connection is failed
     at that moment, and not before. The view has the close timeout for the messages, and nothing is read meanwhile.
+
+    :class:`.Core` takes and sends whole messages by itself, where it is compiled, and under the same locks.
     """
 
-    # A dictionary for this many attributes would be slower, and larger.
     __slots__ = (
-        "_clock",
         "_close_timeout",
         "_control_frames",
-        "_fast_path",
-        "_flush_missed",
         "_hooks",
-        "_mutex",
-        "_name",
         "_overloaded",
         "_owner",
-        "_polled_at",
         "_polled_size",
-        "_queued",
         "_reading",
-        "_requested_close",
-        "_resources",
-        "_send_timeout",
-        "_timers",
-        "_transport",
-        "_unsent",
-        "_waiting",
-        "_writing",
-        "messages",
-        "protocol",
     )
 
     def __init__(
         self, protocol: Protocol, transport: Transport, options: Options, hooks: Hooks = NO_HOOKS, name: str = ""
     ) -> None:
         """Make the connection of an answered handshake, in the thread of its view; ``name`` names it in the log."""
-        self.protocol = protocol
-        #: Messages that were received and that the view has not taken yet.
-        self.messages: deque[Message] = deque()
-        self._transport = transport
-        self._name = name
+        super().__init__(protocol, transport, options, name)
         self._hooks = hooks
-        self._resources: Sequence[object] = hooks.resources
-        #: Held around calls of the protocol.
-        self._mutex = transport.mutex()
-        #: Held while writing, so that frames leave whole and in order.
-        self._writing = transport.lock()
+        self._resources = hooks.resources
         #: Held while reading.
         self._reading = transport.lock()
         #: The thread or greenlet of the view.
         self._owner = transport.current()
-        self._clock = transport.clock
-        self._send_timeout = options.send_timeout
         self._close_timeout = options.close_timeout
-        now = transport.clock()
-        self._timers = Timers(
-            now,
-            ping_interval=options.ping_interval if protocol.can_ping else None,
-            ping_timeout=options.ping_timeout,
-            close_timeout=options.close_timeout,
-        )
-        self._timers.plan_revalidation(now, hooks.revalidate_interval)
+        self._plan_revalidation(hooks.revalidate_interval)
         self._control_frames = RateLimit(CONTROL_RATE, CONTROL_BURST)
-        #: Whether :meth:`fetch` may use its fast path: there is nothing to send, fail, close or revalidate.
-        self._fast_path = False
-        #: Whether a thread waits for messages. It is ``None`` at the beginning, and once the view has asked in vain,
-        #: until a message comes: the view has no message to answer then.
-        self._waiting: bool | None = None
-        #: The rest of a frame that could not be sent at once.
-        self._unsent = b""
-        #: Frames of groups that wait for room behind :attr:`_unsent`; ``None`` if there are none.
-        self._queued: Backlog | None = None
         #: Who has taken the messages of groups too slowly, until that is logged; ``None`` if nobody has.
         self._overloaded: str | None = None
-        #: Whether a flush found another thread writing: that thread flushes when it is done.
-        self._flush_missed = False
-        #: The code and reason of a Close that is to be sent.
-        self._requested_close: tuple[int, str] | None = None
-        #: The time of the last read without waiting, and the number of bytes that such reads have taken since the queue
-        #: was empty.
-        self._polled_at = now
+        #: The number of bytes that reads without waiting have taken since the queue was empty.
         self._polled_size = 0
 
     def start(self, received: bytes, handshake_timeout: float) -> None:
@@ -184,6 +129,9 @@ class Connection:
         self.protocol.forget_request()
         if self.protocol.inflates:
             self._transport.read_size = COMPRESSED_READ_SIZE
+        elif self.protocol.is_plain:
+            self._follow_protocol()
+            self._transport.engage(self, (self._reading, self._writing))
         self._fast_path = self._allows_fast_path()
         registry.add(self)
 
@@ -195,7 +143,7 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """Whether no Close was sent, or is to be sent."""
-        return self.protocol.state is _OPEN and self._requested_close is None
+        return self.protocol.state is State.OPEN and self._requested_close is None
 
     def bell(self) -> Bell:
         """Return a new bell for :meth:`fetch_unless_rung`, which the running thread will call.
@@ -216,17 +164,19 @@ class Connection:
         :raises TimeoutError: no message came in time.
         :raises RuntimeError: another thread is waiting.
         """
+        if self._corked:
+            self._flush()
         if timeout is None and self._fast_path and not self._resources and self._reading.acquire(False):
             try:
-                transport, protocol, messages, timers = self._transport, self.protocol, self.messages, self._timers
+                transport, protocol, messages = self._transport, self.protocol, self.messages
                 self._waiting = True
                 while not messages and self._fast_path:
                     data = transport.receive()
                     position = protocol.take_whole_messages(data, messages)
                     if position != len(data) or not data:
                         self._take_and_answer(data[position:])
-                    now = timers.last_received_at = self._clock()
-                    if now >= timers.revalidate_at:
+                    now = self._heard_at = self._clock()
+                    if now >= self._revalidate_at:
                         self._fast_path = False
             except TimedOut:
                 self._fast_path = False
@@ -236,6 +186,14 @@ class Connection:
             if messages:
                 return True
         return self._fetch_with_timers(timeout)
+
+    def take_in_time(self, timeout: float) -> Message | None:
+        """Return the next message; ``None`` once none will come. ``timeout`` is in seconds. One thread at a time.
+
+        :raises TimeoutError: no message came in time.
+        :raises RuntimeError: another thread is waiting.
+        """
+        return self.messages.popleft() if self.messages or self.fetch(timeout) else None
 
     def _fetch_with_timers(self, timeout: float | None) -> bool:
         """Return whether there is a message, as :meth:`fetch` does, and meet the deadlines of the timers meanwhile."""
@@ -294,7 +252,7 @@ class Connection:
         if self._waiting:
             raise RuntimeError(_TWO_READERS)
         if interrupts(self, _READERS):
-            raise RuntimeError(_REENTERED)
+            raise RuntimeError(REENTERED)
         # The lock is held by a thread that polls while it sends. That thread waits only if a revalidation fails, and
         # then for the answer to Close.
         patience = self._close_timeout + LEAVE_TIMEOUT
@@ -313,6 +271,8 @@ class Connection:
         ``bell`` ends the wait as well. The caller holds the lock for reading.
         """
         protocol, timers = self.protocol, self._timers
+        if self._more:
+            self._transport.more = True
         self._report_overload()
         if protocol.deferred_end is not None:
             # The view has taken all messages ahead of the end.
@@ -324,8 +284,10 @@ class Connection:
         self._flush_late()
         seconds = timers.time_left(
             self._clock(),
+            self._heard_at,
             deadline=deadline,
             idle_after=idle_after,
+            revalidate_at=self._revalidate_at,
             closing=protocol.state is State.CLOSING,
             at_most=MAX_READ_TIME,
         )
@@ -334,13 +296,13 @@ class Connection:
         except TimedOut:
             self._fast_path = False
             now = self._clock()
-            if idle_after is not None and timers.is_idle(now, idle_after):
+            if idle_after is not None and timers.is_idle(now, self._heard_at, idle_after):
                 timers.note_idle(now)
                 self._hooks.on_idle()
         self._flush_late()
         self._check_deadlines()
         self._flush()
-        if self._clock() >= timers.revalidate_at:
+        if self._clock() >= self._revalidate_at:
             self._revalidate()
 
     def look(self) -> None:
@@ -397,14 +359,28 @@ class Connection:
         if self.protocol.deferred_end is not None and not self.messages:
             # There is nothing to answer ahead of the end.
             self._finish_deferred()
-        self._flush()
+        if self._queued is not None or self._has_unsent():
+            self._flush()
         self._fast_path = self._allows_fast_path()
+
+    def _take_handed_over(self, data: bytes) -> None:
+        """Take bytes that compiled code has read and that are not whole messages; ``b""`` is the end of the stream."""
+        self._transport.more = self._more
+        self._take_and_answer(data)
+
+    def _give_back(self, data: bytes) -> None:
+        """Take the part of a frame that compiled code has read, which goes no further with it."""
+        self._fast_path = False
+        self._transport.more = self._more
+        self._take(data)
 
     def _take(self, data: bytes) -> None:
         """Take bytes that came in: messages are queued, and everything else is handled. Send nothing."""
-        now = self._timers.last_received_at = self._clock()
+        now = self._heard_at = self._clock()
+        self._more = self._transport.more
         with self._mutex:
             self.messages.extend(self.protocol.receive(data))
+            self._follow_protocol()
         self._timers.pinged_at = None
         if self._waiting is None and self.messages:
             self._waiting = False
@@ -420,6 +396,7 @@ class Connection:
             if not self._control_frames.take(frames, now, caught_up=not self._transport.more):
                 with self._mutex:
                     protocol.fail(PolicyViolation("too many control frames"))
+                    self._follow_protocol()
         if protocol.pong is not None:
             pong, protocol.pong = protocol.pong, None
             timers.note_pong(pong, now)
@@ -433,12 +410,13 @@ class Connection:
     def _allows_fast_path(self) -> bool:
         """Return whether :meth:`fetch` may use its fast path."""
         protocol = self.protocol
-        return protocol.state is _OPEN and protocol.deferred_end is None and not self._has_unsent()
+        return protocol.state is State.OPEN and protocol.deferred_end is None and not self._has_unsent()
 
     def _finish_deferred(self) -> None:
         """Answer the peer's Close, or fail the connection for its error, which was deferred. Send nothing."""
         with self._mutex:
             self.protocol.finish_deferred()
+            self._follow_protocol()
 
     # Time
 
@@ -448,7 +426,7 @@ class Connection:
         if self.protocol.state is State.CLOSING:
             if timers.is_close_overdue(now):
                 self._abort("the peer did not answer Close")
-        elif (due := timers.ping_due) is not None and now >= due:
+        elif (due := timers.ping_due(self._heard_at)) is not None and now >= due:
             progress = self._transport.send_progress()
             if timers.pinged_at is not None:
                 if not timers.extend_ping(now, progress):
@@ -470,17 +448,20 @@ class Connection:
 
     def _is_unauthorized(self) -> bool:
         """Return whether the hooks say that the peer may not stay; if so, the Close is sent. One thread at a time."""
-        timers = self._timers
         # No other thread revalidates meanwhile.
-        timers.plan_revalidation(self._clock(), None)
+        self._plan_revalidation(None)
         reason = self._hooks.revalidate() if self.protocol.state is State.OPEN else None
-        timers.plan_revalidation(self._clock(), self._hooks.revalidate_interval)
+        self._plan_revalidation(self._hooks.revalidate_interval)
         if reason is None:
             return False
         self._log(logging.INFO, f"closed with {UNAUTHORIZED}: {reason}")
         self._requested_close = UNAUTHORIZED, reason
         self._flush()
         return True
+
+    def _plan_revalidation(self, interval: float | None) -> None:
+        """Plan the next revalidation in ``interval`` seconds; ``None``: never."""
+        self._revalidate_at = math.inf if interval is None else self._clock() + interval
 
     def _finish_unauthorized(self) -> None:
         """Wait for the peer's answer to Close, and drop all messages; the caller holds the lock for reading."""
@@ -490,40 +471,12 @@ class Connection:
 
     # Sending
 
-    def send(self, message: str | bytes | bytearray | memoryview, compress: bool | None = None) -> None:
-        """Send a message, waiting while the client does not read; ``compress`` as for :meth:`Protocol.encode`.
-
-        Thread-safe.
-
-        :raises ConnectionClosed: the connection is gone, or the client took no byte for the send timeout.
-        :raises UnsupportedFeature: binary over a version that has text only.
-        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
-        """
-        if self._clock() - self._polled_at > POLL_INTERVAL:
-            self._poll_while_sending()
-        writing = self._writing
-        # For a native lock the question and acquire() together take less time than acquire(False).
-        if writing.locked():
-            self._wait_to_write()
-        else:
-            writing.acquire()
-        try:
-            # The mutex is not needed: the lock for writing makes this frame leave ahead of any answer that the protocol
-            # queues meanwhile.
-            data, payload = self.protocol.encode(message, compress)
-            self._send_bytes(data, payload)
-        finally:
-            writing.release()
-            if self._flush_missed:
-                self._flush()
-
-    def _poll_while_sending(self) -> None:
+    def poll_while_sending(self) -> None:
         """Revalidate and read, at intervals, for a view that only sends and never waits for a message."""
-        timers, now = self._timers, self._clock()
         # If another thread holds the lock for reading, that thread revalidates. This one does not hold it during the
         # queries, which may take long: a thread that wants to wait for messages would wait for them.
         if (
-            now >= timers.revalidate_at
+            self._clock() >= self._revalidate_at
             and self._transport.current() == self._owner
             and not self._reading.locked()
             and self._is_unauthorized()
@@ -541,291 +494,15 @@ class Connection:
     def poll_sometimes(self) -> None:
         """Look for what has come in, at most once a second. Thread-safe."""
         now = self._clock()
-        self._polled_at = max(self._polled_at, self._timers.last_received_at)
+        self._polled_at = max(self._polled_at, self._heard_at)
         if now - self._polled_at > POLL_INTERVAL:
             self.poll()
-
-    def ping(self, data: bytes) -> None:
-        """Send a ping with up to 125 bytes. Thread-safe.
-
-        :raises TypeError: ``data`` is not bytes-like.
-        :raises ValueError: it is too long.
-        :raises ConnectionClosed: the connection is gone.
-        :raises UnsupportedFeature: the version has no pings.
-        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
-        """
-        if not self._writing.acquire(False):
-            self._wait_to_write()
-        try:
-            with self._mutex:
-                self.protocol.ping(data)
-            self._timers.note_ping(bytes(data), self._clock())
-            self._write()
-        finally:
-            self._writing.release()
-            if self._flush_missed:
-                self._flush()
-
-    def _wait_to_write(self) -> None:
-        """Acquire the lock for writing, which another thread holds, and send the answers that were left to that thread.
-
-        That thread could not send them if it passes the lock on, as threads that send without a pause do.
-
-        :raises ConnectionClosed: the connection is gone.
-        :raises RuntimeError: the call interrupts another one that sends, in the same thread.
-        """
-        if interrupts(self, _WRITERS):
-            raise RuntimeError(_REENTERED)
-        if not self._acquire_writing(self._send_timeout):
-            raise self.protocol.closed_error()
-        if self._flush_missed:
-            self._flush_missed = False
-            try:
-                self._write_answers()
-            except BaseException:
-                self._writing.release()
-                raise
-
-    def _acquire_writing(self, timeout: float) -> bool:
-        """Acquire the lock for writing once its holder has sent its frame, and return whether it was acquired.
-
-        If the peer takes no byte of that frame for ``timeout`` seconds, abort the connection and return ``False``.
-        """
-        taken = self._transport.send_progress().taken
-        while not self._writing.acquire(timeout=timeout):
-            if taken == (taken := self._transport.send_progress().taken):
-                self._abort("the client does not read")
-                return False
-        return True
-
-    def _has_unsent(self) -> bool:
-        """Return whether there is something to send that is not left to the flusher."""
-        if self._requested_close is not None:
-            return True
-        if self._queued is not None:
-            return False
-        protocol = self.protocol
-        return bool(protocol.outgoing or self._unsent) or protocol.eof_to_send
-
-    def _send_bytes(self, data: bytes, payload: bytes = b"") -> None:
-        """Send bytes, and ``payload`` behind them; the caller holds the lock for writing.
-
-        :raises ConnectionClosed: the connection is gone.
-        """
-        if self._unsent or self._queued is not None:
-            with self._mutex:
-                data = self._take_unsent() + data
-        try:
-            self._transport.send(data, self._send_timeout, payload)
-        except TimedOut:
-            self._abort("the client does not read")
-        except BaseException as error:
-            if not isinstance(error, OSError) or is_interruption(error):
-                # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent
-                # behind its first part.
-                self._abort("interrupted while sending")
-                raise
-            # Bytes that the peer sent before it vanished, such as a Close, may still be unread: they are taken first.
-            if self.poll():
-                self._abort("the client is gone")
-            else:
-                # Another thread is reading, and finds the end of the stream behind those bytes. The shutdown is needed,
-                # as nothing can be sent behind a part of a frame.
-                self._transport.shutdown()
-        else:
-            return
-        protocol = self.protocol
-        raise ConnectionClosed(
-            protocol.close_code or CloseCode.ABNORMAL_CLOSURE, protocol.close_reason, source=protocol
-        )
-
-    def _write(self) -> None:
-        """Send what the protocol has ready; the caller holds the lock for writing.
-
-        :raises ConnectionClosed: the connection is gone.
-        """
-        with self._mutex:
-            data, eof = self.protocol.data_to_send(), self.protocol.eof_to_send
-        if data or self._unsent or self._queued is not None:
-            self._send_bytes(data)
-        if eof:
-            self._end_stream()
-
-    def _write_answers(self) -> None:
-        """Send the requested Close and what the protocol has ready; the caller holds the lock for writing.
-
-        :raises ConnectionClosed: the connection is gone.
-        """
-        with self._mutex:
-            self._begin_requested_close()
-        self._write()
-
-    def _end_stream(self) -> None:
-        self.protocol.eof_to_send = False
-        self._transport.shutdown(socket.SHUT_WR)
-
-    def _flush(self) -> None:
-        """Send the answers of the protocol. If another thread is writing, that thread sends them afterwards."""
-        while self._queued is None and self._has_unsent():
-            self._flush_missed = True
-            if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
-                return
-            try:
-                self._flush_missed = False
-                self._write_answers()
-            except ConnectionClosed:
-                return
-            finally:
-                self._writing.release()
-        # A backlog may have begun while the answers were sent.
-        if self._queued is not None:
-            self._flush_nowait()
 
     def _flush_late(self) -> None:
         """Send bytes that could not be sent earlier."""
         if self._has_unsent():
             self._flush()
             self._restart_closing()
-
-    def _restart_closing(self) -> None:
-        """Restart the close timeout if our Close may have been among bytes that were sent late."""
-        if self.protocol.state is State.CLOSING:
-            self._timers.start_closing(self._clock())
-
-    def _flush_nowait(self) -> bool:
-        """Send as much as possible of what is to be sent, without waiting for the socket or for a lock.
-
-        What a backlog leaves is left to the flusher. Return whether bytes were sent, or another thread will send them.
-        Safe in a signal handler, where the interrupted thread may hold any of the locks.
-        """
-        progress = False
-        while self._queued is not None or self._has_unsent():
-            self._flush_missed = True
-            if self._mutex._is_owned() or not self._writing.acquire(blocking=False):  # noqa: SLF001 - see Mutex
-                return True
-            try:
-                self._flush_missed = False
-                progress = self._send_some() or progress
-            finally:
-                self._writing.release()
-            if not self._flush_missed and (self._unsent or not self._queued):
-                break
-        if self._queued is not None and self.protocol.state is not State.CLOSED:
-            flusher.add(self._transport.fileno(), self._flush_nowait)
-        return progress
-
-    def _send_some(self) -> bool:
-        """Send what there is room for, and return whether that was anything; the caller holds the lock for writing."""
-        with self._mutex:
-            self._begin_requested_close()
-            data, self._unsent = self._unsent, b""
-            had_backlog = self._queued is not None
-            if self._queued is not None:
-                # The rest stays in the backlog, where it counts, and new frames come behind it.
-                data += self._queued.take(FLUSH_SIZE - len(data))
-            if not self._queued:
-                data += self.protocol.data_to_send()
-        try:
-            sent = self._transport.try_send(data) if data else 0
-        except BaseException:
-            self._drop()
-            raise
-        with self._mutex:
-            if sent is None:
-                # The peer is gone, which the thread that reads will find out.
-                self._unsent, self._queued = b"", None
-                return False
-            self._unsent = data[sent:]
-            if not self._unsent and not self._queued:
-                self._queued = None
-        if had_backlog and sent:
-            self._restart_closing()
-        if not self._unsent and not self._queued and self.protocol.eof_to_send:
-            self._end_stream()
-        return sent > 0
-
-    def _take_unsent(self) -> bytes:
-        """Return all bytes that wait for room, and forget them; the caller holds the lock for writing and the mutex."""
-        data, self._unsent = self._unsent, b""
-        if self._queued is not None:
-            data += self._queued.take()
-            self._queued = None
-        return data
-
-    # Groups
-
-    def deliver(self, frame: bytes, limits: QueueLimits) -> Delivery:
-        """Send a frame that :meth:`.Protocol.encode_shared` has made, or queue it within ``limits``; never wait.
-
-        A connection whose backlog is over the limits is closed with 1013. Thread-safe.
-        """
-        failed = self.deliver_to_all((self,), frame, limits)
-        if failed:
-            return failed[0][1]
-        return Delivery.SENT if self._queued is None else Delivery.QUEUED
-
-    @staticmethod
-    def deliver_to_all(
-        connections: Iterable[Connection], frame: bytes, limits: QueueLimits
-    ) -> list[tuple[Connection, Delivery]]:
-        """Deliver a frame to each connection; return those that will get nothing more, with the reason. Thread-safe.
-
-        The loop is the fast path: nearly always a socket takes the whole frame.
-        """
-        size = len(frame)
-        failed = []
-        # interrupts() looks for a variable of this name.
-        for self in connections:
-            if self._queued is None and self._writing.acquire(False):
-                sent: int | None = None
-                try:
-                    if self.protocol.state is _OPEN and self._requested_close is None:
-                        if self._unsent or self._queued is not None:
-                            sent = _NOT_TRIED
-                        else:
-                            sent = self._transport.try_send(frame)
-                            if sent is not None and sent != size:
-                                self._leave_to_flusher(frame[sent:])
-                except BaseException:
-                    self._drop()
-                    raise
-                finally:
-                    self._writing.release()
-                    if self._flush_missed:
-                        self._flush_nowait()
-                if sent is None:
-                    failed.append((self, Delivery.GONE))
-                if sent != _NOT_TRIED:
-                    continue
-            delivery = self._queue(frame, limits)
-            if delivery <= 0:
-                failed.append((self, delivery))
-        return failed
-
-    def _leave_to_flusher(self, rest: bytes) -> None:
-        """Keep the rest of a frame that was sent in part; the caller holds the lock for writing, and flushes next."""
-        with self._mutex:
-            # Another thread may have queued a frame meanwhile.
-            if self._queued is None:
-                self._queued = Backlog()
-        self._unsent = rest
-        self._flush_missed = True
-
-    def _queue(self, frame: bytes, limits: QueueLimits) -> Delivery:
-        """Queue a frame behind others, or behind the thread that is writing, for :meth:`deliver`."""
-        with self._mutex:
-            if self.protocol.state is not _OPEN or self._requested_close is not None:
-                return Delivery.GONE
-            is_first = self._queued is None
-            if self._queued is None:
-                self._queued = Backlog()
-            fits = self._queued.append(frame, limits)
-        if not fits:
-            self.close_overloaded("the client")
-            return Delivery.OVERFLOW
-        if is_first:
-            self._flush_nowait()
-        return Delivery.QUEUED
 
     def close_overloaded(self, who: str) -> None:
         """Close with 1013, because ``who``, as the log says, takes the messages of groups too slowly; never wait.
@@ -907,7 +584,9 @@ class Connection:
         finally:
             with self._mutex:
                 self.protocol.connection_lost()
+                self._follow_protocol()
                 self._unsent, self._queued = b"", None
+            self.disengage()
             flusher.discard(self._transport.fileno(), self._flush_nowait)
             self._transport.shutdown()
             registry.discard(self)
@@ -918,7 +597,7 @@ class Connection:
             # The shutdown has woken the threads that still send or read. Once they have released the locks, the server
             # may close the socket.
             for lock in (self._writing, self._reading):
-                if lock.acquire(timeout=LEAVE_TIMEOUT):
+                if lock.acquire(False) or lock.acquire(timeout=LEAVE_TIMEOUT):
                     lock.release()
 
     def _start_closing(self, code: int, reason: str, *, wait: bool) -> None:
@@ -931,7 +610,7 @@ class Connection:
             self._fast_path = False
             self._requested_close = code, reason
         self._flush()
-        if not wait or not self._has_unsent() or self._mutex._is_owned() or interrupts(self, _WRITERS):  # noqa: SLF001
+        if not wait or not self._has_unsent() or self._mutex._is_owned() or interrupts(self, WRITERS):  # noqa: SLF001
             return
         if not self._acquire_writing(self._close_timeout):
             return
@@ -974,45 +653,3 @@ class Connection:
             pass
         finally:
             self._reading.release()
-
-    def _begin_requested_close(self) -> None:
-        """Begin the closing that was requested, if there is one; the caller holds the mutex."""
-        if self._requested_close is not None:
-            code, reason = self._requested_close
-            self._begin_close(code, reason)
-            self._requested_close = None
-
-    def _begin_close(self, code: int, reason: str) -> None:
-        """Make the protocol begin its closing handshake; the caller holds the mutex."""
-        # If a Close or an error of the peer was deferred, the Close answers it instead.
-        self.protocol.finish_deferred()
-        if self.protocol.state is State.OPEN:
-            self._fast_path = False
-            self._timers.start_closing(self._clock())
-            self.protocol.close(code, reason)
-
-    def _abort(self, reason: str, level: int = logging.INFO) -> None:
-        """Drop the connection without a Close; the close code is 1006 then."""
-        # A peer that has sent its Close and left did not vanish.
-        left = isinstance(self.protocol.deferred_end, PeerClose)
-        if self._drop() and not left:
-            self._log(level, f"lost: {reason}")
-
-    def _drop(self) -> bool:
-        """Drop the connection without a Close and without a word; return whether it was not closed before.
-
-        An exception of a signal handler may come just before or just after a system call that sends. Nobody knows what
-        was sent then, and nothing can be sent behind it.
-        """
-        protocol = self.protocol
-        with self._mutex:
-            self._fast_path = False
-            was_open = protocol.state is not State.CLOSED
-            if was_open:
-                protocol.connection_lost()
-                self._unsent, self._queued = b"", None
-        self._transport.shutdown()
-        return was_open
-
-    def _log(self, level: int, text: str) -> None:
-        logger.log(level, "WebSocket %s %s", self._name, text)

@@ -1,4 +1,4 @@
-"""The deadlines of a connection: pings (RFC 6455 section 5.5.2), the answer to Close, idleness and revalidation."""
+"""The deadlines of a connection: pings (RFC 6455 section 5.5.2), the answer to Close, and idleness."""
 
 from __future__ import annotations
 
@@ -26,17 +26,13 @@ class Timers:
         "_ping_timeout",
         "_progress",
         "close_deadline",
-        "last_received_at",
         "latency",
         "ping_interval",
         "pinged_at",
-        "revalidate_at",
     )
 
-    def __init__(
-        self, now: float, *, ping_interval: float | None, ping_timeout: float | None, close_timeout: float
-    ) -> None:
-        """Begin at the time ``now``.
+    def __init__(self, *, ping_interval: float | None, ping_timeout: float | None, close_timeout: float) -> None:
+        """Set the limits.
 
         A peer is pinged after ``ping_interval`` seconds of silence (``None``: never), and has ``ping_timeout`` seconds
         for a sign of life after that (``None``: for ever).
@@ -44,8 +40,6 @@ class Timers:
         self.ping_interval = ping_interval
         self._ping_timeout = ping_timeout
         self._close_timeout = close_timeout
-        #: The time at which bytes arrived last.
-        self.last_received_at = now
         #: The time of the ping that is not answered yet; ``None`` if no ping is pending.
         self.pinged_at: float | None = None
         #: Seconds between the last answered ping and its pong; ``None`` before the first.
@@ -55,8 +49,6 @@ class Timers:
         #: The end of the time that the view has to answer the messages ahead of the peer's Close or error; ``None``
         #: before the peer has sent either.
         self._end_deadline: float | None = None
-        #: When the peer is to be revalidated.
-        self.revalidate_at = math.inf
         #: The time at which the hooks were told last that the connection is idle.
         self._idle_reported_at = -math.inf
         self._last_ping: tuple[bytes, float] | None = None
@@ -65,13 +57,13 @@ class Timers:
 
     # Pings
 
-    @property
-    def ping_due(self) -> float | None:
-        """The time of the next ping or, while a ping is not answered, the end of the ping timeout; ``None``: never."""
+    def ping_due(self, heard_at: float) -> float | None:
+        """Return the time of the next ping or, while a ping is not answered, the end of the ping timeout.
+
+        Bytes have arrived last at ``heard_at``. ``None`` means never.
+        """
         start, seconds = (
-            (self.last_received_at, self.ping_interval)
-            if self.pinged_at is None
-            else (self.pinged_at, self._ping_timeout)
+            (heard_at, self.ping_interval) if self.pinged_at is None else (self.pinged_at, self._ping_timeout)
         )
         return None if seconds is None else start + seconds
 
@@ -126,40 +118,38 @@ class Timers:
 
     # Idleness
 
-    def is_idle(self, now: float, seconds: float) -> bool:
-        """Return whether ``seconds`` have passed since bytes arrived last, and since the hooks were told of it last."""
-        return now >= self._quiet_since + seconds
+    def is_idle(self, now: float, heard_at: float, seconds: float) -> bool:
+        """Return whether ``seconds`` have passed since bytes arrived, at ``heard_at``, and since :meth:`note_idle`."""
+        return now >= max(heard_at, self._idle_reported_at) + seconds
 
     def note_idle(self, now: float) -> None:
         """Remember that the hooks are told now that the connection is idle."""
         self._idle_reported_at = now
 
-    @property
-    def _quiet_since(self) -> float:
-        return max(self.last_received_at, self._idle_reported_at)
-
-    # Revalidation
-
-    def plan_revalidation(self, now: float, interval: float | None) -> None:
-        """Plan the next revalidation in ``interval`` seconds; ``None``: never."""
-        self.revalidate_at = math.inf if interval is None else now + interval
-
     # The next deadline
 
     def time_left(
-        self, now: float, *, deadline: float | None, idle_after: float | None, closing: bool, at_most: float
+        self,
+        now: float,
+        heard_at: float,
+        *,
+        deadline: float | None,
+        idle_after: float | None,
+        revalidate_at: float,
+        closing: bool,
+        at_most: float,
     ) -> float:
         """Return the seconds until the earliest deadline, never more than ``at_most``.
 
-        ``deadline`` is the time at which the reader gives up, and ``idle_after`` the seconds without a byte after which
-        the hooks are told; ``None``: never. While the connection is ``closing``, the close timeout takes the place of
-        the pings.
+        Bytes have arrived last at ``heard_at``. ``deadline`` is the time at which the reader gives up, and
+        ``idle_after`` the seconds without a byte after which the hooks are told; ``None``: never. While the connection
+        is ``closing``, the close timeout takes the place of the pings.
         """
         limits = (
             deadline,
-            self.close_deadline if closing else self.ping_due,
-            None if idle_after is None else self._quiet_since + idle_after,
-            self.revalidate_at,
+            self.close_deadline if closing else self.ping_due(heard_at),
+            None if idle_after is None else max(heard_at, self._idle_reported_at) + idle_after,
+            revalidate_at,
             now + at_most,
         )
         return max(0.0, min(limit for limit in limits if limit is not None) - now)

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from ..exceptions import HandshakeError
 from .base import CloseCode, Message, Protocol, State
 from .http import Request
-from .rfc6455.masking import MASKING
 
 
 def choose(request: Request, protocols: Iterable[type[Protocol]]) -> Protocol:
@@ -26,4 +25,4 @@ def choose(request: Request, protocols: Iterable[type[Protocol]]) -> Protocol:
     raise HandshakeError("the handshake is of no version that is spoken here", headers=version_headers)
 
 
-__all__ = ["MASKING", "CloseCode", "Message", "Protocol", "Request", "State", "choose"]
+__all__ = ["CloseCode", "Message", "Protocol", "Request", "State", "choose"]

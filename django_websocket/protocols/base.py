@@ -108,6 +108,10 @@ class Protocol(ABC):
     #: Whether the version has pings.
     can_ping: ClassVar[bool] = False
 
+    #: The size in bytes up to which :meth:`take_whole_messages` may take a message. It is -1 while none may be taken:
+    #: inside a frame or a message, after an error, and on a closed connection.
+    whole_limit: int = -1
+
     #: One of :attr:`versions`.
     version: int
     #: The subprotocols that the client offered, in its order.
@@ -202,6 +206,14 @@ class Protocol(ABC):
     @property
     def inflates(self) -> bool:
         """Whether received messages may be compressed, so that few bytes can become many."""
+        return False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether messages are sent and received as uncompressed frames of RFC 6455, as a server's and to one.
+
+        The code that drives the protocol may then read and write whole messages without it.
+        """
         return False
 
     @property

@@ -14,7 +14,7 @@ from typing import Final
 
 from greenlet import getcurrent
 
-from ..connection.connection import POLL_INTERVAL
+from ..connection.sending import POLL_INTERVAL
 from ..servers import ClientConnection
 from ..transports import Bell, TimedOut, Transport
 from .scheduler import SHORTEST_PAUSE, Scheduler, View, scheduler

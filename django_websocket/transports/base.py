@@ -10,7 +10,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Protocol
 
+from ..speedups import load
 from .progress import SendProgress
+
+_compiled: Final = load("lock")
 
 #: Bytes that one read takes from the kernel at most: a message of 64 KiB with its header.
 READ_SIZE: Final = 65536 + 14
@@ -137,7 +140,13 @@ class Transport(ABC):
 
     def lock(self) -> Lock:
         """Return a new lock for sections that may wait while they hold it."""
-        return threading.Lock()
+        return threading.Lock() if _compiled is None else _compiled.Lock()
+
+    def engage(self, core: Any, locks: tuple[Lock, Lock]) -> None:  # noqa: B027 - Most have no such descriptor.
+        """Call ``core.engage(locks, ...)`` if compiled code can use the descriptor itself; see :class:`.core.Core`.
+
+        The locks for reading and writing are locks of :meth:`lock`.
+        """
 
     def current(self) -> object:
         """Return an identifier of the running thread or greenlet."""

@@ -6,15 +6,19 @@ Only functions import eventlet, so that the module can be imported where eventle
 from __future__ import annotations
 
 import _socket
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from .base import TimedOut
 from .green_library import GreenLibrary, HubWaiter
+from .pollers import polled_waiter
 
 
 class Eventlet(GreenLibrary):
     """The :class:`.GreenLibrary` of eventlet."""
+
+    hub_adopts = True
 
     def __init__(self) -> None:
         from eventlet import getcurrent, hubs, patcher, sleep
@@ -46,6 +50,21 @@ class Eventlet(GreenLibrary):
         listener = hub.add(hub.READ, fd, lambda _: call(), lambda _: None, lambda: None)
         return lambda: hub.remove(listener)
 
+    def keep_alive(self, hub: Any, keep: bool) -> None:
+        """Do nothing: the hub never ends by itself."""
+
+    def handle_error(self, hub: Any, greenlet: Any, error: BaseException) -> None:  # noqa: ARG002 - gevent names it.
+        # The hub would also remove the descriptor, which is that of all connections here.
+        if isinstance(error, hub.SYSTEM_EXCEPTIONS):
+            raise error
+        traceback.print_exception(error)
+
+    def start_timer(self, seconds: float, call: Callable[[], object]) -> Any:
+        return self._get_hub().schedule_call_global(seconds, call)
+
+    def stop_timer(self, timer: Any) -> None:
+        timer.cancel()
+
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         green, tls = self._types
         if isinstance(sock, tls):
@@ -57,7 +76,7 @@ class Eventlet(GreenLibrary):
         return sock, sock
 
     def waiter(self, sock: Any) -> HubWaiter:
-        return EventletWaiter(sock.fileno(), self._get_hub(), self.getcurrent)
+        return polled_waiter(self, sock.fileno()) or EventletWaiter(self, sock.fileno())
 
 
 class EventletWaiter(HubWaiter):
@@ -65,10 +84,10 @@ class EventletWaiter(HubWaiter):
 
     _listener: Any = None
 
-    def __init__(self, fd: int, hub: Any, getcurrent: Callable[[], Any]) -> None:
-        super().__init__(getcurrent)
+    def __init__(self, library: Eventlet, fd: int) -> None:
+        super().__init__(library)
         self._fd = fd
-        self._hub = hub
+        self._hub = library.hub()
 
     def wait(self, timeout: float | None) -> None:
         self._start_wait(timeout)
@@ -100,9 +119,3 @@ class EventletWaiter(HubWaiter):
         if self._listener is not None:
             listener, self._listener = self._listener, None
             self._hub.remove(listener)
-
-    def _start_timer(self, seconds: float) -> Any:
-        return self._hub.schedule_call_global(seconds, self._on_timer)
-
-    def _stop_timer(self, timer: Any) -> None:
-        timer.cancel()

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from .base import TimedOut
 from .green_library import GreenLibrary, HubWaiter
+from .pollers import polled_waiter
 
 #: The event of libev and libuv that a descriptor can be read.
 _READ: Final = 1
@@ -20,6 +21,8 @@ _READ: Final = 1
 
 class Gevent(GreenLibrary):
     """The :class:`.GreenLibrary` of gevent."""
+
+    hub_adopts = False
 
     def __init__(self) -> None:
         from gevent import get_hub, getcurrent, monkey, sleep
@@ -54,10 +57,31 @@ class Gevent(GreenLibrary):
         watcher.start(call)
 
         def stop() -> None:
-            watcher.stop()
-            watcher.close()
+            try:
+                watcher.stop()
+                watcher.close()
+            except ValueError:
+                pass  # The hub was destroyed, and its watchers with it.
 
         return stop
+
+    def keep_alive(self, hub: Any, keep: bool) -> None:
+        loop = hub.loop
+        # A hub that was destroyed has none.
+        if loop is not None:
+            (loop.ref if keep else loop.unref)()
+
+    def handle_error(self, hub: Any, greenlet: Any, error: BaseException) -> None:
+        hub.handle_error(greenlet.switch, type(error), error, error.__traceback__)
+
+    def start_timer(self, seconds: float, call: Callable[[], object]) -> Any:
+        timer = self._get_hub().loop.timer(seconds)
+        timer.start(call)
+        return timer
+
+    def stop_timer(self, timer: Any) -> None:
+        timer.stop()
+        timer.close()
 
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         plain, tls = self._types
@@ -66,7 +90,7 @@ class Gevent(GreenLibrary):
         return (sock._sock, sock._sock) if isinstance(sock, plain) else None  # noqa: SLF001
 
     def waiter(self, sock: Any) -> HubWaiter:
-        return GeventWaiter(sock._read_event, self._get_hub(), self.getcurrent)  # noqa: SLF001
+        return polled_waiter(self, sock.fileno()) or GeventWaiter(self, sock._read_event)  # noqa: SLF001
 
 
 class GeventWaiter(HubWaiter):
@@ -76,10 +100,10 @@ class GeventWaiter(HubWaiter):
     turn of its loop, and mostly none remain.
     """
 
-    def __init__(self, watcher: Any, hub: Any, getcurrent: Callable[[], Any]) -> None:
-        super().__init__(getcurrent)
+    def __init__(self, library: Gevent, watcher: Any) -> None:
+        super().__init__(library)
         self._watcher = watcher
-        self._hub = hub
+        self._hub = library.hub()
 
     def wait(self, timeout: float | None) -> None:
         self._start_wait(timeout)
@@ -90,12 +114,3 @@ class GeventWaiter(HubWaiter):
 
     def _remove_listener(self) -> None:
         """Do nothing: each wait stops the watcher."""
-
-    def _start_timer(self, seconds: float) -> Any:
-        timer = self._hub.loop.timer(seconds)
-        timer.start(self._on_timer)
-        return timer
-
-    def _stop_timer(self, timer: Any) -> None:
-        timer.stop()
-        timer.close()

@@ -1,22 +1,17 @@
-"""Transports and locks for greenlets; this module imports neither eventlet nor gevent."""
+"""Transports for greenlets; this module imports neither eventlet nor gevent."""
 
 from __future__ import annotations
 
 import _socket
-import math
 import socket
-import time
-from types import TracebackType
-from typing import Any, Final
+from typing import Any
 
-from .base import Bell, Lock, Mutex, is_interruption
+from .base import Bell, Lock, Mutex, TimedOut, is_interruption
 from .bells import ThreadBell
 from .green_bells import GreenBell
 from .green_library import GreenLibrary, HubWaiter
+from .green_locks import GreenLock
 from .sockets import DONT_WAIT, SMALL_READ_SIZE, NonBlockingTransport, SocketTransport, nothing_sent, wait_for
-
-#: The longest time in seconds until a greenlet notices that a thread has passed a lock on to it.
-_MAX_PAUSE: Final = 0.05
 
 
 class GreenTransport(NonBlockingTransport):
@@ -98,7 +93,14 @@ class GreenTransport(NonBlockingTransport):
         return mutex
 
     def lock(self) -> Lock:
-        return GreenLock(self._library)
+        lock: Lock = GreenLock(self._library)
+        return lock
+
+    def engage(self, core: Any, locks: tuple[Lock, Lock]) -> None:
+        # Without a timeout a wait would not end for the other deadlines, and other threads wait natively.
+        own = self._library.get_ident() == self._thread
+        if own and self._waiter is not None and self.default_timeout is not None:
+            core.engage(locks, self.fileno(), (self._waiter.wait, self.default_timeout, TimedOut))
 
     def let_others_run(self) -> None:
         if self._library.get_ident() == self._thread and not self._library.in_hub():
@@ -112,144 +114,3 @@ class GreenTransport(NonBlockingTransport):
         if self._library.get_ident() != self._thread:
             return ThreadBell(self, buffers=buffers, select=self._library.select)
         return GreenBell(self, self._library, self._waiter)
-
-
-class GreenLock:
-    """A fair lock between greenlets and threads.
-
-    Greenlets of the thread that created it wait without blocking that thread; other threads wait natively. The
-    libraries' own locks work in one thread only, and a greenlet that waits for a native lock stops the greenlet that
-    holds it.
-
-    The lock is passed on to whoever has waited longest. If it were free in between, a greenlet that sends in a loop
-    would acquire it again each time, before the hub runs the greenlets that wait.
-    """
-
-    __slots__ = ("_library", "_lock", "_thread", "_waiters")
-
-    def __init__(self, library: GreenLibrary) -> None:
-        self._library = library
-        self._lock = library.allocate_lock()
-        self._thread = library.get_ident()
-        #: Those that wait, in the order of their arrival; ``None`` until the first has to. Appending, popping and
-        #: removing are atomic.
-        self._waiters: list[_WaitingGreenlet | _WaitingThread] | None = None
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Acquire the lock, as :meth:`threading.Lock.acquire` does, and return whether it was acquired."""
-        if self._lock.acquire(False):
-            return True
-        return blocking and self._wait(timeout)
-
-    def _wait(self, timeout: float) -> bool:
-        """Wait until the lock is passed on to this greenlet or thread, and return whether it was in time."""
-        library = self._library
-        with library.guard:
-            if self._waiters is None:
-                self._waiters = []
-        kind = _WaitingGreenlet if library.get_ident() == self._thread else _WaitingThread
-        waiter = kind(library)
-        self._waiters.append(waiter)
-        try:
-            # The lock may have been released just before the waiter was among the others.
-            if self._lock.acquire(False):
-                self._waiters.remove(waiter)
-                return True
-            waiter.wait(timeout)
-        except BaseException:
-            if self._was_passed_on(waiter):
-                self.release()
-            raise
-        return self._was_passed_on(waiter)
-
-    def _was_passed_on(self, waiter: _WaitingGreenlet | _WaitingThread) -> bool:
-        """Return whether the lock was passed on to a waiter; if not, remove the waiter from those that wait."""
-        try:
-            self._waiters.remove(waiter)  # type: ignore[union-attr]  # The waiter was added to the list.
-        except ValueError:
-            return True
-        return False
-
-    def release(self) -> None:
-        """Release the lock, or pass it on to the one that has waited longest."""
-        self._lock.release()
-        while self._waiters and self._lock.acquire(False):
-            try:
-                waiter = self._waiters.pop(0)
-            except IndexError:
-                # The last one has just stopped waiting.
-                self._lock.release()
-            else:
-                waiter.wake()
-                return
-
-    def locked(self) -> bool:
-        """Return whether the lock is acquired."""
-        return self._lock.locked()  # type: ignore[no-any-return]
-
-    def __enter__(self) -> GreenLock:
-        self.acquire()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None, /
-    ) -> None:
-        self.release()
-
-
-class _WaitingThread:
-    """A thread that waits for a :class:`GreenLock` natively."""
-
-    __slots__ = ("_lock",)
-
-    def __init__(self, library: GreenLibrary) -> None:
-        self._lock = library.allocate_lock()
-        self._lock.acquire()
-
-    def wait(self, timeout: float) -> None:
-        """Wait for :meth:`wake`, at most ``timeout`` seconds; -1 means no limit."""
-        self._lock.acquire(True, timeout)
-
-    def wake(self) -> None:
-        """End the wait."""
-        self._lock.release()
-
-
-class _WaitingGreenlet:
-    """A greenlet that waits for a :class:`GreenLock` at its hub."""
-
-    __slots__ = ("_greenlet", "_library", "_thread", "_woken")
-
-    def __init__(self, library: GreenLibrary) -> None:
-        self._library = library
-        self._thread = library.get_ident()
-        #: The greenlet while it sleeps, else ``None``.
-        self._greenlet: Any = None
-        self._woken = False
-
-    def wait(self, timeout: float) -> None:
-        """Wait for :meth:`wake`, at most ``timeout`` seconds; -1 means no limit."""
-        deadline = math.inf if timeout < 0 else time.monotonic() + timeout
-        while not self._woken and (left := deadline - time.monotonic()) > 0:
-            self._greenlet = self._library.getcurrent()
-            try:
-                self._library.sleep(min(left, _MAX_PAUSE))
-            except _Woken:
-                pass
-            finally:
-                self._greenlet = None
-
-    def wake(self) -> None:
-        """End the wait: at the next turn of the hub, or within :data:`_MAX_PAUSE` if another thread calls this."""
-        self._woken = True
-        # The hub of another thread cannot be woken: eventlet's runs a new call only when something else has woken it.
-        if self._library.get_ident() == self._thread:
-            self._library.call_soon(self._interrupt_sleep)
-
-    def _interrupt_sleep(self) -> None:
-        if self._greenlet is not None:
-            self._greenlet.throw(_Woken)
-
-
-class _Woken(BaseException):
-    """Ends the sleep of a greenlet to which a lock was passed on."""

@@ -7,6 +7,7 @@ monkey-patched, so that the same code is right in patched and in unpatched proce
 from __future__ import annotations
 
 import _socket
+import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -29,6 +30,8 @@ class GreenLibrary(Protocol):
     sleep: Any
     #: A native lock around the making of objects that are not made before they are needed.
     guard: Any
+    #: Whether the hub has a greenlet, which becomes the parent of each greenlet that waits; if not, it is one itself.
+    hub_adopts: bool
 
     def wait(self, fd: int, write: bool, timeout: float | None) -> None:
         """Wait until ``fd`` can be written to, or read, and run other greenlets meanwhile.
@@ -51,6 +54,18 @@ class GreenLibrary(Protocol):
         The watch alone does not keep the hub from ending.
         """
 
+    def keep_alive(self, hub: Any, keep: bool) -> None:
+        """Keep a hub from ending for want of anything to wait for, or let it end."""
+
+    def handle_error(self, hub: Any, greenlet: Any, error: BaseException) -> None:
+        """Handle an exception that a greenlet has let out into its hub."""
+
+    def start_timer(self, seconds: float, call: Callable[[], object]) -> Any:
+        """Return a new timer of the hub of the running thread, which will call ``call``."""
+
+    def stop_timer(self, timer: Any) -> None:
+        """Stop a timer, which may have expired already."""
+
     def unwrap(self, sock: Any) -> tuple[Any, _socket.socket] | None:
         """Return the socket to use and the plain one below it, ``None`` for a socket that is not the library's."""
 
@@ -69,16 +84,16 @@ class HubWaiter(ABC):
 
     #: The greenlet that waits; ``None`` if none does.
     _greenlet: Any = None
-    #: The time on the monotonic clock when the wait ends; ``None`` means no limit.
-    _deadline: float | None = None
+    #: The time on the monotonic clock when the wait ends.
+    _deadline: float = math.inf
     _timer: Any = None
     #: The time when the timer expires: never after the deadline, but perhaps before.
     _timer_expires: float = 0.0
     #: Whether the socket was shut down, so that no other wait will follow.
     _detached = False
 
-    def __init__(self, getcurrent: Callable[[], Any]) -> None:
-        self._getcurrent = getcurrent
+    def __init__(self, library: GreenLibrary) -> None:
+        self._library = library
 
     @abstractmethod
     def wait(self, timeout: float | None) -> None:
@@ -106,14 +121,14 @@ class HubWaiter(ABC):
     def _start_wait(self, timeout: float | None) -> None:
         """Record the running greenlet as the one that waits, and set its deadline."""
         if timeout is None:
-            self._deadline = None
+            self._deadline = math.inf
         else:
             deadline = self._deadline = time.monotonic() + timeout
             # A timer that expires before the deadline is kept, and is set again when it expires, which happens once in
             # many messages.
             if self._timer is None or self._timer_expires > deadline:
                 self._set_timer(timeout, deadline)
-        self._greenlet = self._getcurrent()
+        self._greenlet = self._library.getcurrent()
 
     def _finish_wait(self) -> None:
         """Clean up after a wait, whether it returned or raised."""
@@ -132,7 +147,7 @@ class HubWaiter(ABC):
         self._stop_timer(self._timer)
         self._timer = None
         # Without a greenlet that has a deadline, no timer is needed; the next wait sets one.
-        if self._greenlet is None or self._deadline is None:
+        if self._greenlet is None or self._deadline == math.inf:
             return
         left = self._deadline - time.monotonic()
         if left > 0:
@@ -144,10 +159,8 @@ class HubWaiter(ABC):
     def _remove_listener(self) -> None:
         """Remove the listener from the hub, if one is there."""
 
-    @abstractmethod
     def _start_timer(self, seconds: float) -> Any:
-        """Return a new timer of the hub, which will call :meth:`_on_timer`."""
+        return self._library.start_timer(seconds, self._on_timer)
 
-    @abstractmethod
     def _stop_timer(self, timer: Any) -> None:
-        """Stop a timer, which may have expired already."""
+        self._library.stop_timer(timer)

@@ -11,7 +11,7 @@ import struct
 import threading
 from typing import Any, Final
 
-from .base import Bell, TimedOut, Transport, is_interruption
+from .base import Bell, Lock, TimedOut, Transport, is_interruption
 from .bells import ThreadBell
 from .progress import SendProgress, count_unacknowledged, tcp_progress
 
@@ -200,6 +200,11 @@ class BlockingTransport(SocketTransport):
             return self._socket.send(data, DONT_WAIT)  # type: ignore[no-any-return]
         except OSError as error:
             return nothing_sent(error)
+
+    def engage(self, core: Any, locks: tuple[Lock, Lock]) -> None:
+        # Without a timeout a read would not end for the other deadlines.
+        if self.default_timeout is not None:
+            core.engage(locks, self.fileno(), None)
 
     def bell(self) -> Bell:
         return ThreadBell(self)

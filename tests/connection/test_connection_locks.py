@@ -140,10 +140,11 @@ def test_a_thread_does_not_wait_for_a_lock_that_nobody_releases():
 def test_a_thread_waits_for_a_lock_while_the_client_takes_the_frame_of_another():
     ws, line = connect(send_timeout=SHORT)
     taken = itertools.count()
-    line.progress = lambda: next(taken)
+    asked = []
+    line.send_progress = lambda: asked.append(next(taken)) or SendProgress(asked[-1], pending=True)
     line.writing.acquire()
     sending = Running(ws.send, "x")
-    until(lambda: next(taken) > 3)
+    until(lambda: len(asked) > 3)
     line.writing.release()
     sending.result()
     assert line.heard == ["x"]

@@ -9,9 +9,7 @@ import struct
 
 import pytest
 
-from django_websocket.connection.connection import (
-    POLL_INTERVAL,
-)
+from django_websocket.connection.sending import POLL_INTERVAL
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import State
 from django_websocket.protocols.hixie75 import Hixie75

@@ -13,8 +13,8 @@ from django_websocket.transports import SendProgress
 REST = SendProgress(100, pending=False)
 
 
-def make_timers(now=0.0, **changes):
-    return Timers(now, **{"ping_interval": 20, "ping_timeout": 20, "close_timeout": 5, **changes})
+def make_timers(**changes):
+    return Timers(**{"ping_interval": 20, "ping_timeout": 20, "close_timeout": 5, **changes})
 
 
 # Pings
@@ -25,10 +25,9 @@ def make_timers(now=0.0, **changes):
 )
 def test_when_a_ping_is_due(interval, timeout, before, after):
     timers = make_timers(ping_interval=interval, ping_timeout=timeout)
-    timers.last_received_at = 100.0
-    assert timers.ping_due == before
+    assert timers.ping_due(100.0) == before
     assert len(timers.make_ping(130.0, REST)) == 4
-    assert timers.ping_due == after
+    assert timers.ping_due(100.0) == after
 
 
 def test_latency_is_that_of_the_ping_that_was_answered():
@@ -70,7 +69,7 @@ def test_a_ping_has_more_time_while_the_peer_takes_what_was_sent(before, after, 
     timers = make_timers()
     timers.make_ping(100.0, SendProgress(*before))
     assert timers.extend_ping(120.0, SendProgress(*after)) is more_time
-    assert timers.ping_due == (140.0 if more_time else 120.0)
+    assert timers.ping_due(90.0) == (140.0 if more_time else 120.0)
 
 
 def test_the_time_of_a_ping_is_extended_as_long_as_there_is_progress():
@@ -106,23 +105,12 @@ def test_the_time_for_the_messages_ahead_of_the_end():
 
 def test_idleness_is_told_once_until_it_lasts_as_long_again():
     timers = make_timers()
-    timers.last_received_at = 100.0
-    assert not timers.is_idle(100.9, 1.0)
-    assert timers.is_idle(101.0, 1.0)
+    assert not timers.is_idle(100.9, 100.0, 1.0)
+    assert timers.is_idle(101.0, 100.0, 1.0)
     timers.note_idle(101.0)
-    assert not timers.is_idle(101.9, 1.0)
-    assert timers.is_idle(102.0, 1.0)
-    timers.last_received_at = 101.5
-    assert not timers.is_idle(102.0, 1.0)
-
-
-def test_revalidation():
-    timers = make_timers()
-    assert timers.revalidate_at == math.inf
-    timers.plan_revalidation(100.0, 60.0)
-    assert timers.revalidate_at == 160.0
-    timers.plan_revalidation(160.0, None)
-    assert timers.revalidate_at == math.inf
+    assert not timers.is_idle(101.9, 100.0, 1.0)
+    assert timers.is_idle(102.0, 100.0, 1.0)
+    assert not timers.is_idle(102.0, 101.5, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -134,19 +122,19 @@ def test_revalidation():
         ({"closing": True}, 4.0),
         ({"at_most": 1.0}, 1.0),
         ({"deadline": 99.0}, 0.0),
+        ({"revalidate_at": 109.0}, 9.0),
     ],
 )
 def test_the_first_deadline_counts(changes, left):
-    timers = make_timers(90.0)
-    timers.last_received_at = 100.0
+    timers = make_timers()
     timers.start_closing(99.0)
-    timers.plan_revalidation(100.0, 10.0)
-    wait = {"deadline": None, "idle_after": None, "closing": False, "at_most": 20.0, **changes}
-    assert timers.time_left(100.0, **wait) == left
+    wait = {"deadline": None, "idle_after": None, "revalidate_at": 110.0, "closing": False, "at_most": 20.0, **changes}
+    assert timers.time_left(100.0, 100.0, **wait) == left
 
 
 def test_a_ping_is_due_before_the_rest():
-    timers = make_timers(90.0)
-    assert timers.time_left(100.0, deadline=None, idle_after=None, closing=False, at_most=20.0) == 10.0
+    timers = make_timers()
+    never = {"deadline": None, "idle_after": None, "revalidate_at": math.inf, "closing": False}
+    assert timers.time_left(100.0, 90.0, at_most=20.0, **never) == 10.0
     timers.make_ping(110.0, REST)
-    assert timers.time_left(110.0, deadline=None, idle_after=None, closing=False, at_most=60.0) == 20.0
+    assert timers.time_left(110.0, 90.0, at_most=60.0, **never) == 20.0

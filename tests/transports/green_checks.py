@@ -21,7 +21,8 @@ from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455
 from django_websocket.transports import READ_SIZE, open_transport
-from django_websocket.transports.green import GreenLock, GreenTransport
+from django_websocket.transports.green import GreenTransport
+from django_websocket.transports.green_locks import GreenLock
 from django_websocket.transports.sockets import BlockingTransport
 from django_websocket.websocket import WebSocket
 

@@ -26,6 +26,8 @@ SHORT = 0.1
 LIMIT = 50
 #: More bytes than the buffers of a connection take.
 BIG = 30_000_000
+#: The first statements of a process that uses nothing compiled.
+IN_PYTHON = "import os; os.environ['DJANGO_WEBSOCKET_SPEEDUPS'] = '0'; "
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -40,15 +42,18 @@ class GreenProcess:
 
             self.spawn, self.sleep, self.getcurrent = eventlet.spawn, eventlet.sleep, eventlet.getcurrent
             self.kill = eventlet.kill
+            self.spawn_raw, self.fork = eventlet.spawn_n, os.fork
             thread = eventlet.patcher.original("_thread")
             self.start_new_thread, self.allocate_lock = thread.start_new_thread, thread.allocate_lock
             self.Timeout = eventlet.Timeout
         else:
             import gevent
             from gevent import monkey, socket, ssl
+            from gevent.os import fork_gevent
 
             self.spawn, self.sleep, self.getcurrent = gevent.spawn, gevent.sleep, gevent.getcurrent
             self.kill = gevent.kill
+            self.spawn_raw, self.fork = gevent.spawn_raw, fork_gevent
             self.start_new_thread, self.allocate_lock = monkey.get_original(
                 "_thread", ["start_new_thread", "allocate_lock"]
             )
@@ -84,6 +89,17 @@ class GreenProcess:
         ours = shaking.result()
         self.opened += ours, theirs
         return open_transport(ours, default_timeout), theirs
+
+    def replace_hub(self):
+        """End the hub of this thread, and make a new one."""
+        if self.name.startswith("eventlet"):
+            from eventlet import hubs
+
+            hubs.use_hub(type(hubs.get_hub()).__module__)
+        else:
+            import gevent
+
+            gevent.get_hub().destroy(destroy_loop=True)
 
     def run(self, call, *args, **kwargs):
         """Start a call in a greenlet."""
@@ -172,20 +188,21 @@ def run_checks(checks, name, certificate):
     print(json.dumps({"title": "", "failure": ""}), flush=True)
 
 
-def outcomes_of(checks, processes, certificate):
+def outcomes_of(checks, processes, certificate, module="green_checks"):
     """Run the checks in each process; return by its name the failures, which are empty for checks that passed.
 
-    ``processes`` maps names to the first statements of processes, which import the library and may patch. Three
-    processes run at once, as they wait most of the time.
+    ``checks`` is the table of the ``module`` of that name. ``processes`` maps names to the first statements of
+    processes, which import the library and may patch. Three processes run at once, as they wait most of the time.
     """
     with ThreadPoolExecutor(3) as pool:
         running = {
-            name: pool.submit(run_process, checks, name, first, certificate) for name, first in processes.items()
+            name: pool.submit(run_process, checks, name, first, certificate, module)
+            for name, first in processes.items()
         }
         return {name: process.result() for name, process in running.items()}
 
 
-def run_process(checks, name, first, certificate):
+def run_process(checks, name, first, certificate, module):
     """Run the checks in a process of its own, and return their failures by the name of the check."""
     # The order matters: the library has to patch before anything else is imported.
     lines = [
@@ -194,8 +211,8 @@ def run_process(checks, name, first, certificate):
         "if 'COVERAGE_PROCESS_START' in os.environ: import coverage; coverage.process_startup()",
         "warnings.simplefilter('ignore', DeprecationWarning)",
         first,
-        "from tests.transports import green_checks, green_process",
-        f"green_process.run_checks(green_checks.CHECKS, {name!r}, {os.fspath(certificate)!r})",
+        f"from tests.transports import {module}, green_process",
+        f"green_process.run_checks({module}.CHECKS, {name!r}, {os.fspath(certificate)!r})",
     ]
     try:
         result = subprocess.run(

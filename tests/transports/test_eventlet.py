@@ -5,10 +5,11 @@ import importlib.util
 import pytest
 
 from .green_checks import CHECKS
-from .green_process import LIMIT, outcomes_of
+from .green_process import IN_PYTHON, LIMIT, outcomes_of
 
 PROCESSES = {
     "eventlet": "import eventlet",
+    "eventlet-in-python": f"{IN_PYTHON}import eventlet",
     "eventlet-patched": "import eventlet; eventlet.monkey_patch()",
     "eventlet-asyncio": "import eventlet; eventlet.hubs.use_hub('eventlet.hubs.asyncio')",
     "eventlet-asyncio-patched": "import eventlet; eventlet.hubs.use_hub('eventlet.hubs.asyncio'); "

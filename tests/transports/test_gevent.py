@@ -5,10 +5,11 @@ import importlib.util
 import pytest
 
 from .green_checks import CHECKS
-from .green_process import LIMIT, outcomes_of
+from .green_process import IN_PYTHON, LIMIT, outcomes_of
 
 PROCESSES = {
     "gevent": "import gevent",
+    "gevent-in-python": f"{IN_PYTHON}import gevent",
     "gevent-patched": "from gevent import monkey; monkey.patch_all()",
 }
 

@@ -1,117 +1,63 @@
-"""The part of green transports that needs neither eventlet nor gevent: the lock."""
+"""What green transports do without either library. ``green_checks.py`` has them in real hubs."""
 
 from __future__ import annotations
 
-import _thread
-import select
+import threading
 
 import pytest
 
-from django_websocket.transports.green import GreenLock
+from django_websocket.transports.base import TimedOut
+from django_websocket.transports.green import GreenTransport
+
+from .pairs import tcp_pair
+from .test_green_library import Waiter
+from .test_green_locks import Library
 
 
-class Library:
-    """A green library without greenlets; it records how long the running one would have slept."""
-
-    allocate_lock = staticmethod(_thread.allocate_lock)
-    select = select
-
-    def __init__(self):
-        self.pauses = []
-        self.thread = _thread.get_ident()
-        self.guard = _thread.allocate_lock()
-        self.calls = []
-
-    def getcurrent(self):
-        return self
-
-    def call_soon(self, call):
-        self.calls.append(call)
-
-    def get_ident(self):
-        return self.thread
-
-    def sleep(self, seconds):
-        self.pauses.append(seconds)
+@pytest.fixture
+def plain():
+    ours, theirs = tcp_pair()
+    with ours, theirs:
+        yield ours
 
 
-def test_a_thread_waits_for_the_lock_natively():
-    library = Library()
-    lock = GreenLock(library)
-    library.thread = "another"
-    lock.acquire()
-    assert not lock.acquire(timeout=0.01)
-    assert library.pauses == []
+class GreenLibrary(Library):
+    """A green library whose mutexes are native."""
+
+    make_rlock = staticmethod(threading.RLock)
 
 
-def test_a_greenlet_waits_for_the_lock_at_its_hub():
-    library = Library()
-    lock = GreenLock(library)
-    lock.acquire()
+class Core:
+    engaged = None
 
-    def sleep(pause):
-        library.pauses.append(pause)
-        if len(library.pauses) == 3:
-            lock.release()
-
-    library.sleep = sleep
-    assert lock.acquire()
-    # It looks again and again, because a thread of the system cannot wake its hub.
-    assert library.pauses == [0.05] * 3
-    assert not lock.acquire(False)
-    lock.release()
-    assert lock.acquire(False)
+    def engage(self, *args):
+        self.engaged = args
 
 
-def test_a_lock_that_is_released_while_a_greenlet_begins_to_wait():
-    library = Library()
-    lock = GreenLock(library)
-    lock.acquire()
-    library.getcurrent = lambda: pytest.fail("it waits")
-    # The list is made before the greenlet stands in it.
-    library.guard = ReleasingGuard(lock)
-    assert lock.acquire()
-    assert not lock.acquire(False)
-    lock.release()
+@pytest.mark.parametrize(
+    ("default_timeout", "has_waiter"),
+    [
+        (15.0, True),
+        # A wait without a limit would outlast the deadlines of the connection.
+        (None, True),
+        # TLS.
+        (15.0, False),
+    ],
+)
+def test_the_core_is_engaged_on_plain_sockets(plain, default_timeout, has_waiter):
+    waiter = Waiter() if has_waiter else None
+    transport = GreenTransport(plain, plain, default_timeout, GreenLibrary(), waiter)
+    core, locks = Core(), (transport.lock(), transport.lock())
+    transport.engage(core, locks)
+    if default_timeout is None or not has_waiter:
+        assert core.engaged is None
+    else:
+        assert core.engaged == (locks, plain.fileno(), (waiter.wait, 15.0, TimedOut))
 
 
-class ReleasingGuard:
-    """A guard under which another thread releases a lock."""
-
-    def __init__(self, lock):
-        self.lock = lock
-
-    def __enter__(self):
-        self.lock.release()
-
-    def __exit__(self, *_):
-        pass
-
-
-def test_the_last_waiter_stops_waiting_while_the_lock_is_passed_on():
-    lock = GreenLock(Library())
-    lock.acquire()
-
-    class Waiters(list):
-        def pop(self, index):
-            self.clear()
-            return super().pop(index)
-
-    lock._waiters = Waiters(["gone"])
-    lock.release()
-    assert lock.acquire(False)
-
-
-def test_a_greenlet_that_is_killed_passes_the_lock_on():
-    library = Library()
-    lock = GreenLock(library)
-    lock.acquire()
-
-    def sleep(pause):
-        lock.release()
-        raise GeneratorExit
-
-    library.sleep = sleep
-    with pytest.raises(GeneratorExit):
-        lock.acquire()
-    assert lock.acquire(False)
+def test_the_core_is_not_engaged_in_another_thread(plain):
+    transport = GreenTransport(plain, plain, 15.0, GreenLibrary(), Waiter())
+    transport._thread = "another"
+    core = Core()
+    transport.engage(core, (transport.lock(), transport.lock()))
+    assert core.engaged is None

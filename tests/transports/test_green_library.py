@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from django_websocket.transports.green_library import HubWaiter
@@ -11,7 +13,7 @@ class Waiter(HubWaiter):
     """A waiter that is its own hub and its own greenlet; it records its timers."""
 
     def __init__(self):
-        super().__init__(lambda: self)
+        super().__init__(SimpleNamespace(getcurrent=lambda: self))
         self.started, self.stopped, self.removed = [], [], 0
         self.while_waiting = lambda: None
 

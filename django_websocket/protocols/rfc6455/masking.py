@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
+
+from ...speedups import load
 
 #: Bytes up to which one XOR of two long integers is faster than four strided translations.
 _XOR_LIMIT: Final = 512
@@ -46,13 +48,5 @@ def _table(key: int) -> bytes:
     return bytes(byte ^ key for byte in range(256))
 
 
-try:
-    from ._masking import apply_mask
-except ImportError:
-    # The package was installed without a C compiler.
-    apply_mask = apply_mask_in_python
-
-#: The implementation in use: ``"c"`` if the package was installed with a C compiler, else ``"python"``.
-MASKING: Final[Literal["c", "python"]] = "python" if apply_mask is apply_mask_in_python else "c"
-
-__all__ = ["MASKING", "apply_mask", "apply_mask_in_python"]
+_compiled: Final = load("frames")
+apply_mask = apply_mask_in_python if _compiled is None else _compiled.apply_mask

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Mapping, MutableSequence
 from typing import Any, ClassVar, Final
 
 from ...exceptions import MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
+from ...speedups import load
 from ..base import CloseCode, Message, PeerClose, Protocol, State, check_close
 from ..http import Request
 from . import handshake
@@ -30,9 +31,14 @@ from .frames import (
 from .masking import apply_mask
 from .messages import MessageAssembler
 
+_compiled: Final = load("frames")
+
 # These constants save the look-up of a member in its enumeration, which takes longer than the comparison.
 _TEXT: Final = int(Opcode.TEXT)
 _BINARY: Final = int(Opcode.BINARY)
+_CONTINUATION: Final = int(Opcode.CONTINUATION)
+_CLOSE: Final = int(Opcode.CLOSE)
+_PONG: Final = int(Opcode.PONG)
 _WHOLE_TEXT: Final = FIN | int(Opcode.TEXT)
 _WHOLE_BINARY: Final = FIN | int(Opcode.BINARY)
 _OPEN: Final = State.OPEN
@@ -59,9 +65,6 @@ class RFC6455(Protocol):
         """Begin a connection; the arguments are those of :class:`Protocol`."""
         #: Received bytes of an incomplete frame header or control frame.
         self._rest = b""
-        #: The size in bytes up to which :meth:`take_whole_messages` may take a message. It is -1 while none may be
-        #: taken: inside a frame or a message, after an error, on a closed connection, and on the client side.
-        self._whole_limit = -1
         #: Assembles the message of which a part was received; ``None`` between messages.
         self._assembler: MessageAssembler | None = None
         #: The compression that was agreed on (RFC 7692), or ``None``.
@@ -84,6 +87,11 @@ class RFC6455(Protocol):
     def inflates(self) -> bool:
         """Whether compression was agreed on."""
         return self._deflate is not None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is a server's side without compression; see :attr:`Protocol.is_plain`."""
+        return self._deflate is None and not self.client
 
     def _check_request(self) -> None:
         """Check the client's request (section 4.2.1)."""
@@ -129,7 +137,9 @@ class RFC6455(Protocol):
         A frame that may be invalid, or that depends on the state of the connection, is left to :meth:`receive`. See
         :meth:`Protocol.take_whole_messages`.
         """
-        size, limit = len(data), self._whole_limit
+        if _compiled is not None:
+            return _compiled.take_whole_messages(data, messages, position, self.whole_limit)  # type: ignore[no-any-return]
+        size, limit = len(data), self.whole_limit
         try:
             while size - position >= 6:
                 first, length = data[position], data[position + 1] - MASKED
@@ -162,16 +172,16 @@ class RFC6455(Protocol):
     def _parse(self, data: bytes, messages: list[Message]) -> None:
         """Parse all frames of ``data``; see :meth:`Protocol._parse`."""
         limit = sys.maxsize if self.max_message_size is None else self.max_message_size
-        self._whole_limit, position = -1, 0
+        self.whole_limit, position = -1, 0
         if self._assembler is not None and self._assembler.missing:
             position = self._extend(data, 0, messages)
         elif self._rest:
             data = self._rest + data
         while position < len(data):
             if self._assembler is None and not self.client:
-                self._whole_limit = limit
+                self.whole_limit = limit
                 position = self.take_whole_messages(data, messages, position)
-                self._whole_limit = -1
+                self.whole_limit = -1
             start, position = position, self._parse_frame(data, position, messages)
             if self.state is State.CLOSED or self.deferred_end is not None:
                 return
@@ -179,7 +189,7 @@ class RFC6455(Protocol):
                 break
         self._rest = data[position:]
         if self._assembler is None and not self._rest and not self.client:
-            self._whole_limit = limit
+            self.whole_limit = limit
 
     def _parse_frame(self, data: bytes, position: int, messages: list[Message]) -> int:
         """Parse the frame at ``position``, or the received part of a data frame.
@@ -234,7 +244,7 @@ class RFC6455(Protocol):
                 raise ProtocolError("a control frame is fragmented or too long")
         elif opcode not in DATA_OPCODES:
             raise ProtocolError("an unknown opcode")
-        elif (opcode == Opcode.CONTINUATION) is (self._assembler is None):
+        elif (opcode == _CONTINUATION) is (self._assembler is None):
             raise ProtocolError("a continuation frame is out of place, or one is missing")
         # A client has to mask every frame, and a server none (section 5.1).
         if bool(second & MASKED) is self.client:
@@ -288,29 +298,29 @@ class RFC6455(Protocol):
         """
         self.has_events = True
         self.control_frames += 1
-        if opcode == Opcode.PONG:
+        if opcode == _PONG:
             self.pong = payload
-        elif opcode == Opcode.CLOSE:
+        elif opcode == _CLOSE:
             self._receive_close(*parse_close(payload))
-        elif self.state is State.OPEN:
+        elif self.state is _OPEN:
             # Section 5.5.2 asks for pongs until the peer's Close is received. We depart from that: no pong follows our
             # own Close, because that is the last frame that the peer gets from us.
-            if len(self.outgoing) >= MAX_PONGS and self.outgoing[-1][0] == FIN | Opcode.PONG:
+            if len(self.outgoing) >= MAX_PONGS and self.outgoing[-1][0] == FIN | _PONG:
                 self.outgoing.pop()
-            self._queue(Opcode.PONG, payload)
+            self._queue(_PONG, payload)
 
     def _answer_close(self, close: PeerClose) -> None:
         """Send Close with the status code of the peer's, as is typical, and without its reason (section 5.5.1)."""
         has_code = close.code != CloseCode.NO_STATUS_RECEIVED
-        self._queue(Opcode.CLOSE, close.code.to_bytes(2, "big") if has_code else b"")
+        self._queue(_CLOSE, close.code.to_bytes(2, "big") if has_code else b"")
 
     def _send_failure(self, error: ProtocolError) -> None:
         """Send the Close that reports ``error`` to the peer (section 7.1.7)."""
-        self._queue(Opcode.CLOSE, error.code.to_bytes(2, "big") + str(error).encode())
+        self._queue(_CLOSE, error.code.to_bytes(2, "big") + str(error).encode())
 
     def _finish(self, code: int, reason: str = "", error: WebSocketError | None = None) -> None:
         super()._finish(code, reason, error)
-        self._rest, self._whole_limit, self._assembler, self._deflate = b"", -1, None, None
+        self._rest, self.whole_limit, self._assembler, self._deflate = b"", -1, None, None
 
     # Frames to the peer
 
@@ -378,7 +388,7 @@ class RFC6455(Protocol):
         """Start the closing handshake (section 7.1.2); see :meth:`Protocol.close`."""
         payload = check_close(code, reason)
         if self.state is State.OPEN:
-            self._queue(Opcode.CLOSE, code.to_bytes(2, "big") + payload)
+            self._queue(_CLOSE, code.to_bytes(2, "big") + payload)
             self.state = State.CLOSING
         elif self.state is State.CONNECTING:
             self._finish(CloseCode.ABNORMAL_CLOSURE)

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from array import array
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from django_websocket import protocols
 from django_websocket.protocols.rfc6455 import masking
-from django_websocket.protocols.rfc6455.masking import _XOR_LIMIT, MASKING, apply_mask_in_python
+from django_websocket.protocols.rfc6455.masking import _XOR_LIMIT, apply_mask_in_python
 
 from .peers import naive_mask
 
@@ -21,17 +17,15 @@ MASKS = [b"\x37\xfa\x21\x3d", b"\0\0\0\0", b"\xff\xff\xff\xff", b"\0\0\0\x01", b
 #: No two neighbours are equal, and the period is not that of a mask.
 PATTERN = bytes(index * 7 % 251 for index in range(5000))
 
-IN_C = "django_websocket.protocols.rfc6455._masking"
-
-#: Runs a test for both implementations. The one in C is skipped if it was not built.
+#: Runs a test for both implementations. The compiled one is skipped if it was not built.
 both_implementations = pytest.mark.parametrize(
     "apply_mask",
     [
         pytest.param(apply_mask_in_python, id="python"),
         pytest.param(
             masking.apply_mask,
-            id="c",
-            marks=pytest.mark.skipif(MASKING != "c", reason="the package was installed without a C compiler"),
+            id="compiled",
+            marks=pytest.mark.skipif(masking.apply_mask is apply_mask_in_python, reason="nothing is compiled"),
         ),
     ],
 )
@@ -142,28 +136,3 @@ def test_is_the_same_at_any_address(apply_mask, kind, data, where, mask):
     start, stop = where
     expected = naive_mask(data[start:stop], mask)
     assert apply_mask(memoryview(kind(data))[start:stop], mask) == apply_mask(kind(data), mask, start, stop) == expected
-
-
-def import_masking(monkeypatch, in_c):
-    """Return the module as it is when the import of the one in C finds ``in_c``, ``None`` for an ImportError."""
-    monkeypatch.setitem(sys.modules, IN_C, in_c)
-    spec = importlib.util.spec_from_file_location(masking.__name__, masking.__file__)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_masks_in_c_if_the_extension_was_built(monkeypatch):
-    in_c = SimpleNamespace(apply_mask=lambda data, mask: b"in C")
-    module = import_masking(monkeypatch, in_c)
-    assert (module.MASKING, module.apply_mask) == ("c", in_c.apply_mask)
-
-
-def test_masks_in_python_if_it_was_not(monkeypatch):
-    module = import_masking(monkeypatch, None)
-    assert (module.MASKING, module.apply_mask) == ("python", module.apply_mask_in_python)
-
-
-def test_names_the_implementation_in_use():
-    assert protocols.MASKING == MASKING
-    assert (masking.apply_mask.__module__ == IN_C) is (MASKING == "c")

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from django_websocket.connection.backlog import DEFAULT_LIMITS, Delivery, QueueLimits
-from django_websocket.connection.connection import FLUSH_SIZE
+from django_websocket.connection.sending import FLUSH_SIZE
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.process.flusher import flusher
 from django_websocket.protocols.base import State

@@ -9,9 +9,7 @@ import struct
 
 import pytest
 
-from django_websocket.connection.connection import (
-    POLL_INTERVAL,
-)
+from django_websocket.connection.sending import POLL_INTERVAL
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.rfc6455.frames import Opcode
 from django_websocket.transports import TimedOut

@@ -1,11 +1,18 @@
+import os
+import platform
 import re
 import sys
+import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 
 HERE = Path(__file__).parent
+
+# "0": nothing is compiled, so that the wheel is one for every Python. "1": a build that cannot compile fails. Otherwise
+# the package is installed all the same, and does everything in Python: without a compiler, Cython or Python's headers.
+SWITCH = os.environ.get("DJANGO_WEBSOCKET_SPEEDUPS")
 
 
 def read(name: str) -> str:
@@ -20,21 +27,30 @@ def version() -> str:
 
 
 def compiled(name: str, **options: list[str]) -> Extension:
+    """Return one compiled module."""
     return Extension(
         f"django_websocket.speedups._{name}",
         [f"django_websocket/speedups/_{name}.pyx"],
         depends=["django_websocket/speedups/frames.h"],
-        optional=True,
+        optional=SWITCH != "1",
         **options,
     )
 
 
 def poller() -> list[Extension]:
-    # Its greenlets are switched to by the functions of greenlet's header, and Linux has epoll.
+    """Return the poller, if there are epoll, which only Linux has, and the header by which it switches greenlets."""
     greenlet = find_spec("greenlet") if sys.platform == "linux" else None
-    if greenlet is None or greenlet.submodule_search_locations is None:
+    directories = [] if greenlet is None else list(greenlet.submodule_search_locations or ())
+    headers = [directory for directory in directories if Path(directory, "greenlet.h").exists()]
+    return [compiled("poller", include_dirs=headers)] if headers else []
+
+
+def extensions() -> list[Extension]:
+    """Return everything that is compiled."""
+    # The compiled code relies on the GIL: a Python without it would turn it on to load such an extension.
+    if SWITCH == "0" or platform.python_implementation() != "CPython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
         return []
-    return [compiled("poller", include_dirs=list(greenlet.submodule_search_locations))]
+    return [compiled("frames"), compiled("lock"), compiled("core"), *poller()]
 
 
 # Where bjoern and uWSGI need not be compiled.
@@ -43,11 +59,12 @@ WHEELS = "sys_platform == 'linux'"
 # What groups on Redis or Valkey need.
 REDIS = ["redis>=5"]
 
-# What the test suite imports and starts, and setuptools because it builds a wheel to look inside.
+# What the test suite imports and starts, and Cython and setuptools because it builds wheels to look inside.
 TEST = [
     f"bjoern-binary>=3.2; {WHEELS}",
     "cheroot>=10.0",
     "coverage>=7.10",
+    "cython>=3.1",
     "django-debug-toolbar>=6",
     "django-extensions>=4.1",
     "djangorestframework>=3.16",
@@ -111,9 +128,9 @@ setup(
     license_expression="BSD-3-Clause",
     license_files=["LICENSE"],
     packages=find_packages(include=["django_websocket", "django_websocket.*"]),
-    package_data={"django_websocket": ["py.typed"], "django_websocket.speedups": ["*.pyx", "*.pxd", "*.h"]},
-    # Without Cython, or a compiler, the package is installed all the same, and does everything in Python.
-    ext_modules=[compiled("frames"), compiled("lock"), compiled("core"), *poller()],
+    # The sources of the extensions are for the source distribution only; see MANIFEST.in.
+    package_data={"django_websocket": ["py.typed"]},
+    ext_modules=extensions(),
     zip_safe=False,
     python_requires=">=3.10",
     install_requires=[

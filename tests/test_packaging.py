@@ -3,18 +3,20 @@
 import email
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
 from importlib.machinery import EXTENSION_SUFFIXES
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 import django_websocket
-from django_websocket.protocols import MASKING
+from django_websocket.speedups import VARIABLE
 
 ROOT = Path(__file__).parent.parent
 #: What whoever has the sources reads first.
@@ -96,37 +98,50 @@ def test_there_are_no_other_names():
         _ = django_websocket.accept_websockets
 
 
-def build(kind, tree, **environment):
-    """Build a package of a ``kind`` in a copy of the sources, away from the working tree and from the network."""
+#: The sources of the extensions, which the source distribution has and the wheel has not.
+SPEEDUPS = {
+    path.relative_to(ROOT).as_posix()
+    for suffix in ("pyx", "pxd", "h")
+    for path in ROOT.glob(f"django_websocket/speedups/*.{suffix}")
+}
+#: Makes a build believe that it runs on a free-threaded Python.
+FREE_THREADED = "import sysconfig; sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1"
+
+
+def build(kind, tree, first="", **environment):
+    """Build a package of a ``kind`` in a copy of the sources, away from the working tree and from the network.
+
+    ``first`` is a statement that the process begins with.
+    """
     pytest.importorskip("setuptools", minversion="77")
+    pytest.importorskip("Cython", minversion="3.1")
     for name in ("setup.py", "pyproject.toml", "LICENSE", "MANIFEST.in", *DOCUMENTS):
         shutil.copy(ROOT / name, tree)
-    ignored = shutil.ignore_patterns("__pycache__", *(f"*{suffix}" for suffix in EXTENSION_SUFFIXES))
+    ignored = shutil.ignore_patterns("__pycache__", "*.c", *(f"*{suffix}" for suffix in EXTENSION_SUFFIXES))
     shutil.copytree(ROOT / "django_websocket", tree / "django_websocket", ignore=ignored)
     for other in ("lab", "tests"):
         (tree / other).mkdir()
         (tree / other / "__init__.py").touch()
-    code = f"from setuptools import build_meta; build_meta.build_{kind}('dist')"
-    command = [sys.executable, "-c", code]
-    subprocess.run(command, cwd=tree, env=os.environ | environment, capture_output=True, text=True, check=True)
+    code = f"{first}\nfrom setuptools import build_meta; build_meta.build_{kind}('dist')"
+    variables = {name: value for name, value in os.environ.items() if name != VARIABLE} | environment
+    subprocess.run([sys.executable, "-c", code], cwd=tree, env=variables, capture_output=True, text=True, check=True)
     (path,) = (tree / "dist").iterdir()
     return path
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    with zipfile.ZipFile(build("wheel", tmp_path_factory.mktemp("tree"))) as archive:
-        yield archive
+def wheel_path(tmp_path_factory):
+    return build("wheel", tmp_path_factory.mktemp("tree"))
 
 
 @pytest.fixture(scope="module")
-def wheel_without_compiler(tmp_path_factory):
-    with zipfile.ZipFile(build("wheel", tmp_path_factory.mktemp("tree"), CC="false")) as archive:
+def wheel(wheel_path):
+    with zipfile.ZipFile(wheel_path) as archive:
         yield archive
 
 
 def sources():
-    found = {path for suffix in ("py", "pyi") for path in (ROOT / "django_websocket").rglob(f"*.{suffix}")}
+    found = (ROOT / "django_websocket").rglob("*.py")
     return {path.relative_to(ROOT).as_posix() for path in found} | {"django_websocket/py.typed"}
 
 
@@ -134,52 +149,101 @@ def contents(wheel):
     """Return the names of the sources in a wheel, and those of the extensions."""
     names = {name for name in wheel.namelist() if ".dist-info/" not in name}
     extensions = {name for name in names if name.endswith(tuple(EXTENSION_SUFFIXES))}
-    return names - extensions, extensions
+    return names - extensions, {name.rpartition("/")[2].partition(".")[0] for name in extensions}
 
 
-def masking_of(wheel, directory):
-    """Return the name of the masking that a wheel has, and what it makes of some bytes."""
+def compiled_in(wheel, directory):
+    """Return the compiled modules that a wheel has once it is installed, and check that it works."""
     wheel.extractall(directory)
     code = (
-        "from django_websocket.protocols import MASKING; from django_websocket.protocols.rfc6455 import masking;"
-        "print(MASKING, masking.apply_mask(bytes(6), b'mask').decode())"
+        "from django_websocket.speedups import NAMES, load; from django_websocket.protocols.rfc6455 import masking;"
+        "print(masking.apply_mask(bytes(6), b'mask').decode(), *[f'_{name}' for name in NAMES if load(name)])"
     )
     # Without the installed packages, and so without the installed package.
     command = [sys.executable, "-S", "-c", code]
-    return subprocess.run(command, cwd=directory, capture_output=True, text=True, check=True).stdout.split()
+    variables = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    run = subprocess.run(command, cwd=directory, env=variables, capture_output=True, text=True, check=True)
+    masked, *names = run.stdout.split()
+    assert masked == "maskma"
+    return set(names)
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names, extensions = contents(wheel)
     assert names == sources()
-    assert {name.partition(".")[0] for name in extensions} <= {"django_websocket/protocols/rfc6455/_masking"}
+    assert extensions <= {Path(name).stem for name in SPEEDUPS if name.endswith(".pyx")}
 
 
-def test_the_wheel_masks_in_c_where_there_is_a_compiler(wheel, tmp_path):
+def test_the_wheel_is_compiled_where_there_is_a_compiler(wheel, tmp_path):
     extensions = contents(wheel)[1]
-    assert extensions or MASKING == "python"
-    assert masking_of(wheel, tmp_path) == ["c" if extensions else "python", "maskma"]
+    # The poller imports greenlet, which is not installed there.
+    assert compiled_in(wheel, tmp_path) == extensions - {"_poller"}
+    # Where this environment has them, they can be built.
+    assert extensions >= {"_frames", "_lock", "_core"} or find_spec("django_websocket.speedups._frames") is None
 
 
-def test_without_a_compiler_the_wheel_masks_in_python(wheel_without_compiler, tmp_path):
-    assert contents(wheel_without_compiler) == (sources(), set())
-    assert masking_of(wheel_without_compiler, tmp_path) == ["python", "maskma"]
+@pytest.mark.parametrize("obstacle", ["no compiler", "no Cython"])
+def test_what_cannot_be_compiled_is_left_out(obstacle, tmp_path):
+    environment = {"CC": "false"}
+    if obstacle == "no Cython":
+        (tmp_path / "hiding/Cython").mkdir(parents=True)
+        (tmp_path / "hiding/Cython/__init__.py").write_text("raise ImportError")
+        environment = {"PYTHONPATH": str(tmp_path / "hiding")}
+    (tree := tmp_path / "tree").mkdir()
+    with zipfile.ZipFile(build("wheel", tree, **environment)) as archive:
+        assert contents(archive) == (sources(), set())
+        assert compiled_in(archive, tmp_path / "installed") == set()
+
+
+def test_a_build_whose_wheel_has_to_be_compiled_fails_without_a_compiler(tmp_path):
+    with pytest.raises(subprocess.CalledProcessError):
+        build("wheel", tmp_path, CC="false", **{VARIABLE: "1"})
+
+
+@pytest.mark.parametrize(
+    ("first", "environment"), [("", {VARIABLE: "0"}), (FREE_THREADED, {}), (FREE_THREADED, {VARIABLE: "1"})]
+)
+def test_the_pure_wheel(first, environment, tmp_path):
+    """A free-threaded Python gets it too: to load an extension that relies on the GIL turns the GIL on."""
+    (tree := tmp_path / "tree").mkdir()
+    path = build("wheel", tree, first, **environment)
+    assert path.name.endswith("-py3-none-any.whl")
+    with zipfile.ZipFile(path) as archive:
+        assert contents(archive) == (sources(), set())
+        assert compiled_in(archive, tmp_path / "installed") == set()
+
+
+def test_the_wheel_with_compiled_code_is_for_one_python(wheel_path):
+    assert "none" not in wheel_path.name
 
 
 def test_the_source_distribution_has_all_to_build_it(tmp_path):
     with tarfile.open(build("sdist", tmp_path)) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert names >= sources() | DOCUMENTS | {
-        "django_websocket/protocols/rfc6455/_masking.c",
-        "setup.py",
-        "pyproject.toml",
+    assert SPEEDUPS
+    assert names >= sources() | DOCUMENTS | SPEEDUPS | {"setup.py", "pyproject.toml"}
+    assert not [name for name in names if name.startswith(("lab/", "tests/")) or name.endswith(".c")]
+
+
+def test_wheels_are_built_for_every_python_that_the_metadata_names(wheel):
+    """The configuration of cibuildwheel has the Pythons of the classifiers."""
+    classifiers = metadata_of(wheel).get_all("Classifier")
+    supported = {
+        found[1] for line in classifiers if (found := re.fullmatch(r"Programming Language :: Python :: 3\.(\d+)", line))
     }
-    assert not [name for name in names if name.startswith(("lab/", "tests/"))]
+    configuration = re.search(
+        r'^\[tool\.cibuildwheel\]\nbuild = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE
+    )
+    assert configuration[1].split() == [f"cp3{minor}-*" for minor in sorted(supported, key=int)]
+
+
+def metadata_of(wheel):
+    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    return email.message_from_bytes(wheel.read(name))
 
 
 def test_the_metadata_of_the_wheel(wheel):
-    (name,) = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
-    metadata = email.message_from_bytes(wheel.read(name))
+    metadata = metadata_of(wheel)
     assert metadata["Name"] == "django-websocket"
     assert metadata["Version"] == django_websocket.__version__
     assert metadata["License-Expression"] == "BSD-3-Clause"

@@ -30,7 +30,7 @@ LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
 EAGER = {"gunicorn.eventlet_worker"}
 
 MAX_FLOORS = 9
-MAX_ROOMS = 24
+MAX_ROOMS = 25
 
 
 class Room(NamedTuple):
@@ -44,6 +44,8 @@ ROOMS = {
     "exceptions": Room(1, PURE),
     "speedups": Room(1, PURE),
     "signals": Room(1, WORLD | BACKENDS),
+    # The command that reports what is compiled; it has to run where nothing else does.
+    "__main__": Room(2, PURE),
     "transports": Room(2, NO_DJANGO),
     "protocols": Room(2, PURE, {"transports"}),
     # Once per process, and from a request to a yes or no.

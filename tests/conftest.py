@@ -14,6 +14,7 @@ from .wire import Wire
 
 # The time that an example takes depends mostly on the other work of the machine, so no deadline is set.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", settings.get_profile("unhurried"), max_examples=5)
 settings.register_profile("long", settings.get_profile("unhurried"), max_examples=10_000, print_blob=True)
 settings.load_profile("unhurried")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-INSTRUMENTS = {"benchmarks", "compliance", "fuzzing", "groups", "soak"}
+INSTRUMENTS = {"benchmarks", "compliance", "fuzzing", "groups", "sanitizers", "soak"}
 
 #: Imports of one instrument by another, each with its reason.
 BETWEEN_INSTRUMENTS: dict[tuple[str | None, str | None], str] = {}

@@ -22,8 +22,8 @@ from .pairs import DEFAULT_TIMEOUT
 
 #: Seconds of timeouts that have to expire.
 SHORT = 0.1
-#: Seconds that all checks of a process may take.
-LIMIT = 50
+#: Seconds that all checks of a process may take, under the sanitizers of lab/sanitizers too.
+LIMIT = 100
 #: More bytes than the buffers of a connection take.
 BIG = 30_000_000
 #: The first statements of a process that uses nothing compiled.

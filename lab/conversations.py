@@ -142,6 +142,7 @@ def _run(ws: WebSocket, view: View, messages: list[Message]) -> None:
             ws.send(message)
         if len(messages) == view.closes_after:
             ws.close(1000, "enough")
+            return
 
 
 def _send(client: socket.socket, server: int, pieces: Sequence[bytes]) -> None:

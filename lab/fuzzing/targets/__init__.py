@@ -10,6 +10,8 @@ from typing import Final
 NAMES: Final = (
     "server_frames",
     "client_frames",
+    "compiled_frames",
+    "compiled_core",
     "hixie76",
     "hixie75",
     "requests",

@@ -1,5 +1,6 @@
 """The fuzzing of ``lab/fuzzing/``: a short run of each target, and whether it finds planted mistakes."""
 
+import importlib
 import itertools
 import re
 import time
@@ -15,7 +16,8 @@ from django_websocket.protocols.rfc6455 import RFC6455
 from lab.fuzzing import guided, mutation, peers, streams, timing
 from lab.fuzzing.__main__ import main
 from lab.fuzzing.frames import BUILT_SEEDS, build
-from lab.fuzzing.targets import NAMES, Target, answers, extensions, load, origins, requests
+from lab.fuzzing.targets import NAMES, Target, answers, compiled_core, extensions, load, origins, requests
+from lab.fuzzing.twin import Twin
 from tests.promptness import within
 
 ROOT = Path(__file__).parents[3]
@@ -204,6 +206,59 @@ def test_backtracking_is_found():
     timing.check_linear(lambda: re.fullmatch("a+", value), len(value))
     with pytest.raises(AssertionError, match="21 characters"):
         timing.check_linear(lambda: re.fullmatch("(a|a)+", value), len(value))
+
+
+# Compiled code and its twin
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "mistake"),
+    [
+        ("compiled_frames", "apply_mask", lambda masked: masked[:-1]),
+        ("compiled_frames", "deliver", lambda outcome: outcome._replace(pong=b"planted")),
+        ("compiled_core", "converse", lambda outcome: outcome._replace(messages=outcome.messages[:-1])),
+        ("compiled_core", "converse", lambda outcome: outcome._replace(sent=b"\x88\x00")),
+        ("compiled_core", "converse", lambda outcome: outcome._replace(code=4000)),
+    ],
+)
+def test_a_difference_is_found(name, part, mistake, monkeypatch, tmp_path):
+    """The twin is a process of its own, in which the mistake is not planted."""
+    module = importlib.import_module(f"lab.fuzzing.targets.{name}")
+    original = getattr(module, part)
+    monkeypatch.setattr(module, part, lambda *arguments: mistake(original(*arguments)))
+    # All of the stream is received, echoed, and answered by Close.
+    seed = bytes([0x0A, 0, 7]) + BUILT_SEEDS[0] if name == "compiled_core" else bytes([0x08, 7]) + BUILT_SEEDS[0]
+    target = Target(name, load(name).run, [seed], (), "")
+    ((_, reason),) = mutation.fuzz(target, 0, seed=1, directory=tmp_path).findings
+    assert "in Python: " in reason
+
+
+def test_a_difference_between_reads_is_found(monkeypatch, tmp_path):
+    def essence(pieces, view):
+        return f"{len(pieces)} pieces"
+
+    monkeypatch.setattr(compiled_core, "essence", essence)
+    target = Target("compiled_core", compiled_core.run, [bytes([0x0A, 0, 7]) + BUILT_SEEDS[0]], (), "")
+    ((_, reason),) = mutation.fuzz(target, 0, seed=1, directory=tmp_path).findings
+    assert "in pieces: " in reason
+
+
+def test_the_twin_answers_as_long_as_it_runs():
+    twin = Twin("compiled_frames")
+    data = bytes([0x08, 7]) + BUILT_SEEDS[0]
+    first = twin.outcome(data)
+    assert "Hello" in first
+    assert first == twin.outcome(data)
+    twin._process.stdin.close()
+    twin._process.wait(20)
+    with pytest.raises((EOFError, ValueError)):
+        twin.outcome(data)
+    twin._process.stdout.close()
+    twin._process = None
+    # It can be started again.
+    assert first == twin.outcome(data)
+    twin.stop()
+    twin.stop()
 
 
 # The engines

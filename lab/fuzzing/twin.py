@@ -72,10 +72,20 @@ def read(stream: IO[bytes]) -> bytes:
 
     :raises EOFError: there is none.
     """
-    size = stream.read(SIZE)
-    if len(size) < SIZE:
-        raise EOFError("the process without compiled code has ended")
-    return stream.read(int.from_bytes(size, "big"))
+    return _read(stream, int.from_bytes(_read(stream, SIZE), "big"))
+
+
+def _read(stream: IO[bytes], size: int) -> bytes:
+    """Read exactly ``size`` bytes: a pipe that eventlet has patched may return fewer.
+
+    :raises EOFError: there are fewer.
+    """
+    data = b""
+    while len(data) < size:
+        if not (more := stream.read(size - len(data))):
+            raise EOFError("the process without compiled code has ended")
+        data += more
+    return data
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from .run import Step, fuzzing, run, tests
 
 #: The tests of the compiled modules and of what calls them.
 TESTS: Final = (
+    "tests/speedups",
     "tests/connection",
     "tests/protocols/rfc6455/test_masking.py",
     "tests/protocols/rfc6455/test_messages.py",
@@ -24,7 +25,7 @@ TESTS: Final = (
 #: The same in greenlets.
 GREEN_TESTS: Final = ("tests/transports/test_gevent.py",)
 #: The targets of the fuzzers that reach them.
-TARGETS: Final = ("server_frames",)
+TARGETS: Final = ("compiled_frames", "compiled_core")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("table", help="show results")
     one.set_defaults(command=_table)
     one.add_argument("results", type=Path)
+    one.add_argument("--against", choices=SERVERS, default="", metavar="SERVER", help="compare all with this server")
 
     one = commands.add_parser("plot", help="draw results as SVG")
     one.set_defaults(command=_plot)
@@ -88,8 +89,8 @@ def _add_scenarios(parser: argparse.ArgumentParser, default: Sequence[str]) -> N
         type=lambda names: [Scenario.parse(name) for name in names.split(",")],
         default=[Scenario.parse(name) for name in default],
         metavar="NAME,...",
-        help=f"pp-CONNSxBYTES, pipe-CONNSxBYTES, connect-N, idle-N, fan-MEMBERSxBYTES, slow-MEMBERSxBYTES "
-        f"({','.join(default)})",
+        help=f"pp-CONNSxBYTES, pipe-CONNSxBYTES, cork-CONNSxBYTES, connect-N, idle-N, fan-MEMBERSxBYTES, "
+        f"slow-MEMBERSxBYTES ({','.join(default)})",
     )
 
 
@@ -99,7 +100,7 @@ def _add_servers(parser: argparse.ArgumentParser) -> None:
         type=_servers,
         default=[SERVERS[name] for name in servers.DEFAULT],
         metavar="NAME,...",
-        help=f"of {', '.join(SERVERS)}; all but the raw ones, which are added as they are needed",
+        help=f"of {', '.join(SERVERS)}; all but those that others are compared with, which are added as needed",
     )
 
 
@@ -171,7 +172,7 @@ def _syscalls(options: argparse.Namespace) -> int:
 
 
 def _table(options: argparse.Namespace) -> int:
-    print("\n".join(table.lines(Results.load(options.results))))
+    print("\n".join(table.lines(Results.load(options.results), options.against)))
     return 0
 
 

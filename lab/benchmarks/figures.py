@@ -17,6 +17,7 @@ Record: TypeAlias = Mapping[str, Any]
 AMOUNTS: Final = {
     "pingpong": "msgs_per_s",
     "pipeline": "msgs_per_s",
+    "corked": "msgs_per_s",
     "connect": "cycles_per_s",
     "idle": "pss_kb_per_conn",
 }
@@ -32,14 +33,17 @@ class Summary:
     server: str
     #: Messages or cycles a second, or KiB of memory for an idle connection; ``None``: it failed in every round.
     amount: float | None
-    #: The amount divided by that of the raw server: median, lowest and highest round; ``None``: it was not measured.
+    #: The amount divided by that of the server it is compared with: median, lowest and highest round; ``None``: that
+    #: was not measured.
     ratio: float | None = None
     low: float | None = None
     high: float | None = None
-    #: Microseconds of processor time for each message, and those of the raw server divided by them.
+    #: Microseconds of processor time for each message, and those of the other server divided by them.
     cpu_us: float | None = None
     cpu_ratio: float | None = None
     p50_us: float | None = None
+    #: The median latency of the other server, divided by this one's.
+    p50_ratio: float | None = None
     p99_us: float | None = None
     #: The highest share of a processor that the client used in a round.
     client: float | None = None
@@ -67,10 +71,13 @@ def median(values: Iterable[float | None]) -> float | None:
     return statistics.median(there) if there else None
 
 
-def summarize(records: Sequence[Record], scenario: Scenario) -> list[Summary]:
-    """Return a summary of every server that took part in a scenario, in their order."""
+def summarize(records: Sequence[Record], scenario: Scenario, against: str = "") -> list[Summary]:
+    """Return a summary of every server that took part in a scenario, in their order.
+
+    ``against`` is the name of the server that all are compared with, instead of the one that :func:`.baseline` says.
+    """
     rounds = of_servers(records, scenario)
-    return [_summary(server, rounds, scenario) for server in rounds]
+    return [_summary(server, rounds, scenario, against) for server in rounds]
 
 
 def of_servers(records: Sequence[Record], scenario: Scenario) -> dict[str, dict[int, Record]]:
@@ -83,20 +90,20 @@ def of_servers(records: Sequence[Record], scenario: Scenario) -> dict[str, dict[
     return rounds
 
 
-def _summary(server: str, rounds: Mapping[str, Mapping[int, Record]], scenario: Scenario) -> Summary:
+def _summary(server: str, rounds: Mapping[str, Mapping[int, Record]], scenario: Scenario, against: str) -> Summary:
     own = rounds[server]
     good = {number: record for number, record in own.items() if "error" not in record}
     errors = [str(record["error"]) for record in own.values() if "error" in record]
     if not good:
         return Summary(server, None, failed=len(errors), error=errors[-1])
-    raw = rounds.get(baseline(SERVERS[server], scenario), {})
+    other = rounds.get(against or baseline(SERVERS[server], scenario), {})
     amount = AMOUNTS[scenario.mode]
 
     def each(of: Mapping[int, Record], key: str) -> dict[int, float | None]:
         return {number: record.get(key) for number, record in of.items()}
 
-    found = ratios(each(good, amount), each(raw, amount))
-    cpu = ratios(each(good, "server_cpu_us"), each(raw, "server_cpu_us"), inverse=True)
+    found = ratios(each(good, amount), each(other, amount))
+    cpu, p50 = (ratios(each(good, key), each(other, key), inverse=True) for key in ("server_cpu_us", "p50_us"))
     client = [record["client_cpu_share"] for record in good.values() if "client_cpu_share" in record]
     return Summary(
         server,
@@ -107,6 +114,7 @@ def _summary(server: str, rounds: Mapping[str, Mapping[int, Record]], scenario: 
         cpu_us=median(each(good, "server_cpu_us").values()),
         cpu_ratio=median(cpu),
         p50_us=median(each(good, "p50_us").values()),
+        p50_ratio=median(p50),
         p99_us=median(each(good, "p99_us").values()),
         client=max(client, default=None),
         failed=len(errors),

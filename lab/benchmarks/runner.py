@@ -42,14 +42,19 @@ class Client:
         """Its name in the results."""
         return Path(self.path).name if self.path else "python"
 
-    def measure(self, running: Running, arguments: Sequence[str], seconds: float = 0.0) -> dict[str, Any]:
-        """Put a server under load, and return the answer of the client, with the key ``error`` if that failed."""
+    def measure(
+        self, running: Running, arguments: Sequence[str], seconds: float = 0.0, path: str = ""
+    ) -> dict[str, Any]:
+        """Put a server under load, and return the answer of the client, with the key ``error`` if that failed.
+
+        ``arguments`` begin with the client's mode; ``path`` is where to connect to, at the server's own one by default.
+        """
         mode = arguments[0]
-        path = self.path if mode not in PUBLISHING else ""
-        command = [path] if path else [sys.executable, "-m", "lab.benchmarks.client"]
+        other = self.path if mode not in PUBLISHING else ""
+        command = [other] if other else [sys.executable, "-m", "lab.benchmarks.client"]
         command += [*arguments, "--port", str(running.port), "--pid", str(running.pid)]
-        command += ["--raw"] if running.server.raw else ["--path", running.server.path_of(mode)]
-        if self.processes > 1 and not path and mode not in ("check", *FRESH):
+        command += ["--raw"] if running.server.raw else ["--path", path or running.server.path]
+        if self.processes > 1 and not other and mode not in ("check", *FRESH):
             command += ["--processes", str(self.processes)]
         with pinned(client_cpus(self.processes)):
             try:
@@ -173,7 +178,7 @@ def _measure(running: Running, plan: Plan, scenario: Scenario) -> dict[str, Any]
                 return {"error": wrong}
     except RuntimeError as error:
         return {"error": str(error)}
-    answer = plan.client.measure(running, arguments, seconds)
+    answer = plan.client.measure(running, arguments, seconds, running.server.path_of(scenario.mode))
     if "error" in answer:
         # The state of the server is unknown now; the next window starts a new one.
         running.stop()

@@ -9,16 +9,19 @@ from typing import Final
 #: Messages sent at a time in pipelining.
 BURST: Final = 64
 
-_NAME: Final = re.compile(r"(?:(pp|pipe|fan|slow)-(\d+)x(\d+)([km]?)|(connect|idle)-(\d+))")
+_NAME: Final = re.compile(r"(?:(pp|pipe|cork|fan|slow)-(\d+)x(\d+)([km]?)|(connect|idle)-(\d+))")
 _UNITS: Final = {"": 1, "k": 1 << 10, "m": 1 << 20}
 _MODES: Final = {
     "pp": "pingpong",
     "pipe": "pipeline",
+    "cork": "corked",
     "fan": "fan",
     "slow": "slow",
     "connect": "connect",
     "idle": "idle",
 }
+#: The modes in which :data:`BURST` messages are sent at a time. In the second one the view sends its answers together.
+BURSTS: Final = frozenset({"pipeline", "corked"})
 #: The modes in which messages are published to the members of a group, instead of being echoed.
 PUBLISHING: Final = frozenset({"fan", "slow"})
 #: The modes that find out what a connection or a member costs in memory, or what becomes of it: each window needs a
@@ -30,8 +33,10 @@ DEFAULT: Final = (
     "pp-50x125",
     "pp-50x1024",
     "pp-50x64k",
+    "pp-4x1m",
     "pp-500x125",
     "pipe-50x125",
+    "cork-50x125",
     "connect-16",
     "fan-1000x125",
 )
@@ -42,7 +47,7 @@ class Scenario:
     """One kind of load."""
 
     name: str
-    #: The load client's mode.
+    #: What is measured. It is the load client's mode, but for ``corked``, which looks like ``pipeline`` to a client.
     mode: str
     connections: int
     #: Bytes of a message.
@@ -57,8 +62,8 @@ class Scenario:
         match = _NAME.fullmatch(name)
         if match is None:
             raise ValueError(
-                f"not a scenario: {name!r}; they are pp-50x125, pp-50x64k, pipe-1x125, fan-1000x125, slow-1000x4000, "
-                "connect-16, idle-1000"
+                f"not a scenario: {name!r}; they are pp-50x125, pp-50x64k, pipe-1x125, cork-1x125, fan-1000x125, "
+                "slow-1000x4000, connect-16, idle-1000"
             )
         kind, connections, size, unit, other, count = match.groups()
         if other:
@@ -72,8 +77,8 @@ class Scenario:
     @property
     def arguments(self) -> list[str]:
         """The load client's arguments."""
-        arguments = [self.mode, "--conns", str(self.connections), "--size", str(self.size)]
-        return [*arguments, "--burst", str(BURST)] if self.mode == "pipeline" else arguments
+        sizes = ["--conns", str(self.connections), "--size", str(self.size)]
+        return ["pipeline", *sizes, "--burst", str(BURST)] if self.mode in BURSTS else [self.mode, *sizes]
 
     @property
     def title(self) -> str:
@@ -83,6 +88,7 @@ class Scenario:
         return {
             "pingpong": f"{connections}, {size}",
             "pipeline": f"{connections}, {BURST} x {size}",
+            "corked": f"{connections}, {BURST} x {size}, corked",
             "fan": f"{size} to each of {self.connections} members",
             "slow": f"{size} to each of {self.connections} members, of which some do not read",
             "connect": f"connect and close, {self.connections} at a time",

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ..servers import EVENTLET_WORKER, HOST, ServerProcess, find_program, gunicorn
-from .scenarios import PUBLISHING, Scenario
+from .scenarios import BURSTS, PUBLISHING, Scenario
 
 #: Connections that a server must be able to hold, as an argument.
 ROOM: Final = "13000"
 #: The end of the names of raw servers that send each message by itself.
 SPLIT: Final = "-split"
+#: The beginning of the names of servers that do no more in a view of Django than a WebSocket needs.
+LEAST: Final = "django-min-"
 #: The models of concurrency, with their names for readers.
 MODELS: Final = {"threads": "Threads", "eventlet": "eventlet", "gevent": "gevent", "async": "asyncio"}
 #: The modes of an echo server.
 ECHOES: Final = frozenset({"pingpong", "pipeline", "connect", "idle"})
+#: The modes of this package: besides echoes, views that cork their answers, and groups.
+ALL: Final = ECHOES | {"corked"} | PUBLISHING
+#: The variable of the environment by which the package runs without its accelerator, and the value for that.
+PLAIN: Final = ("DJANGO_WEBSOCKET_SPEEDUPS", "0")
+#: The end of the names of servers that run the package without its accelerator.
+IN_PYTHON: Final = "-python"
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,14 @@ class Server:
     modes: frozenset[str] = ECHOES
     #: Programs that it starts; without them it is skipped.
     programs: tuple[str, ...] = ()
+    #: Whether it is measured where no servers are named.
+    default: bool = True
+    #: Variables of its environment, in addition to those of this process.
+    environment: tuple[tuple[str, str], ...] = ()
 
     def path_of(self, mode: str) -> str:
         """Return the path to connect to in a mode."""
-        return f"/{mode}" if mode in PUBLISHING else self.path
+        return self.path if mode in ECHOES or self.raw else f"/{mode}"
 
     @property
     def raw(self) -> bool:
@@ -63,15 +76,24 @@ def _raw(model: str, how: str) -> Server:
     suffix, words = {"each": ("", ""), "split": (SPLIT, ", a send for each message")}[how]
     needs = () if model == "threads" else (model,)
     arguments = ("-m", "lab.benchmarks.apps.raw", model, how, "{port}")
-    return Server(f"raw-{model}{suffix}", model, arguments, needs, path="", title=f"raw sockets{words}")
+    title = f"raw sockets{words}"
+    return Server(f"raw-{model}{suffix}", model, arguments, needs, path="", title=title, default=False)
+
+
+def _least(model: str, arguments: tuple[str, ...], *needs: str) -> Server:
+    title = "the least that a view of Django can do"
+    return Server(LEAST + model, model, arguments, needs, title=title, modes=frozenset({"connect"}), default=False)
 
 
 def _app(name: str, model: str, module: str, *needs: str, options: tuple[str, ...] = (), **more: Any) -> Server:
     return Server(name, model, ("-m", f"lab.benchmarks.apps.{module}", *options, "{port}"), needs, **more)
 
 
-def _ours(name: str, model: str, arguments: tuple[str, ...], needs: tuple[str, ...], title: str) -> Server:
-    return Server(name, model, arguments, needs, ours=True, title=title, modes=ECHOES | PUBLISHING)
+def _ours(name: str, model: str, arguments: tuple[str, ...], *needs: str, **more: Any) -> list[Server]:
+    """Return a server with this package, and the same one without the accelerator."""
+    server = Server(name, model, arguments, needs, ours=True, **{"modes": ALL, **more})
+    title = f"{server.title}, in Python"
+    return [server, replace(server, name=name + IN_PYTHON, title=title, default=False, environment=(PLAIN,))]
 
 
 def _gunicorn(worker: str, application: str, *options: str) -> tuple[str, ...]:
@@ -80,17 +102,33 @@ def _gunicorn(worker: str, application: str, *options: str) -> tuple[str, ...]:
 
 
 _THREADS: Final = ("--threads", ROOM)
+_MINIMUM: Final = "lab.benchmarks.apps.django_min:application"
 _PROJECT: Final = "lab.benchmarks.apps.project:application"
 _FLASK: Final = "lab.benchmarks.apps.flask_sock_echo:app"
 _ON_EVENTLET: Final = ("-m", "lab.benchmarks.apps.on_eventlet")
-_GUNICORN: Final = ("gunicorn",)
 
 _ALL: Final = [
     *(_raw(model, how) for model in ("threads", "eventlet", "gevent") for how in ("each", "split")),
-    _ours("gthread", "threads", _gunicorn("gthread", _PROJECT, *_THREADS), _GUNICORN, "gunicorn gthread"),
-    Server("eventlet", "eventlet", (*_ON_EVENTLET, _PROJECT, "{port}"), ours=True, title="eventlet.wsgi"),
-    _ours("gunicorn-eventlet", "eventlet", _gunicorn(EVENTLET_WORKER, _PROJECT), _GUNICORN, "gunicorn EventletWorker"),
-    _ours("gevent", "gevent", _gunicorn("gevent", _PROJECT), ("gunicorn", "gevent"), "gunicorn gevent"),
+    _least("threads", _gunicorn("gthread", _MINIMUM, *_THREADS), "gunicorn"),
+    _least("eventlet", (*_ON_EVENTLET, _MINIMUM, "{port}")),
+    _least("gevent", _gunicorn("gevent", _MINIMUM), "gunicorn", "gevent"),
+    *_ours("gthread", "threads", _gunicorn("gthread", _PROJECT, *_THREADS), "gunicorn", title="gunicorn gthread"),
+    *_ours(
+        "eventlet",
+        "eventlet",
+        (*_ON_EVENTLET, _PROJECT, "{port}"),
+        title="eventlet.wsgi",
+        # EventletWorker shows what groups cost on eventlet.
+        modes=ECHOES | {"corked"},
+    ),
+    *_ours(
+        "gunicorn-eventlet",
+        "eventlet",
+        _gunicorn(EVENTLET_WORKER, _PROJECT),
+        "gunicorn",
+        title="gunicorn EventletWorker",
+    ),
+    *_ours("gevent", "gevent", _gunicorn("gevent", _PROJECT), "gunicorn", "gevent", title="gunicorn gevent"),
     _app("websockets-sync", "threads", "websockets_sync", "websockets", title="websockets, sync"),
     Server(
         "flask-sock-gthread",
@@ -174,21 +212,25 @@ _ALL: Final = [
     _app("picows", "async", "picows_echo", "picows", "uvloop", title="picows, uvloop"),
 ]
 SERVERS: Final = {server.name: server for server in _ALL}
-#: All servers but the raw ones, which are added as they are needed.
-DEFAULT: Final = tuple(server.name for server in _ALL if not server.raw)
+#: All servers but those that others are compared with, which are added as they are needed.
+DEFAULT: Final = tuple(server.name for server in _ALL if server.default)
 
 
 def baseline(server: Server, scenario: Scenario) -> str:
     """Return the name of the server that a server is compared with: the raw one of its model.
 
     Where messages are published, each server is compared with a bare loop in the same process, and so with itself.
-    In pipelining this raw server sends each message by itself; otherwise it would not do the same work. Servers on
-    asyncio are compared with threads, because an event loop is a library already, and so there is no raw one.
+    Where connections are opened, most of the work is that of Django, so that it is compared with a view that does no
+    more than it has to. In pipelining the raw server sends each message by itself; otherwise it would not do the same
+    work. Servers on asyncio are compared with threads, because an event loop is a library already, and so there is no
+    raw one.
     """
     if scenario.mode in PUBLISHING:
         return server.name
     model = "threads" if server.model == "async" else server.model
-    return f"raw-{model}{SPLIT if scenario.mode == 'pipeline' else ''}"
+    if scenario.mode == "connect":
+        return LEAST + model
+    return f"raw-{model}{SPLIT if scenario.mode in BURSTS else ''}"
 
 
 class Running(ServerProcess):
@@ -196,7 +238,8 @@ class Running(ServerProcess):
 
     def __init__(self, server: Server, log: Path, cpus: Collection[int]) -> None:
         """Describe the process; :meth:`start` starts it."""
-        super().__init__(server.name, server.arguments, log, cpus=cpus)
+        environment = {**os.environ, **dict(server.environment)}
+        super().__init__(server.name, server.arguments, log, environment=environment, cpus=cpus)
         self.server = server
 
     def __enter__(self) -> Running:

@@ -9,11 +9,11 @@ from .figures import AMOUNTS, UNITS, Summary, summarize
 from .formats import amount, columns, microseconds, ratio, row
 from .results import Results
 from .scenarios import PUBLISHING, Scenario
-from .servers import MODELS, SERVERS, SPLIT, baseline
+from .servers import MODELS, SERVERS, SPLIT, Server, baseline
 
 
-def lines(results: Results) -> Iterator[str]:
-    """Return the lines of the tables of all scenarios."""
+def lines(results: Results, against: str = "") -> Iterator[str]:
+    """Return the lines of the tables of all scenarios; ``against`` as for :func:`.summarize`."""
     yield describe(results)
     if results.note:
         yield results.note
@@ -25,8 +25,9 @@ def lines(results: Results) -> Iterator[str]:
             yield from publishing.lines(results.records, scenario)
             continue
         unit = UNITS[AMOUNTS[scenario.mode]]
-        header = ("server", unit, "to raw", "lowest", "highest", "CPU us", "to raw", "p50 us", "p99 us", "client")
-        yield from columns([header, *map(_cells, summarize(results.records, scenario))])
+        to = f"to {against or ('least' if scenario.mode == 'connect' else 'raw')}"
+        header = ("server", unit, to, "lowest", "highest", "CPU us", to, "p50 us", to, "p99 us", "client")
+        yield from columns([header, *map(_cells, summarize(results.records, scenario, against))])
     for name, reason in results.skipped.items():
         yield f"{name} was skipped; {reason}"
 
@@ -43,6 +44,7 @@ def _cells(summary: Summary) -> tuple[str, ...]:
         microseconds(summary.cpu_us),
         ratio(summary.cpu_ratio),
         microseconds(summary.p50_us),
+        ratio(summary.p50_ratio),
         microseconds(summary.p99_us),
         client,
         *([f"{summary.failed} failed"] if summary.failed else []),
@@ -71,12 +73,18 @@ def restructured(results: Results) -> Iterator[str]:
             if server.model != model or server.name.endswith(SPLIT):
                 continue
             # The raw servers of a model share a row, which shows for each scenario the one that is the baseline.
-            names = [baseline(server, scenario) if server.raw else server.name for scenario in scenarios]
+            names = [_shown(server, scenario) for scenario in scenarios]
             summaries = [found[scenario].get(name) for scenario, name in zip(scenarios, names, strict=True)]
             if any(summaries):
                 name = f"**{server.title}**" if server.ours else server.title
                 cells = (_documented(*each) for each in zip(summaries, scenarios, strict=True))
                 yield from row([f"{title}: {name}", *cells])
+
+
+def _shown(server: Server, scenario: Scenario) -> str:
+    """Return the name of the server whose figure stands in the row of a server."""
+    other = baseline(server, scenario)
+    return other if server.raw and SERVERS[other].raw else server.name
 
 
 def _documented(summary: Summary | None, scenario: Scenario) -> str:

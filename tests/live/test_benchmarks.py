@@ -29,7 +29,7 @@ def test_a_run(tmp_path):
     assert {record["scenario"] for record in results.records} == set(names)
     assert saved == [2, 4, 6, 8]
     for record in results.records:
-        assert record["server"] in {"gthread", "raw-threads", "raw-threads-split"}
+        assert record["server"] in {"gthread", "raw-threads", "raw-threads-split", "django-min-threads"}
         if record["scenario"] == "idle-10":
             assert record["fds_per_conn"] == 1
             # With so few connections the figure may be anything.

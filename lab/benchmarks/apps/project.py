@@ -52,6 +52,14 @@ def group(alias):
     return Group("members", using=alias)
 
 
+@require_websocket
+def corked(request):
+    websocket = request.websocket
+    with websocket.corked():
+        for message in websocket:
+            websocket.send(message)
+
+
 def join(request, alias):
     websocket = request.websocket
     sock = find(request.environ).sock
@@ -101,6 +109,7 @@ def publish(request, alias="default"):
 
 urlpatterns = [
     path("echo", echo),
+    path("corked", corked),
     path("fan", fan),
     path("fan/publish", publish),
     path("slow", slow),

@@ -9,7 +9,7 @@ import pytest
 from lab.benchmarks import formats, plot, publish, results, table
 from lab.benchmarks.results import Results
 
-from .records import RECORDS
+from .records import RECORDS, record
 
 
 @pytest.fixture
@@ -61,12 +61,38 @@ def test_amounts_have_three_digits(value, expected):
 def test_the_table_has_all_of_it(found):
     text = "\n".join(table.lines(found))
     assert "2 x a processor" in text
-    assert "\ngthread                 30k    0.75    0.25     0.75      20    0.50     100    1000   0.97!\n" in text
+    assert (
+        "\ngthread                 30k    0.75    0.25     0.75      20    0.50     100    1.00    1000   0.97!\n"
+        in text
+    )
     assert "1 failed" in text
     assert "\npicows           failed: it <hung> up\n" in text
     assert "KiB each" in text
     assert "\nThe machine was busy.\n" in text
     assert text.endswith("picows was skipped; not installed: picows")
+
+
+def test_the_table_names_what_it_compares_with(found):
+    found.records.append(record("gthread", 0, 100.0, 10.0, scenario="connect-2"))
+    found.scenarios.append("connect-2")
+    assert [line.split()[2:4] for line in table.lines(found) if line.startswith("server")] == [
+        ["to", "raw"],
+        ["to", "raw"],
+        ["each", "to"],
+        ["to", "least"],
+    ]
+    assert "to picows" in "\n".join(table.lines(found, "picows"))
+
+
+def test_raw_servers_share_a_row(found):
+    found.scenarios = ["pp-50x125", "pipe-2x1", "connect-2"]
+    found.records += [record("raw-threads-split", 0, 7e3, 1.0, scenario="pipe-2x1")]
+    least = record("django-min-threads", 0, 0, 2.0, scenario="connect-2")
+    found.records += [{**least, "cycles_per_s": 5e3}]
+    rows = [row.split("\n      -") for row in "\n".join(table.restructured(found)).split("\n    * - ")]
+    cells = {row[0]: [cell.partition("\n")[0].strip() for cell in row[1:]] for row in rows}
+    assert cells["Threads: raw sockets"] == ["| 1.00", "| 1.00", ""]
+    assert cells["Threads: the least that a view of Django can do"] == ["", "", "| 1.00"]
 
 
 def test_the_table_of_the_documentation(found):

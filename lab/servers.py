@@ -56,13 +56,14 @@ class ServerProcess:
         environment: Mapping[str, str] | None = None,
         certificate: Path | None = None,
         cpus: Collection[int] | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         """Describe the server; :meth:`start` starts it.
 
         ``arguments`` are those of ``program``, the interpreter by default, with ``{port}`` for the port and
         ``{certificate}`` for the path of ``certificate``. ``log`` gets what the process writes, and is emptied at each
         start. ``environment`` is all of its environment; ``None``: that of this process. It runs on the processors
-        ``cpus`` only; ``None``: on any.
+        ``cpus`` only; ``None``: on any. It has to be ready within ``patience`` seconds.
         """
         self.name = name
         self.log = log
@@ -71,6 +72,7 @@ class ServerProcess:
         self._environment = environment
         self._certificate = certificate
         self._cpus = cpus
+        self._patience = patience
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
@@ -79,7 +81,7 @@ class ServerProcess:
     def start(self) -> None:
         """Start the server on a free port, and wait until it is ready.
 
-        :raises RuntimeError: the server has ended, or is not ready after :data:`PATIENCE` seconds, or no port is free.
+        :raises RuntimeError: the server has ended, or is not ready in time, or no port is free.
         """
         for _ in range(TRIES):
             self.port = free_port()
@@ -117,7 +119,7 @@ class ServerProcess:
 
     def _wait_until_ready(self) -> bool:
         """Return whether the server is ready; if not, its process has ended."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + self._patience
         while time.monotonic() < deadline:
             ready = self.is_ready()
             # If the process has ended, the answer came from another process on the same port.

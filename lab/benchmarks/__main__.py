@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from . import formats, micro, plot, publish, scenarios, servers, syscalls, table
+from . import formats, instructions, micro, plot, publish, scenarios, servers, syscalls, table
 from .results import Results, new_path
 from .runner import CLIENT_VARIABLE, Client, Plan, check, compare_clients, run
 from .scenarios import Scenario
@@ -64,6 +64,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--conns", type=int, default=1)
     one.add_argument("--tool", choices=syscalls.TOOLS)
 
+    one = commands.add_parser("instructions", help="count the instructions for each message, with callgrind")
+    one.set_defaults(command=_instructions)
+    _add_scenarios(one, instructions.DEFAULT)
+    _add_servers(one, instructions.SERVERS_COUNTED)
+    one.add_argument("--profiles", type=Path, metavar="FOLDER", help="keep the files of callgrind here")
+    one.add_argument("--output", type=Path, help="where the results go (nowhere)")
+
     one = commands.add_parser("table", help="show results")
     one.set_defaults(command=_table)
     one.add_argument("results", type=Path)
@@ -94,13 +101,13 @@ def _add_scenarios(parser: argparse.ArgumentParser, default: Sequence[str]) -> N
     )
 
 
-def _add_servers(parser: argparse.ArgumentParser) -> None:
+def _add_servers(parser: argparse.ArgumentParser, default: Sequence[str] = servers.DEFAULT) -> None:
     parser.add_argument(
         "--servers",
         type=_servers,
-        default=[SERVERS[name] for name in servers.DEFAULT],
+        default=[SERVERS[name] for name in default],
         metavar="NAME,...",
-        help=f"of {', '.join(SERVERS)}; all but those that others are compared with, which are added as needed",
+        help=f"of {', '.join(SERVERS)} ({','.join(default)}); those that others are compared with are added as needed",
     )
 
 
@@ -169,6 +176,20 @@ def _clients(options: argparse.Namespace) -> int:
 
 def _syscalls(options: argparse.Namespace) -> int:
     return syscalls.main(options.servers, _client(options), options.conns, options.tool)
+
+
+def _instructions(options: argparse.Namespace) -> int:
+    if wrong := [one.name for one in options.scenarios if one.mode not in instructions.COUNTED]:
+        _say(f"instructions are counted in {', '.join(instructions.COUNTED)}, not in {', '.join(wrong)}")
+        return 2
+    results = instructions.main(options.servers, options.scenarios, _say, options.profiles)
+    if results is None:
+        return 1
+    if options.output is not None:
+        results.save(options.output)
+    for line in table.lines(results):
+        print(line)
+    return int(any("error" in record for record in results.records))
 
 
 def _table(options: argparse.Namespace) -> int:

@@ -13,7 +13,8 @@ from .connections import LoadError, Target
 
 #: Seconds without any progress after which a server counts as stalled.
 STALL: Final = 6.0
-_CHUNK: Final = 1 << 16
+#: The most bytes of one read.
+CHUNK: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Exchange:
         self.sock, self.recv, self.send = sock, sock.recv, sock.send
         self.reply, self.burst = reply, burst
         #: A buffer for an answer that is too big for one read, so that it is allocated and compared only once.
-        self.buffer = bytearray(len(reply) if len(reply) > _CHUNK else 0)
+        self.buffer = bytearray(len(reply) if len(reply) > CHUNK else 0)
         self.view = memoryview(self.buffer)
         #: The time when it last sent, in nanoseconds.
         self.began = 0
@@ -99,7 +100,7 @@ class Exchange:
         :raises LoadError: the answer is wrong, or the stream has ended.
         """
         if self.reader is not None:
-            return self.take(self.recv(_CHUNK))
+            return self.take(self.recv(CHUNK))
         count = self.sock.recv_into(self.view[self.got :])
         self.got += count
         if count and self.got < len(self.reply):
@@ -143,7 +144,7 @@ def exchange(socks: list[socket.socket], payload: bytes, target: Target, burst: 
     """Send ``burst`` messages on every connection, wait for all their echoes, and repeat that until the window ends."""
     wire = frames.client_frame(payload) * burst
     reply = target.reply(payload) * burst
-    big = len(reply) > _CHUNK
+    big = len(reply) > CHUNK
     of = {sock.fileno(): Exchange(sock, reply, burst) for sock in socks}
     meter = Meter(window)
     sample, latencies = meter.sample, meter.sample.latencies
@@ -168,7 +169,7 @@ def exchange(socks: list[socket.socket], payload: bytes, target: Target, burst: 
             if big:
                 whole = each.fill()
             else:
-                data = each.recv(_CHUNK)
+                data = each.recv(CHUNK)
                 whole = (data == reply and not each.got and each.reader is None) or each.take(data)
             if not whole:
                 if each.rest:

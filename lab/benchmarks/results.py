@@ -47,7 +47,7 @@ class Results:
     date: str
     machine: dict[str, Any]
     versions: dict[str, str]
-    #: How it was run: rounds, seconds, the client.
+    #: How it was run: rounds, seconds, the client; or the tool that counted instructions.
     options: dict[str, Any]
     scenarios: list[str]
     #: A remark on this run for readers of its results.
@@ -56,6 +56,11 @@ class Results:
     skipped: dict[str, str] = field(default_factory=dict)
     #: See :data:`.figures.Record`.
     records: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def counted(self) -> bool:
+        """Whether these are counts of instructions, and not measurements of time and memory."""
+        return "tool" in self.options
 
     @classmethod
     def begin(cls, scenarios: Iterable[str], options: dict[str, Any]) -> Results:

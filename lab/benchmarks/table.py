@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from . import publishing
+from . import counts, listing, publishing
 from .figures import AMOUNTS, UNITS, Summary, summarize
-from .formats import amount, columns, microseconds, ratio, row
+from .formats import amount, columns, microseconds, ratio
 from .results import Results
 from .scenarios import PUBLISHING, Scenario
-from .servers import MODELS, SERVERS, SPLIT, Server, baseline
 
 
 def lines(results: Results, against: str = "") -> Iterator[str]:
@@ -21,6 +20,9 @@ def lines(results: Results, against: str = "") -> Iterator[str]:
         scenario = Scenario.parse(name)
         yield ""
         yield f"{name}: {scenario.title}"
+        if results.counted:
+            yield from counts.lines(results, scenario)
+            continue
         if scenario.mode in PUBLISHING:
             yield from publishing.lines(results.records, scenario)
             continue
@@ -54,6 +56,8 @@ def _cells(summary: Summary) -> tuple[str, ...]:
 def describe(results: Results) -> str:
     """Return one sentence on where the figures are from."""
     machine, options = results.machine, results.options
+    if results.counted:
+        return f"{results.date} UTC, {results.versions['Python']}, {machine['processor']}; counted by callgrind"
     return (
         f"{results.date} UTC, {results.versions['Python']}, {machine['processors']} x {machine['processor']}, "
         f"{machine['system']}; {options['rounds']} rounds of {options['window']:g} s, client {options['client']}"
@@ -64,32 +68,10 @@ def restructured(results: Results) -> Iterator[str]:
     """Return the lines of a table of all servers, and all scenarios with echoes, for the documentation."""
     scenarios = [one for one in map(Scenario.parse, results.scenarios) if one.mode not in PUBLISHING]
     found = {scenario: {each.server: each for each in summarize(results.records, scenario)} for scenario in scenarios}
-    yield ".. list-table::"
-    yield "    :header-rows: 1"
-    yield ""
-    yield from row(["", *(scenario.title for scenario in scenarios)])
-    for model, title in MODELS.items():
-        for server in SERVERS.values():
-            if server.model != model or server.name.endswith(SPLIT):
-                continue
-            # The raw servers of a model share a row, which shows for each scenario the one that is the baseline.
-            names = [_shown(server, scenario) for scenario in scenarios]
-            summaries = [found[scenario].get(name) for scenario, name in zip(scenarios, names, strict=True)]
-            if any(summaries):
-                name = f"**{server.title}**" if server.ours else server.title
-                cells = (_documented(*each) for each in zip(summaries, scenarios, strict=True))
-                yield from row([f"{title}: {name}", *cells])
+    yield from listing.restructured(found, _documented)
 
 
-def _shown(server: Server, scenario: Scenario) -> str:
-    """Return the name of the server whose figure stands in the row of a server."""
-    other = baseline(server, scenario)
-    return other if server.raw and SERVERS[other].raw else server.name
-
-
-def _documented(summary: Summary | None, scenario: Scenario) -> str:
-    if summary is None:
-        return ""
+def _documented(summary: Summary, scenario: Scenario) -> str:
     if summary.amount is None:
         return "failed"
     if scenario.mode == "idle":

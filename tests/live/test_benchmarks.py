@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from lab.benchmarks import instructions
 from lab.benchmarks.runner import Client, Plan, check, run
 from lab.benchmarks.scenarios import Scenario
 from lab.benchmarks.servers import SERVERS
 from lab.benchmarks.table import lines
+from lab.servers import find_program
 
 pytestmark = [pytest.mark.live, pytest.mark.xdist_group("benchmarks")]
 
@@ -72,6 +74,19 @@ def test_members_that_do_not_read():
     assert (record["told"], record["ended"]) == (5, 5)
     # Each of them had 100 kB in the queue at most, and what the interpreter takes on the side.
     assert record["rss_kb_more"] < 8000
+
+
+def test_counting_instructions(tmp_path):
+    if any(find_program(name) is None for name in instructions.PROGRAMS):
+        pytest.skip("valgrind is not installed")
+    said = []
+    results = instructions.main([SERVERS["gthread"]], [Scenario.parse("pp-2x125")], said.append, tmp_path)
+    raw, ours = results.records
+    assert (raw["server"], ours["server"]) == ("raw-threads", "gthread")
+    # A message takes thousands of instructions, and the start of a server millions.
+    assert 1000 < raw["instructions"] < 50_000
+    assert 1000 < ours["instructions"] < 100_000
+    assert "fn=" in (tmp_path / "pp-2x125.gthread").read_text()
 
 
 def test_a_server_that_does_not_start():

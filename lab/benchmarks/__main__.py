@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = commands.add_parser("publish", help="put results into the documentation")
     one.set_defaults(command=_publish)
-    one.add_argument("results", type=Path)
+    one.add_argument("results", type=Path, nargs="+")
 
     commands.add_parser("micro", help="measure the protocols alone, with pyperf", add_help=False)
     return parser

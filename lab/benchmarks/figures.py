@@ -80,6 +80,31 @@ def summarize(records: Sequence[Record], scenario: Scenario, against: str = "") 
     return [_summary(server, rounds, scenario, against) for server in rounds]
 
 
+def summarize_publishing(records: Sequence[Record], scenario: Scenario) -> list[Summary]:
+    """Return a summary of every server that publishes in the thread that is asked to, in their order.
+
+    The amount is that of the members that a message reaches at once, and the ratio that of the bare loop in the same
+    turn.
+    """
+    found = []
+    for server, rounds in of_servers(records, scenario).items():
+        good = [record for record in rounds.values() if "error" not in record]
+        ratios_to_bare = [record["group_to_bare"] for record in good if "group_to_bare" in record]
+        if good and not ratios_to_bare:
+            continue
+        found.append(
+            Summary(
+                server,
+                median(record["deliveries_per_s"] for record in good),
+                ratio=median(ratios_to_bare),
+                low=min(ratios_to_bare, default=None),
+                high=max(ratios_to_bare, default=None),
+                failed=len(rounds) - len(good),
+            )
+        )
+    return found
+
+
 def of_servers(records: Sequence[Record], scenario: Scenario) -> dict[str, dict[int, Record]]:
     """Return the records of a scenario, by server and by the number of the round."""
     rounds: dict[str, dict[int, Record]] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from .figures import Summary, summarize
+from .figures import Summary, summarize, summarize_publishing
 from .formats import ratio
 from .results import Results
 from .scenarios import FRESH, Scenario
@@ -25,7 +25,7 @@ TOP: Final = 46
 #: Height of the name of a model above its rows.
 HEADING: Final = 25
 #: A bar is cut off at this ratio; the number beside it is not.
-MOST: Final = 2.5
+MOST: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,20 @@ LIGHT: Final = Colours("#ffffff", "#1f2933", "#5f6b7a", "#e3e7ec", "#a33a2a", "#
 DARK: Final = Colours("#131416", "#e6eaf0", "#9aa7b5", "#333c47", "#f08a78", "#4cc79a", "#5a6b7f")
 
 
-def draw(results: Results, *, dark: bool = False) -> str:
-    """Return the drawing of all scenarios that have ratios."""
+def draw(results: Results, fans: Results | None = None, *, dark: bool = False) -> str:
+    """Return the drawing of all scenarios that have ratios: echoes, and publishing if there are ``fans``."""
     colours = DARK if dark else LIGHT
     found = [
         (scenario, {each.server: each for each in summarize(results.records, scenario)})
         for scenario in map(Scenario.parse, results.scenarios)
         if scenario.mode not in FRESH
     ]
+    if fans is not None:
+        found += [
+            (scenario, {each.server: each for each in summarize_publishing(fans.records, scenario)})
+            for scenario in map(Scenario.parse, fans.scenarios)
+            if scenario.mode == "fan"
+        ]
     bands = [found[start : start + COLUMNS] for start in range(0, len(found), COLUMNS)]
     page = Page(colours, _scale([each for _, summaries in found for each in summaries.values()]))
     body: list[str] = []
@@ -166,4 +172,10 @@ def _legend(y: float, colours: Colours) -> Iterator[str]:
         yield _text(x + BAR + 6, y + 6, text, colours.text, small)
         x += 134
     yield f'<path d="M{x:.1f} {y - 6:.1f}v16" stroke="{colours.line}"/>'
-    yield _text(x + 7, y + 6, "raw socket of the same kind; thin lines: the range of the rounds", colours.text, small)
+    yield _text(
+        x + 7,
+        y + 6,
+        "the limit, mostly raw sockets; thin lines: the range of the rounds",
+        colours.text,
+        small,
+    )

@@ -2,48 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 from ..servers import ROOT
-from . import plot, publishing, table
+from . import counts, plot, publishing, results, table
 from .results import Results
 from .scenarios import PUBLISHING, Scenario
 
 FOLDER: Final = ROOT / "docs" / "performance"
-#: The files that the page includes: on echoes, and on publishing. The first line of each names the results it was made
-#: from, which may be of different runs.
+#: The files that the page includes: on echoes, on publishing, and on instructions. The first line of each names the
+#: results it was made from, which may be of different runs.
 ECHOES: Final = "results.txt"
 FANS: Final = "fan-out.txt"
+COUNTS: Final = "instructions.txt"
 _COMMENT: Final = ".. Made by python -m lab.benchmarks publish "
 
 
-def publish(path: Path, folder: Path = FOLDER) -> list[Path]:
-    """Write the files that are made from the results at ``path``, and return their paths."""
+def publish(paths: Iterable[Path], folder: Path = FOLDER) -> list[Path]:
+    """Write the files that are made from results, and return their paths.
+
+    Results replace the parts of the documentation that they are about. The other parts stay as they are, but for the
+    drawings, which show both echoes and publishing.
+    """
     folder.mkdir(exist_ok=True)
+    sources = {part: results.FOLDER / source(part, folder) for part in _PARTS if (folder / part).exists()}
+    for path in paths:
+        sources |= dict.fromkeys(parts(Results.load(path)), path)
     written = []
-    for name, text in render(path).items():
+    for name, text in render(sources).items():
         (folder / name).write_text(text, encoding="utf-8")
         written.append(folder / name)
     return written
 
 
-def render(path: Path) -> dict[str, str]:
-    """Return the files that are made from the results at ``path``, by name.
+def parts(found: Results) -> set[str]:
+    """Return the files that results are for."""
+    if found.counted:
+        return {COUNTS}
+    modes = {Scenario.parse(name).mode for name in found.scenarios}
+    return {name for name, there in ((ECHOES, modes - PUBLISHING), (FANS, "fan" in modes)) if there}
 
-    Results without publishing, or with nothing else, replace a part of the documentation only.
-    """
-    results = Results.load(path)
-    files: dict[str, str] = {}
-    modes = {Scenario.parse(name).mode for name in results.scenarios}
-    if modes - PUBLISHING:
-        drawings = {f"ratios-{kind}.svg": plot.draw(results, dark=kind == "dark") for kind in ("light", "dark")}
-        content = (*_drawn(drawings), *table.restructured(results))
-        files = {ECHOES: _page(results, path.name, content), **drawings}
-    if "fan" in modes:
-        files[FANS] = _page(results, path.name, publishing.restructured(results))
-    return files
+
+def render(sources: Mapping[str, Path]) -> dict[str, str]:
+    """Return the files of the documentation, by name; ``sources`` has the path of the results for each part."""
+    loaded = {part: Results.load(path) for part, path in sources.items()}
+    drawings: dict[str, str] = {}
+    if ECHOES in loaded:
+        for kind in ("light", "dark"):
+            drawings[f"ratios-{kind}.svg"] = plot.draw(loaded[ECHOES], loaded.get(FANS), dark=kind == "dark")
+    pages = {
+        part: _page(found, sources[part].name, [*(_drawn(drawings) if part == ECHOES else ()), *_PARTS[part](found)])
+        for part, found in loaded.items()
+    }
+    return {**pages, **drawings}
+
+
+#: What writes the content of each part.
+_PARTS: Final[Mapping[str, Callable[[Results], Iterator[str]]]] = {
+    ECHOES: table.restructured,
+    FANS: publishing.restructured,
+    COUNTS: counts.restructured,
+}
 
 
 def source(included: str, folder: Path = FOLDER) -> str:
@@ -52,14 +73,14 @@ def source(included: str, folder: Path = FOLDER) -> str:
     return first.removeprefix(_COMMENT)
 
 
-def _page(results: Results, name: str, content: Iterable[str]) -> str:
-    taken = ", ".join(f"{name} {version}" for name, version in results.versions.items() if name != "Python")
+def _page(found: Results, name: str, content: Iterable[str]) -> str:
+    taken = ", ".join(f"{name} {version}" for name, version in found.versions.items() if name != "Python")
     lines = [
         f"{_COMMENT}{name}",
         "",
-        f"{table.describe(results)}. The file is ``lab/benchmarks/results/{name}``.",
+        f"{table.describe(found)}. The file is ``lab/benchmarks/results/{name}``.",
         "",
-        *([f".. note:: {results.note}", ""] if results.note else []),
+        *([f".. note:: {found.note}", ""] if found.note else []),
         *content,
         "",
         f"Versions: {taken}.",

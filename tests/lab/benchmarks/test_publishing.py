@@ -1,13 +1,17 @@
 """Figures of publishing are medians of the rounds, compared with a bare loop in the same server."""
 
+from dataclasses import replace
+
 import pytest
 
-from lab.benchmarks import publish, publishing, table
+from lab.benchmarks import figures, publish, publishing, table
 from lab.benchmarks.results import Results
 from lab.benchmarks.runner import with_baselines
 from lab.benchmarks.scenarios import FRESH, PUBLISHING, Scenario
 from lab.benchmarks.servers import SERVERS
 from lab.benchmarks.slow import percentile
+
+from .records import RECORDS
 
 FAN = Scenario.parse("fan-10x125")
 
@@ -62,14 +66,42 @@ def test_the_table_of_the_documentation(found):
 
 
 def test_results_replace_the_part_of_the_documentation_that_they_are_about(found, tmp_path):
-    found.save(tmp_path / "fan.json")
-    assert list(publish.render(tmp_path / "fan.json")) == [publish.FANS]
+    assert publish.parts(found) == {publish.FANS}
     found.scenarios = ["slow-20x4000"]
-    found.save(tmp_path / "slow.json")
-    assert publish.render(tmp_path / "slow.json") == {}
+    assert publish.parts(found) == set()
     found.scenarios = ["pp-1x1", FAN.name]
-    found.save(tmp_path / "both.json")
-    assert {publish.ECHOES, publish.FANS, "ratios-dark.svg"} <= publish.render(tmp_path / "both.json").keys()
+    assert publish.parts(found) == {publish.ECHOES, publish.FANS}
+    found.options = {"tool": "callgrind"}
+    assert publish.parts(found) == {publish.COUNTS}
+
+
+def test_parts_of_the_documentation_may_come_from_different_runs(found, tmp_path, monkeypatch):
+    monkeypatch.setattr("lab.benchmarks.results.FOLDER", tmp_path)
+    docs = tmp_path / "docs"
+    found.save(tmp_path / "fan.json")
+    assert [path.name for path in publish.publish([tmp_path / "fan.json"], docs)] == [publish.FANS]
+    echoes = replace(found, scenarios=["pp-50x125"], records=RECORDS)
+    echoes.save(tmp_path / "echoes.json")
+    written = [path.name for path in publish.publish([tmp_path / "echoes.json"], docs)]
+    assert written == [publish.FANS, publish.ECHOES, "ratios-light.svg", "ratios-dark.svg"]
+    assert publish.source(publish.FANS, docs) == "fan.json"
+    assert publish.source(publish.ECHOES, docs) == "echoes.json"
+    # The drawing shows both.
+    drawing = (docs / "ratios-light.svg").read_text(encoding="utf-8")
+    assert "125 bytes to each of 10 members" in drawing
+    assert "0.75, rounds 0.70 to 0.80" in drawing
+    replace(found, options={"tool": "callgrind"}, scenarios=[], records=[]).save(tmp_path / "counts.json")
+    publish.publish([tmp_path / "counts.json"], docs)
+    assert publish.source(publish.COUNTS, docs) == "counts.json"
+    assert publish.source(publish.FANS, docs) == "fan.json"
+
+
+def test_a_summary_of_publishing(found):
+    gthread, failed = figures.summarize_publishing(found.records, FAN)
+    # Channels, which does not deliver in the thread that publishes, has no ratio.
+    assert (gthread.server, gthread.ratio, gthread.low, gthread.high) == ("gthread", 0.75, 0.7, 0.8)
+    assert gthread.amount == pytest.approx(1e6 / 12)
+    assert (failed.server, failed.amount, failed.ratio, failed.failed) == ("websockets-asyncio", None, None, 1)
 
 
 def test_a_server_that_publishes_is_compared_with_itself():

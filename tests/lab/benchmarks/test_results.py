@@ -114,7 +114,7 @@ def test_the_drawing_is_well_formed(found, dark):
 
 def test_publishing(found, tmp_path):
     found.save(tmp_path / "2026-01-02.json")
-    paths = publish.publish(tmp_path / "2026-01-02.json", tmp_path / "docs")
+    paths = publish.publish([tmp_path / "2026-01-02.json"], tmp_path / "docs")
     assert [path.name for path in paths] == ["results.txt", "ratios-light.svg", "ratios-dark.svg"]
     assert publish.source(publish.ECHOES, tmp_path / "docs") == "2026-01-02.json"
     text = paths[0].read_text(encoding="utf-8")
@@ -125,7 +125,6 @@ def test_publishing(found, tmp_path):
 
 def test_the_documentation_shows_the_results_it_names():
     """After a change here or a new file: ``python -m lab.benchmarks publish lab/benchmarks/results/FILE``."""
-    sources = {name: publish.render(results.FOLDER / publish.source(name)) for name in (publish.ECHOES, publish.FANS)}
-    fans = sources[publish.FANS][publish.FANS]
-    rendered = {**sources[publish.ECHOES], publish.FANS: fans}
+    pages = [path.name for path in publish.FOLDER.glob("*.txt")]
+    rendered = publish.render({name: results.FOLDER / publish.source(name) for name in pages})
     assert {path.name: path.read_text(encoding="utf-8") for path in publish.FOLDER.iterdir()} == rendered

@@ -1,5 +1,7 @@
 """Shared fixtures, and the profiles of Hypothesis. ``CONTRIBUTING.rst`` describes how to use the profile ``long``."""
 
+import gc
+
 import pytest
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
@@ -17,6 +19,16 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.register_profile("quick", settings.get_profile("unhurried"), max_examples=5)
 settings.register_profile("long", settings.get_profile("unhurried"), max_examples=10_000, print_blob=True)
 settings.load_profile("unhurried")
+
+
+def pytest_collection_finish() -> None:
+    """Leave the tests themselves out of all garbage collection.
+
+    There are thousands of them, which live as long as the session. Each full collection, which measurements of memory
+    begin with, would look at every one of their objects, and take longer than what is measured.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from lab.kinds import BY_NAME, Kind
 from lab.project.server import ACCIDENTS, Server
@@ -43,6 +44,9 @@ STOPPED = [RUNSERVER, RELOADING, EVENTLET]
 class Example(Server):
     """A running server of the example project, or of a copy of it."""
 
+    #: The bytes of a database after the migrations, by the project that they are of.
+    _databases: ClassVar[dict[Path, bytes]] = {}
+
     def __init__(
         self, kind: Kind, log: Path, project: Path = PROJECT, environment: Mapping[str, str] | None = None
     ) -> None:
@@ -58,7 +62,7 @@ class Example(Server):
             **(environment or {}),
         }
         if "runserver" not in arguments:
-            self.manage("migrate")
+            self._migrate()
         super().__init__(
             kind,
             log,
@@ -67,6 +71,16 @@ class Example(Server):
             ready="/",
             environment=self._variables,
         )
+
+    def _migrate(self) -> None:
+        """Make the database. That takes seconds and has the same result every time, for the example itself."""
+        database = Path(self._variables["DATABASE"])
+        if self._project in self._databases:
+            database.write_bytes(self._databases[self._project])
+            return
+        self.manage("migrate")
+        if self._project == PROJECT:
+            self._databases[PROJECT] = database.read_bytes()
 
     def manage(self, *arguments: str) -> str:
         """Run a command of the project in another process, and return what it writes."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import django_websocket
-from django_websocket import protocols
+from django_websocket import speedups
 
 FOLDER: Final = Path(__file__).parent / "results"
 #: Packages whose versions are noted where they are installed.
@@ -113,8 +113,8 @@ def versions() -> dict[str, str]:
     found = {
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "django-websocket": django_websocket.__version__,
-        # ``c`` or ``python``: the language in which frames are unmasked.
-        "masking": getattr(protocols, "MASKING", "python"),
+        # The compiled modules in use.
+        "compiled": " ".join(name for name in speedups.NAMES if speedups.load(name) is not None) or "nothing",
     }
     git = shutil.which("git")
     if git is not None:

@@ -41,6 +41,12 @@ def test_results_begin_with_this_machine():
     assert {"django-websocket", "Django", "eventlet"} <= begun.versions.keys()
 
 
+@pytest.mark.parametrize(("present", "expected"), [((), "nothing"), (("frames", "core"), "frames core")])
+def test_results_say_what_was_compiled(monkeypatch, present, expected):
+    monkeypatch.setattr("django_websocket.speedups.load", lambda name: name if name in present else None)
+    assert results.versions()["compiled"] == expected
+
+
 def test_a_new_path_is_not_taken(monkeypatch, tmp_path):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     names = []

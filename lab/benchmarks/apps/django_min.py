@@ -1,7 +1,7 @@
 """The least that a WebSocket in a view of Django can be: ``lab.benchmarks.apps.django_min:application``.
 
-It answers the handshake, echoes frames that are whole and arrive in order, and answers Close. It checks nothing, and
-knows no limits, no timeouts and no pings. What opening a connection costs beyond this is the package's own.
+It answers the handshake, echoes frames, and answers pings and Close. It checks nothing, and knows no limits and no
+timeouts. What opening a connection costs beyond this is the package's own.
 """
 
 import base64
@@ -29,7 +29,7 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class Answered(HttpResponse):
-    """A response that the server does not write, because the view has answered."""
+    """A response that gunicorn does not write, because the view has answered."""
 
     def __iter__(self):
         # gunicorn takes this for a client that has gone.
@@ -37,16 +37,17 @@ class Answered(HttpResponse):
 
 
 def take_socket(environ):
+    """Return the socket, and a response that the server does not write."""
     if "gunicorn.socket" in environ:
-        return environ["gunicorn.socket"]
+        return environ["gunicorn.socket"], Answered()
     import eventlet.wsgi
 
     eventlet.wsgi.WSGI_LOCAL.already_handled = True
-    return environ["eventlet.input"].get_socket()
+    return environ["eventlet.input"].get_socket(), HttpResponse()
 
 
 def echo(request):
-    sock = take_socket(request.environ)
+    sock, answered = take_socket(request.environ)
     sock.setblocking(True)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     key = request.headers["Sec-WebSocket-Key"].encode()
@@ -60,11 +61,13 @@ def echo(request):
             start = 6 + {254: 2, 255: 8}.get(data[1], 0)
             payload = frames.apply_mask(data[start:size])
             opcode = data[0] & 0x0F
-            sock.sendall(frames.server_frame(payload, opcode))
+            # Fragments are echoed as fragments.
+            first = frames.FIN | frames.PONG if opcode == frames.PING else data[0]
+            sock.sendall(bytes((first,)) + frames.header(size - start, masked=False)[1:] + payload)
             if opcode == frames.CLOSE:
-                return Answered()
+                return answered
             data = data[size:]
-    return Answered()
+    return answered
 
 
 urlpatterns = [path("echo", echo)]

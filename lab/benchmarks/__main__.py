@@ -182,11 +182,14 @@ def _instructions(options: argparse.Namespace) -> int:
     if wrong := [one.name for one in options.scenarios if one.mode not in instructions.COUNTED]:
         _say(f"instructions are counted in {', '.join(instructions.COUNTED)}, not in {', '.join(wrong)}")
         return 2
-    results = instructions.main(options.servers, options.scenarios, _say, options.profiles)
+
+    def save(results: Results) -> None:
+        if options.output is not None:
+            results.save(options.output)
+
+    results = instructions.main(options.servers, options.scenarios, _say, save=save, profiles=options.profiles)
     if results is None:
         return 1
-    if options.output is not None:
-        results.save(options.output)
     for line in table.lines(results):
         print(line)
     return int(any("error" in record for record in results.records))

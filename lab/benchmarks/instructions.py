@@ -186,12 +186,17 @@ def _wanted(scenario: Scenario) -> int:
 
 
 def main(
-    servers: Sequence[Server], scenarios: Sequence[Scenario], say: Callable[[str], None], profiles: Path | None = None
+    servers: Sequence[Server],
+    scenarios: Sequence[Scenario],
+    say: Callable[[str], None],
+    *,
+    save: Callable[[Results], None] = lambda _: None,
+    profiles: Path | None = None,
 ) -> Results | None:
     """Count the instructions of all servers in all scenarios, and return them as results.
 
-    Return ``None`` where valgrind is missing. ``profiles`` is a folder for the files of callgrind; ``None``: they are
-    not kept.
+    Return ``None`` where valgrind is missing. ``save`` is called with the results after every server. ``profiles`` is a
+    folder for the files of callgrind; ``None``: they are not kept.
     """
     if any(find_program(name) is None for name in PROGRAMS):
         say(REMEDY)
@@ -211,6 +216,7 @@ def main(
                 except (RuntimeError, LoadError, OSError) as error:
                     record["error"] = str(error)
             results.records.append(record)
+            save(results)
             figure = f"{record['instructions']:.0f} for each {COUNTED[scenario.mode]}" if "error" not in record else ""
             say(f"{scenario.name} {server.name}: {figure or record['error']}")
     return results

@@ -80,7 +80,7 @@ def test_counting_instructions(tmp_path):
     if any(find_program(name) is None for name in instructions.PROGRAMS):
         pytest.skip("valgrind is not installed")
     said = []
-    results = instructions.main([SERVERS["gthread"]], [Scenario.parse("pp-2x125")], said.append, tmp_path)
+    results = instructions.main([SERVERS["gthread"]], [Scenario.parse("pp-2x125")], said.append, profiles=tmp_path)
     raw, ours = results.records
     assert (raw["server"], ours["server"]) == ("raw-threads", "gthread")
     # A message takes thousands of instructions, and the start of a server millions.

@@ -128,8 +128,16 @@ def test_a_failure_is_a_record(monkeypatch, tmp_path):
     monkeypatch.setattr(instructions, "measure", measure)
     said = []
     scenarios = [Scenario.parse("pp-2x125")]
-    results = instructions.main([SERVERS["gthread"]], scenarios, said.append, tmp_path / "profiles")
+    saved = []
+    results = instructions.main(
+        [SERVERS["gthread"]],
+        scenarios,
+        said.append,
+        save=lambda results: saved.append(len(results.records)),
+        profiles=tmp_path / "profiles",
+    )
     assert results.counted
+    assert saved == [1, 2]
     assert [(record["server"], record.get("instructions"), record.get("error")) for record in results.records] == [
         ("raw-threads", None, "it does not start"),
         ("gthread", 2.0, None),

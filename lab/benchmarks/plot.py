@@ -104,7 +104,7 @@ def _scale(summaries: Sequence[Summary]) -> float:
 
 
 def _shown(name: str) -> bool:
-    return name in SERVERS and not SERVERS[name].raw
+    return name in SERVERS and not SERVERS[name].limit
 
 
 def _rows(columns: Sequence[dict[str, Summary]]) -> list[str | Server]:

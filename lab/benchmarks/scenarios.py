@@ -88,7 +88,7 @@ class Scenario:
         return {
             "pingpong": f"{connections}, {size}",
             "pipeline": f"{connections}, {BURST} x {size}",
-            "corked": f"{connections}, {BURST} x {size}, corked",
+            "corked": f"corked, {self.connections} x {BURST} x {size}",
             "fan": f"{size} to each of {self.connections} members",
             "slow": f"{size} to each of {self.connections} members, of which some do not read",
             "connect": f"connect and close, {self.connections} at a time",

@@ -66,6 +66,11 @@ class Server:
         return not self.path
 
     @property
+    def limit(self) -> bool:
+        """Whether others are compared with it, so that its ratio is always 1."""
+        return self.raw or self.name.startswith(LEAST)
+
+    @property
     def missing(self) -> list[str]:
         """The modules and programs it needs that are not installed."""
         modules = [name for name in self.needs if importlib.util.find_spec(name) is None]

@@ -18,7 +18,7 @@ from .records import RECORDS
         ("pp-50x64k", "pingpong", 50, 65536, "50 connections, 64 KiB"),
         ("pp-4x1m", "pingpong", 4, 1 << 20, "4 connections, 1024 KiB"),
         ("pipe-5x16", "pipeline", 5, 16, "5 connections, 64 x 16 bytes"),
-        ("cork-5x16", "corked", 5, 16, "5 connections, 64 x 16 bytes, corked"),
+        ("cork-5x16", "corked", 5, 16, "corked, 5 x 64 x 16 bytes"),
         ("connect-16", "connect", 16, 125, "connect and close, 16 at a time"),
         ("idle-1000", "idle", 1000, 125, "1000 idle connections"),
         ("fan-1000x125", "fan", 1000, 125, "125 bytes to each of 1000 members"),

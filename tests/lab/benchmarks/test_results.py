@@ -8,6 +8,7 @@ import pytest
 
 from lab.benchmarks import formats, plot, publish, results, table
 from lab.benchmarks.results import Results
+from lab.benchmarks.servers import SERVERS
 
 from .records import RECORDS, record
 
@@ -111,10 +112,13 @@ def test_the_table_of_the_documentation(found):
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_drawing_is_well_formed(found, dark):
+    found.scenarios.append("connect-2")
+    found.records.append({**record("django-min-threads", 0, 0, 2.0, scenario="connect-2"), "cycles_per_s": 5e3})
     root = ET.fromstring(plot.draw(found, dark=dark))
     texts = {element.text for element in root.iter() if element.tag.endswith("}text")}
     assert {"gunicorn gthread", "50 connections, 125 bytes", "0.75", "failed", "Threads"} <= texts
     assert "raw sockets" not in texts
+    assert SERVERS["django-min-threads"].title not in texts
     assert "eventlet" not in texts
 
 

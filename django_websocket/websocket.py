@@ -300,8 +300,14 @@ class WebSocket:
             return
         try:
             yield
-        finally:
+        except Exception:
             connection.uncork()
+            raise
+        except BaseException:
+            # The process, or the greenlet, is being stopped.
+            connection.uncork(wait=False)
+            raise
+        connection.uncork()
 
     def send_json(self, obj: object, compress: bool | None = None) -> None:
         """Send ``obj`` as JSON text, with Django's encoder (dates, decimals, UUIDs); the rest as :meth:`send`.

@@ -166,10 +166,19 @@ class Connection(Sender):
         """
         if self._corked:
             self._flush()
-        if timeout is None and self._fast_path and not self._resources and self._reading.acquire(False):
+        if (
+            timeout is None
+            and self._fast_path
+            and not self._unsent
+            and not self._resources
+            and self._reading.acquire(False)
+        ):
             try:
                 transport, protocol, messages = self._transport, self.protocol, self.messages
                 self._waiting = True
+                if self._corked:
+                    # Another thread may have sent this after the first look, before it could see that the view waits.
+                    self._flush()
                 while not messages and self._fast_path:
                     data = transport.receive()
                     position = protocol.take_whole_messages(data, messages)
@@ -379,6 +388,7 @@ class Connection(Sender):
         now = self._heard_at = self._clock()
         self._more = self._transport.more
         with self._mutex:
+            self._suspend_core()
             self.messages.extend(self.protocol.receive(data))
             self._follow_protocol()
         self._timers.pinged_at = None
@@ -395,6 +405,7 @@ class Connection(Sender):
             frames, protocol.control_frames = protocol.control_frames, 0
             if not self._control_frames.take(frames, now, caught_up=not self._transport.more):
                 with self._mutex:
+                    self._suspend_core()
                     protocol.fail(PolicyViolation("too many control frames"))
                     self._follow_protocol()
         if protocol.pong is not None:
@@ -415,6 +426,7 @@ class Connection(Sender):
     def _finish_deferred(self) -> None:
         """Answer the peer's Close, or fail the connection for its error, which was deferred. Send nothing."""
         with self._mutex:
+            self._suspend_core()
             self.protocol.finish_deferred()
             self._follow_protocol()
 
@@ -582,11 +594,11 @@ class Connection(Sender):
             if self.protocol.error is not None:
                 self._drain()
         finally:
+            self.disengage()
             with self._mutex:
                 self.protocol.connection_lost()
                 self._follow_protocol()
                 self._unsent, self._queued = b"", None
-            self.disengage()
             flusher.discard(self._transport.fileno(), self._flush_nowait)
             self._transport.shutdown()
             registry.discard(self)

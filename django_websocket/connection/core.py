@@ -107,8 +107,8 @@ class PythonCore:
         """Send a frame to connections that take all of it at once, and return the others. Thread-safe."""
         return connections
 
-    def engage(self, locks: tuple[Lock, Lock], fd: int, hub: tuple[Any, float, type[BaseException]] | None) -> None:
-        """Use the descriptor ``fd`` from now on, in this thread, under the locks for reading and writing.
+    def engage(self, locks: tuple[Lock, Lock], sock: Any, hub: tuple[Any, float, type[BaseException]] | None) -> None:
+        """Use the descriptor of a socket from now on, in this thread, under the locks for reading and writing.
 
         Only compiled code does. In a hub of greenlets there is a function that waits for bytes, its argument, and the
         error that it raises if none come in time; for threads ``hub`` is ``None``.

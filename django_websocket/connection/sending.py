@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import sys
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterable
@@ -35,7 +36,7 @@ MAX_CORKED: Final = 1 << 16
 REENTERED: Final = "the call interrupts another call of this WebSocket in the same thread, which it cannot wait for"
 #: The methods of a connection that hold the lock for writing.
 WRITERS: Final = frozenset(
-    {"_send", "_send_rest", "ping", "deliver_to_all", "_leave_to_flusher", "_flush", "_flush_nowait", "_start_closing"}
+    {"_send", "_send_rest", "ping", "uncork", "deliver_to_all", "_flush", "_flush_nowait", "_start_closing"}
 )
 
 
@@ -103,7 +104,7 @@ class Sender(Core):
             # The mutex is not needed: the lock for writing makes this frame leave ahead of any answer that the protocol
             # queues meanwhile.
             data, payload = self.protocol.encode(message, compress)
-            if self._corked and self._queued is None:
+            if self._corked and self._queued is None and not self._waiting:
                 self._collect(data + payload)
             else:
                 self._send_bytes(data, payload)
@@ -125,10 +126,28 @@ class Sender(Core):
             was_corked, self._corked = self._corked, True
         return not was_corked
 
-    def uncork(self) -> None:
-        """Send what was collected, and send at once from now on."""
+    def uncork(self, *, wait: bool = True) -> None:
+        """Send what was collected, and send at once from now on.
+
+        Without ``wait`` nothing waits for the peer: the view is being stopped.
+        """
         self._corked = False
-        self._flush()
+        if not wait:
+            self._flush_nowait()
+            return
+        if not self._unsent:
+            return
+        try:
+            if not self._writing.acquire(False):
+                self._wait_to_write()
+            try:
+                self._write_answers()
+            finally:
+                self._writing.release()
+                if self._flush_missed:
+                    self._flush()
+        except ConnectionClosed:
+            pass  # The next message that the view sends raises it again.
 
     def _collect(self, frame: bytes) -> None:
         """Append a frame to what was collected; the caller holds the lock for writing, and flushes if there is much."""
@@ -136,7 +155,9 @@ class Sender(Core):
             data = self._unsent if isinstance(self._unsent, bytearray) else bytearray(self._unsent)
             data += frame
             self._unsent = data
-        self._flush_missed = self._flush_missed or len(data) >= MAX_CORKED
+        # The view may have begun to wait, or ended its block, since the caller looked.
+        if len(data) >= MAX_CORKED or self._waiting or not self._corked:
+            self._flush_missed = True
 
     def ping(self, data: bytes) -> None:
         """Send a ping with up to 125 bytes. Thread-safe.
@@ -380,7 +401,7 @@ class Sender(Core):
                         else:
                             sent = self._transport.try_send(frame)
                             if sent is not None and sent != size:
-                                self._leave_to_flusher(frame[sent:])
+                                self._unsent = frame[sent:]
                 except BaseException:
                     self._drop()
                     raise
@@ -388,6 +409,8 @@ class Sender(Core):
                     self._writing.release()
                     if self._flush_missed:
                         self._flush_nowait()
+                if sent is not None and _NOT_TRIED < sent < size:
+                    self._leave_to_flusher()
                 if sent is None:
                     failed.append((self, Delivery.GONE))
                 if sent != _NOT_TRIED:
@@ -397,14 +420,13 @@ class Sender(Core):
                 failed.append((self, delivery))
         return failed
 
-    def _leave_to_flusher(self, rest: bytes) -> None:
-        """Keep the rest of a frame that was sent in part; the caller holds the lock for writing, and flushes next."""
+    def _leave_to_flusher(self) -> None:
+        """Send the rest of a frame that was sent in part, or leave it to the flusher, which waits for room."""
         with self._mutex:
-            # Another thread may have queued a frame meanwhile.
-            if self._queued is None:
+            # Another thread may have queued a frame, or sent the rest, meanwhile.
+            if self._unsent and self._queued is None:
                 self._queued = Backlog()
-        self._unsent = rest
-        self._flush_missed = True
+        self._flush_nowait()
 
     def _queue(self, frame: bytes, limits: QueueLimits) -> Delivery:
         """Queue a frame behind others, or behind the thread that is writing, for :meth:`deliver`."""
@@ -433,6 +455,7 @@ class Sender(Core):
 
     def _begin_close(self, code: int, reason: str) -> None:
         """Make the protocol begin its closing handshake; the caller holds the mutex."""
+        self._suspend_core()
         # If a Close or an error of the peer was deferred, the Close answers it instead.
         self.protocol.finish_deferred()
         if self.protocol.state is State.OPEN:
@@ -441,11 +464,19 @@ class Sender(Core):
             self.protocol.close(code, reason)
         self._follow_protocol()
 
+    def _suspend_core(self) -> None:
+        """Leave everything to the code in Python, until :meth:`_follow_protocol` is called.
+
+        Whoever changes the state of the protocol calls both. If an exception of a signal handler comes in between,
+        compiled code does not go by the old state.
+        """
+        self._is_open, self._whole_limit = False, -1
+
     def _follow_protocol(self) -> None:
-        """Note what the protocol allows from now on; whoever has changed the protocol's state calls this at once."""
+        """Note what the protocol allows from now on, for compiled code."""
         protocol = self.protocol
         self._is_open = protocol.state is _OPEN
-        self._whole_limit = protocol.whole_limit
+        self._whole_limit = min(protocol.whole_limit, sys.maxsize)
 
     def _abort(self, reason: str, level: int = logging.INFO) -> None:
         """Drop the connection without a Close; the close code is 1006 then."""
@@ -465,6 +496,7 @@ class Sender(Core):
             self._fast_path = False
             was_open = protocol.state is not State.CLOSED
             if was_open:
+                self._suspend_core()
                 protocol.connection_lost()
                 self._follow_protocol()
                 self._unsent, self._queued = b"", None

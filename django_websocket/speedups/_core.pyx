@@ -15,6 +15,8 @@ from cpython.unicode cimport PyUnicode_AsUTF8String, PyUnicode_DecodeUTF8
 from libc.errno cimport EAGAIN, EINTR, errno
 from libc.string cimport memcpy, memset
 
+from _socket import SocketType
+
 from ..exceptions import ConnectionClosed
 
 from ._frames cimport WHOLE_BINARY, WHOLE_TEXT, MAX_HEADER, read_header, take_message, write_header, xor_bytes
@@ -28,6 +30,14 @@ cdef extern from "Python.h":
     unsigned long PyThread_get_thread_ident() nogil
     # Of a deque, bytes or a bytearray: the number of its items.
     Py_ssize_t Py_SIZE(object sized)
+
+cdef extern from *:
+    """
+    /* The beginning of each socket object, as engage() checks. */
+    typedef struct { PyObject_HEAD int fd; } SocketObject;
+    """
+    ctypedef struct SocketObject:
+        int fd
 
 cdef extern from "<sys/socket.h>" nogil:
     enum: MSG_DONTWAIT
@@ -71,8 +81,10 @@ cdef class Core:
     cdef public bint _fast_path, _flush_missed, _corked, _more, _is_open
     cdef public Py_ssize_t _whole_limit
     cdef public double _heard_at, _polled_at, _revalidate_at
-    # The descriptor; -1 where there is no fast path. The thread of the view, and of its hub, is the one that may read.
+    # The descriptor, -1 where there is no fast path, and its socket: a server may close it while the view runs, and the
+    # system gives the number to another file then. The thread of the view, and of its hub, is the one that may read.
     cdef int fd
+    cdef object sock
     cdef unsigned long thread
     cdef Lock reading, writing
     # What waits in a hub for bytes, its argument, and the exception that it raises if none come in time. Threads wait
@@ -84,8 +96,15 @@ cdef class Core:
     def __cinit__(self):
         self.fd = -1
 
-    def engage(self, locks, int fd, hub):
+    def engage(self, locks, sock, hub):
         """See :meth:`.connection.core.Core.engage`."""
+        if not isinstance(sock, SocketType):
+            raise TypeError("engage() takes a socket")
+        cdef int fd = sock.fileno()
+        if (<SocketObject *>sock).fd != fd:
+            # This Python has other sockets than all that are known.
+            return
+        self.sock = sock
         self.reading, self.writing = locks
         if hub is not None:
             self.wait, self.timeout, self.timed_out = hub
@@ -95,6 +114,12 @@ cdef class Core:
     def disengage(self):
         """Leave everything to the code in Python from now on: the descriptor is about to be closed."""
         self.fd = -1
+
+    cdef int descriptor(self) noexcept:
+        """Return the descriptor; -1 if there is none, or none any more."""
+        if self.fd >= 0 and (<SocketObject *>self.sock).fd == self.fd:
+            return self.fd
+        return -1
 
     # Receiving
 
@@ -117,6 +142,9 @@ cdef class Core:
         if Py_SIZE(self.messages) == 0 and self.may_read() and self.reading.try_acquire():
             self._waiting = True
             try:
+                if self._corked and Py_SIZE(self._unsent) > 0:
+                    # Another thread has sent this after the first look, before it could see that the view waits.
+                    self._flush()
                 while status == NOTHING and self._fast_path and Py_SIZE(self.messages) == 0:
                     if not self._more and self.wait is not None:
                         status = self.wait_in_hub()
@@ -144,7 +172,7 @@ cdef class Core:
 
     cdef bint may_read(self) except -1:
         return (
-            self.fd >= 0
+            self.descriptor() >= 0
             and self._fast_path
             and self.thread == PyThread_get_thread_ident()
             and not self._resources
@@ -202,7 +230,7 @@ cdef class Core:
     cdef int receive(self, unsigned char *to, Py_ssize_t size, int flags, Py_ssize_t *received) except -1:
         """Receive up to ``size`` bytes and set their number; 0 is the end of the stream, for whatever reason."""
         cdef Py_ssize_t number
-        cdef int error, fd = self.fd
+        cdef int error, fd = self.descriptor()
         if flags or self.wait is not None:
             flags = MSG_DONTWAIT
             number = recv(fd, to, size, MSG_DONTWAIT)
@@ -287,7 +315,8 @@ cdef class Core:
                     turned[index] = mask[(position + index) & 3]
                 high = xor_bytes(to + position, to + position, size, turned)
                 position += size
-                if position == length or (high and is_text):
+                # Somebody has closed the connection, or the peer has to be revalidated, if the fast path has ended.
+                if position == length or (high and is_text) or not self._fast_path:
                     break
                 status = NOTHING
                 while status == NOTHING:
@@ -346,7 +375,7 @@ cdef class Core:
                 else:
                     data, size = PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner)
                 length = write_header(header, first, size)
-                if self._corked:
+                if self._corked and self._waiting is not True:
                     self.collect(header, length, data, size)
                 else:
                     sent = self.send_frame(header, length, data, size)
@@ -360,7 +389,9 @@ cdef class Core:
             return self._send(message, compress)
 
     cdef bint may_send(self) except -1:
-        return self.fd >= 0 and self._is_open and self._queued is None and (self._corked or Py_SIZE(self._unsent) == 0)
+        return self.descriptor() >= 0 and self._is_open and self._queued is None and (
+            Py_SIZE(self._unsent) == 0 or (self._corked and self._waiting is not True)
+        )
 
     cdef Py_ssize_t send_frame(self, const unsigned char *header, int length, const char *data, Py_ssize_t size) noexcept:
         """Send a frame without waiting and return the number of bytes sent; 0 for an error, which will come again."""
@@ -368,7 +399,7 @@ cdef class Core:
         cdef iovec pieces[2]
         cdef msghdr gathered
         cdef Py_ssize_t sent
-        cdef int fd = self.fd
+        cdef int fd = self.descriptor()
         if size <= MAX_COPIED:
             memcpy(copy, header, length)
             memcpy(copy + length, data, size)
@@ -455,28 +486,26 @@ cdef int send_batch(list batch, bytes frame, list others) except -1:
     failure = None
     for index in range(count):
         core = <Core>batch[index]
-        fds[index] = core.fd if core.may_send() and core._requested_close is None else -1
+        fds[index] = core.descriptor() if core.may_send() and core._requested_close is None else -1
     with nogil:
         for index in range(count):
             sent[index] = send(fds[index], data, size, MSG_DONTWAIT)
+    # No other code runs before all locks are released: it might wait for one of them.
+    for index in range(count):
+        core = <Core>batch[index]
+        if 0 <= sent[index] < size:
+            core._unsent = frame[sent[index] :]
+        core.writing.unlock()
     for index in range(count):
         core = <Core>batch[index]
         try:
-            try:
-                if sent[index] < 0:
-                    others.append(core)
-                elif sent[index] < size:
-                    core._leave_to_flusher(frame[sent[index] :])
-            except BaseException:
-                # Nothing can be sent behind the first part.
-                core._drop()
-                raise
-            finally:
-                core.writing.unlock()
-                if core._flush_missed:
-                    core._flush_nowait()
+            if sent[index] < 0:
+                others.append(core)
+            elif sent[index] < size:
+                core._leave_to_flusher()
+            if core._flush_missed:
+                core._flush_nowait()
         except BaseException as error:
-            # The other locks have to be released first.
             failure = failure or error
     if failure is not None:
         raise failure
@@ -493,8 +522,10 @@ cdef class Messages:
         return self
 
     def __next__(self):
-        message = self.core.next_message()
+        message = None if self.core is None else self.core.next_message()
         if message is None:
-            self.report_closed()
+            if self.core is not None:
+                self.core = None
+                self.report_closed()
             raise StopIteration
         return message

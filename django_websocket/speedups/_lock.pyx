@@ -39,29 +39,42 @@ cdef class Lock:
         return self.wait(timeout) if type(self) is Lock else self._wait(timeout)
 
     cdef bint wait(self, double timeout) except -1:
-        """Wait until the lock is free and acquire it; return whether that was in time."""
+        """Wait until the lock is passed on to this thread, and return whether that was in time.
+
+        If the lock were free in between, a thread that sends in a loop would acquire it again each time, before a
+        thread that waits gets the GIL.
+        """
         cdef double deadline = monotonic() + timeout, left = 0
         cdef int status = INTERRUPTED
         self.make_bell()
         self.waiting += 1
         try:
-            while self.held:
+            while True:
                 if timeout >= 0:
                     left = min(deadline - monotonic(), 1e9)
                     if left <= 0:
-                        return False
+                        return self.answer_bell()
                 with nogil:
                     status = PyThread_acquire_lock_timed(self.bell, <long long>(left * 1e6) if timeout >= 0 else -1, True)
                 if status == ACQUIRED:
                     self.rung = False
-                elif status == INTERRUPTED:
+                    return True
+                if status == INTERRUPTED:
                     PyErr_CheckSignals()
-            self.held = True
-            return True
+        except BaseException:
+            if self.answer_bell():
+                self.held = False
+            raise
         finally:
             self.waiting -= 1
-            if self.waiting and not self.held:
-                self.ring()
+
+    cdef bint answer_bell(self) noexcept:
+        """Return whether the lock was passed on and nobody else waits for it, so that it is this thread's."""
+        if self.waiting > 1 or not self.rung:
+            return False
+        PyThread_acquire_lock_timed(self.bell, 0, False)
+        self.rung = False
+        return True
 
     cdef int make_bell(self) except -1:
         if self.bell is NULL:
@@ -71,20 +84,17 @@ cdef class Lock:
             PyThread_acquire_lock_timed(self.bell, 0, False)
         return 0
 
-    cdef void ring(self) noexcept:
-        """Wake one of the threads that wait."""
-        if not self.rung:
-            self.rung = True
-            PyThread_release_lock(self.bell)
-
     cdef int unlock(self) except -1:
         """Release the lock, or pass it on, as :meth:`release` does."""
-        if not self.held:
+        if not self.held or self.rung:
             raise RuntimeError("release unlocked lock")
-        self.held = False
         if self.waiting:
-            self.ring()
-        elif self._waiters:
+            # It stays acquired, for the thread that hears the bell first.
+            self.rung = True
+            PyThread_release_lock(self.bell)
+            return 0
+        self.held = False
+        if self._waiters:
             self._pass_on()
         return 0
 

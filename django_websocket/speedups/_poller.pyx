@@ -105,9 +105,12 @@ cdef class Poller:
         After a fork the old one belongs to the other process.
         """
         cdef int fresh = epoll_create1(EPOLL_CLOEXEC)
-        if fresh < 0 or dup3(fresh, self.epoll, O_CLOEXEC) < 0:
-            raise OSError(errno, "there is no new epoll object")
-        close(fresh)
+        cdef int error = errno
+        if fresh >= 0:
+            error = 0 if dup3(fresh, self.epoll, O_CLOEXEC) >= 0 else errno
+            close(fresh)
+        if error:
+            raise OSError(error, "there is no new epoll object")
         for waiter in self.armed:
             if waiter is not None:
                 self.control(EPOLL_CTL_ADD, <Waiter>waiter)

@@ -100,7 +100,7 @@ class GreenTransport(NonBlockingTransport):
         # Without a timeout a wait would not end for the other deadlines, and other threads wait natively.
         own = self._library.get_ident() == self._thread
         if own and self._waiter is not None and self.default_timeout is not None:
-            core.engage(locks, self.fileno(), (self._waiter.wait, self.default_timeout, TimedOut))
+            core.engage(locks, self._plain, (self._waiter.wait, self.default_timeout, TimedOut))
 
     def let_others_run(self) -> None:
         if self._library.get_ident() == self._thread and not self._library.in_hub():

@@ -43,8 +43,12 @@ class HubPoller(_Poller):  # type: ignore[misc]  # The types of compiled code ar
         self._users -= 1
         if not self._users:
             del _by_hub[self.hub]
-            self._stop()
-            self.close()
+            try:
+                self._stop()
+            except ValueError:
+                pass  # The loop of the hub was destroyed.
+            finally:
+                self.close()
 
     def _hold(self, keep: bool) -> None:
         """Keep the hub from ending, or let it end."""

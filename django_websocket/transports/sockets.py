@@ -204,7 +204,7 @@ class BlockingTransport(SocketTransport):
     def engage(self, core: Any, locks: tuple[Lock, Lock]) -> None:
         # Without a timeout a read would not end for the other deadlines.
         if self.default_timeout is not None:
-            core.engage(locks, self.fileno(), None)
+            core.engage(locks, self._plain, None)
 
     def bell(self) -> Bell:
         return ThreadBell(self)

@@ -150,9 +150,9 @@ def _core(module: Any) -> Iterator[Call]:
         yield Call(f"converse: {name}", converse, (pieces, view))
 
     def refuse() -> None:
-        module.Core().engage(None, "descriptor", None)
+        module.Core().engage(None, "no socket", None)
 
-    yield Call("engage without locks", refuse, (), TypeError)
+    yield Call("engage without a socket", refuse, (), TypeError)
 
 
 #: The compiled modules, but for the poller, which needs a hub.

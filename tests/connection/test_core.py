@@ -20,7 +20,8 @@ from django_websocket.connection import opening
 from django_websocket.connection.backlog import DEFAULT_LIMITS
 from django_websocket.connection.connection import Connection
 from django_websocket.connection.core import Core, PythonCore
-from django_websocket.connection.sending import MAX_CORKED
+from django_websocket.connection.hooks import NO_HOOKS, Hooks
+from django_websocket.connection.sending import MAX_CORKED, Sender
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import DEFAULT_MAX_MESSAGE_SIZE, State
 from django_websocket.protocols.rfc6455.frames import Opcode
@@ -54,11 +55,11 @@ def running(call, *args):
 
 
 @contextlib.contextmanager
-def served(**options):
+def served(hooks=NO_HOOKS, **options):
     """Give a WebSocket over a socket pair, in this thread, and the browser at its other end."""
     ours, theirs = socket.socketpair()
     client, server, _ = pair()
-    ws = WebSocket(server, lambda: (ours, b""), make_options(**{"close_timeout": 1, **options}), name="/core/")
+    ws = WebSocket(server, lambda: (ours, b""), make_options(**{"close_timeout": 1, **options}), hooks, "/core/")
     browser = Browser(theirs, client)
     try:
         ws.accept()
@@ -260,6 +261,95 @@ def test_after_the_end_nobody_touches_the_descriptor():
                 os.close(number)
 
 
+def test_a_socket_that_the_server_has_closed():
+    """A server may do so while the view runs. The number of the descriptor then belongs to another file."""
+    with served() as (ws, _):
+        ours = connection_of(ws)._transport._plain
+        number = ours.fileno()
+        ours.close()
+        with contextlib.ExitStack() as stack:
+            pairs = [stack.enter_context(sock) for _ in range(3) for sock in socket.socketpair()]
+            (mine,) = [sock for sock in pairs if sock.fileno() == number]
+            peer = pairs[pairs.index(mine) ^ 1]
+            peer.sendall(frame("not for this view"))
+            with pytest.raises(ConnectionClosed):
+                ws.send("not for that file")
+            assert ws.wait() is None
+            peer.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                peer.recv(1)
+            assert mine.recv(100) == frame("not for this view")
+
+
+def test_a_large_frame_that_drips_puts_nothing_off():
+    """Whoever has been logged out is closed, although his message is not complete."""
+    asked = threading.Event()
+
+    class LoggedOut(Hooks):
+        revalidate_interval = 0.1
+
+        def revalidate(self):
+            asked.set()
+            return "logged out"
+
+    whole = frame(b"x" * 100_000)
+
+    def drip(browser):
+        for position in range(100):
+            browser.sock.sendall(whole[position * 100 : position * 100 + 100])
+            if asked.wait(0.05):
+                break
+        assert browser.wait() is None
+
+    with served(LoggedOut()) as (ws, browser), running(drip, browser):
+        assert ws.wait() is None
+        assert asked.is_set()
+        assert browser.protocol.close_code == 4401
+
+
+def test_an_iterator_that_has_ended_stays_so():
+    with served() as (ws, browser):
+        browser.close()
+        messages = iter(ws)
+        assert [next(messages, None) for _ in range(300)] == [None] * 300
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30])
+def test_a_limit_beyond_all_sizes(number):
+    with served() as (ws, browser):
+        protocol_of(ws).max_message_size = number
+        browser.sock.sendall(frame("one") + frame("two"))
+        assert [ws.wait(), ws.wait()] == ["one", "two"]
+
+
+@pytest.mark.parametrize("kind", [bytearray, memoryview])
+def test_bytes_of_another_kind(kind):
+    with served() as (ws, _):
+        assert protocol_of(ws).receive(bytes(kind(frame("one")))) == ["one"]
+        assert protocol_of(ws).receive(kind(frame("two"))) == ["two"]
+
+
+@pytest.mark.parametrize("call", ["close", "finish_deferred", "receive", "connection_lost"])
+def test_nothing_is_sent_by_a_state_that_was_left(call, monkeypatch):
+    """The exception of a signal handler comes just behind the change of the state."""
+    with served() as (ws, browser):
+        change = getattr(protocol_of(ws), call)
+
+        def interrupted(*args):
+            change(*args)
+            raise KeyboardInterrupt
+
+        setattr(protocol_of(ws), call, interrupted)
+        browser.sock.sendall(frame(struct.pack("!H", 1000), CLOSE))
+        with pytest.raises(KeyboardInterrupt):
+            ws.wait() if call in {"finish_deferred", "receive"} else (
+                ws.close() if call == "close" else connection_of(ws)._drop()
+            )
+        delattr(protocol_of(ws), call)
+        assert not connection_of(ws)._is_open
+        assert connection_of(ws)._whole_limit == -1
+
+
 @pytest.mark.parametrize("kind", ["returns", "raises", "sends", "closes"])
 def test_a_signal_while_the_view_waits(kind):
     """The view's thread is the main one, which handles signals."""
@@ -354,6 +444,28 @@ def test_a_frame_for_some_that_are_gone_closing_full_or_busy():
         )
 
 
+def test_a_signal_handler_sends_while_the_rest_of_a_frame_is_cared_for(monkeypatch):
+    """It does so to another connection to which the same frame goes."""
+    sent, leave = [], Sender._leave_to_flusher
+
+    def interrupted(connection):
+        if not sent:
+            sent.append(True)
+            members[1][0].send("from the handler")
+        leave(connection)
+
+    with contextlib.ExitStack() as stack:
+        members = [stack.enter_context(served(send_timeout=2)) for _ in range(2)]
+        shared = protocol_of(members[0][0]).encode_shared(b"x" * 1_000_000)
+        busy = members[1][1]
+        reading = stack.enter_context(running(lambda: [busy.wait(), busy.wait()]))
+        monkeypatch.setattr(Sender, "_leave_to_flusher", interrupted)
+        assert Connection.deliver_to_all([connection_of(ws) for ws, _ in members], shared, DEFAULT_LIMITS) == []
+        monkeypatch.undo()
+        assert members[0][1].wait() == b"x" * 1_000_000
+        assert set(reading.result()) == {b"x" * 1_000_000, "from the handler"}
+
+
 # Corked
 
 
@@ -437,3 +549,61 @@ def test_a_client_that_is_gone_is_noticed_behind_the_block():
 
         with pytest.raises(ConnectionClosed):
             send()
+
+
+def test_what_another_thread_sends_while_the_view_waits_leaves_at_once():
+    with served() as (ws, browser), ws.corked():
+
+        def talk():
+            time.sleep(0.05)
+            ws.send("from another thread")
+            assert browser.wait() == "from another thread"
+            browser.send("done")
+
+        with running(talk):
+            assert ws.wait() == "done"
+
+
+def test_a_block_that_ends_while_another_thread_collects(monkeypatch):
+    collect = Sender._collect
+
+    with served() as (ws, browser):
+
+        def late(connection, data):
+            # compress= is left to the code in Python.
+            ended.wait(PATIENCE)
+            collect(connection, data)
+
+        ended = threading.Event()
+        monkeypatch.setattr(Sender, "_collect", late)
+        with ws.corked():
+            thread = Running(ws.send, "late", False)
+            time.sleep(0.05)
+        ended.set()
+        thread.result()
+        assert browser.wait() == "late"
+
+
+def test_a_block_that_ends_at_a_socket_without_room_waits_for_it():
+    with served() as (ws, browser), running(lambda: [browser.wait() for _ in range(2)]) as received:
+        with ws.corked():
+            ws.send(b"x" * 60_000)
+            for _ in range(2):
+                connection_of(ws)._unsent += b""
+            ws.send("end")
+        assert connection_of(ws)._unsent == b""
+        assert received.result() == [b"x" * 60_000, "end"]
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_a_view_that_is_stopped_in_a_block_waits_for_nobody(error):
+    """The client does not read, and would be waited for until the send timeout."""
+    with served(send_timeout=PATIENCE) as (ws, browser):
+        while connection_of(ws)._transport.try_send(bytes(10_000)):
+            pass
+        began = time.monotonic()
+        with contextlib.suppress(error), ws.corked():
+            ws.send("never")
+            raise error
+        assert time.monotonic() - began < PATIENCE
+        browser.sock.close()

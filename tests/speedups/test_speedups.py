@@ -67,20 +67,46 @@ def test_acquiring_and_releasing():
 
 
 @compiled
-def test_a_thread_waits_until_it_is_released():
-    one = lock.Lock()
-    one.acquire()
-    waiting = [Running(one.acquire) for _ in range(3)]
-    timed = Running(one.acquire, True, 1e12)
-    time.sleep(0.02)
-    assert all(thread.is_alive() for thread in (*waiting, timed))
-    for _ in range(4):
+def test_threads_wait_until_it_is_passed_on_to_them():
+    one, order = lock.Lock(), []
+
+    def work(number, *how):
+        assert one.acquire(*how)
+        order.append(number)
         one.release()
-        deadline = time.monotonic() + PATIENCE
-        while not one.locked() and time.monotonic() < deadline:
-            time.sleep(0.001)
-    assert all(thread.result() for thread in (*waiting, timed))
+
+    one.acquire()
+    threads = [Running(work, 0), Running(work, 1, True, PATIENCE), Running(work, 2, True, 1e12)]
+    time.sleep(0.02)
+    assert order == []
     one.release()
+    for thread in threads:
+        thread.result()
+    assert sorted(order) == [0, 1, 2]
+    assert not one.locked()
+
+
+@compiled
+def test_a_thread_that_sends_in_a_loop_lets_others_have_their_turn():
+    one, stop, turns = lock.Lock(), threading.Event(), []
+
+    def flood():
+        while not stop.is_set():
+            one.acquire()
+            time.sleep(0)
+            one.release()
+
+    flooding = [Running(flood) for _ in range(2)]
+    try:
+        for _ in range(20):
+            assert one.acquire(timeout=PATIENCE)
+            turns.append(one.locked())
+            one.release()
+    finally:
+        stop.set()
+    for thread in flooding:
+        thread.result()
+    assert turns == [True] * 20
 
 
 @compiled

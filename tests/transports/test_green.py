@@ -52,7 +52,7 @@ def test_the_core_is_engaged_on_plain_sockets(plain, default_timeout, has_waiter
     if default_timeout is None or not has_waiter:
         assert core.engaged is None
     else:
-        assert core.engaged == (locks, plain.fileno(), (waiter.wait, 15.0, TimedOut))
+        assert core.engaged == (locks, plain, (waiter.wait, 15.0, TimedOut))
 
 
 def test_the_core_is_not_engaged_in_another_thread(plain):

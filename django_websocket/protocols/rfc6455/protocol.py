@@ -138,7 +138,7 @@ class RFC6455(Protocol):
         :meth:`Protocol.take_whole_messages`.
         """
         if _compiled is not None:
-            return _compiled.take_whole_messages(data, messages, position, self.whole_limit)  # type: ignore[no-any-return]
+            return _compiled.take_whole_messages(bytes(data), messages, position, self.whole_limit)  # type: ignore[no-any-return]
         size, limit = len(data), self.whole_limit
         try:
             while size - position >= 6:
@@ -171,7 +171,7 @@ class RFC6455(Protocol):
 
     def _parse(self, data: bytes, messages: list[Message]) -> None:
         """Parse all frames of ``data``; see :meth:`Protocol._parse`."""
-        limit = sys.maxsize if self.max_message_size is None else self.max_message_size
+        limit = sys.maxsize if self.max_message_size is None else min(self.max_message_size, sys.maxsize)
         self.whole_limit, position = -1, 0
         if self._assembler is not None and self._assembler.missing:
             position = self._extend(data, 0, messages)

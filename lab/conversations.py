@@ -31,6 +31,11 @@ TURN: Final = 0.005
 #: Seconds in which everything ends, unless something hangs.
 TIMEOUT: Final = PATIENCE
 
+#: A message ahead of all others, within any limit: the code in Python takes the first bytes of a connection, compiled
+#: code what follows.
+FIRST: Final = ""
+FIRST_FRAME: Final = b"\x81\x80\0\0\0\0"
+
 HEADERS: Final = {
     "upgrade": "websocket",
     "connection": "Upgrade",
@@ -87,7 +92,8 @@ def options(view: View) -> Options:
 def converse(pieces: Sequence[bytes], view: View) -> Outcome:
     """Have a client send ``pieces`` and then the end of its stream to a view, and return the outcome.
 
-    Each piece is sent when the one before it was read, or a moment later, so that reads end where pieces do.
+    The message :data:`FIRST`, which is sent ahead of them, is no part of it. Each piece is sent when the one before it
+    was read, or a moment later, so that reads end where pieces do.
     """
     # Control frames are limited by the time, on which nothing may depend here.
     connections.CONTROL_BURST = MAX_STREAM  # type: ignore[misc]
@@ -111,6 +117,8 @@ def converse(pieces: Sequence[bytes], view: View) -> Outcome:
         messages: list[Message] = []
         error = ""
         try:
+            first = ws.wait()
+            assert first == FIRST, first
             _run(ws, view, messages)
         except ConnectionClosed as closed:
             error = repr(closed)
@@ -148,7 +156,7 @@ def _run(ws: WebSocket, view: View, messages: list[Message]) -> None:
 def _send(client: socket.socket, server: int, pieces: Sequence[bytes]) -> None:
     """Send the pieces, each when the descriptor ``server`` has nothing left to read, and then the end."""
     try:
-        for piece in pieces:
+        for piece in (FIRST_FRAME, *pieces):
             client.sendall(piece)
             deadline = time.monotonic() + TURN
             while struct.unpack("i", fcntl.ioctl(server, termios.FIONREAD, bytes(4)))[0]:

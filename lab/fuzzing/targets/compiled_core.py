@@ -9,7 +9,7 @@ import logging
 import random
 
 from ...conversations import MAX_STREAM, View, converse
-from ..frames import BUILT_SEEDS, LIMITS, build
+from ..frames import BUILT_SEEDS, LIMITS, build, frame
 from ..streams import cut, split_frames
 from ..twin import Twin
 
@@ -46,6 +46,12 @@ SEEDS = [
     bytes([view | _BUILT, closing, 7]) + built
     for view, closing in (*((view, 0) for view in _VIEWS), (_ECHOES, 2), (_ECHOES, _DRIBBLES))
     for built in (*BUILT_SEEDS, *LARGE_SEEDS)
+]
+# Large texts whose last bytes alone are not ASCII, or not UTF-8.
+SEEDS += [
+    bytes([_ECHOES, 0, seed]) + frame(0x81, b"a" * 20_000 + end, masked=True, how=0)
+    for end in ("\u00fc".encode(), b"\xff")
+    for seed in (1, 2)
 ]
 
 # Half of all inputs break the protocol, which would be logged.
@@ -97,13 +103,13 @@ def essence(pieces: list[bytes], view: View) -> str:
     """
     found = converse(pieces, view)
     frames = split_frames(found.sent, masked=False)
-    echoes = [frame for frame in frames if not frame[0] & 0x08]
+    echoes = [one for one in frames if not one[0] & 0x08]
     closing = view.closes_after is not None and len(found.messages) >= view.closes_after
     if closing:
         return f"closed by the view after {view.closes_after}\n{found.messages} {echoes}"
-    pongs = [frame for frame in frames if frame[0] == PONG]
+    pongs = [one for one in frames if one[0] == PONG]
     if len(pongs) > MAX_PONGS:
         pongs = []
-    end = [frame for frame in frames if frame[0] == CLOSE]
+    end = [one for one in frames if one[0] == CLOSE]
     kind = f"{min(len(found.messages), 3)} {found.code} {found.errors[1]} {min(len(pongs), 3)}"
     return f"{kind}\n{found.messages} {found.reason!r} {echoes} {pongs} {end}"

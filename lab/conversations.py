@@ -5,7 +5,9 @@ Fuzzing and the counting of references run them; both need a connection as a ser
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import logging
 import socket
 import struct
 import termios
@@ -14,7 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from django_websocket.connection import connection as connections
+from django_websocket.connection.connection import CONTROL_RATE
+from django_websocket.connection.rate_limit import RateLimit
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.options import Options
 from django_websocket.protocols.base import Message
@@ -35,6 +38,8 @@ TIMEOUT: Final = PATIENCE
 #: code what follows.
 FIRST: Final = ""
 FIRST_FRAME: Final = b"\x81\x80\0\0\0\0"
+
+LOGGER: Final = logging.getLogger("django_websocket")
 
 HEADERS: Final = {
     "upgrade": "websocket",
@@ -89,14 +94,23 @@ def options(view: View) -> Options:
     )
 
 
+@contextlib.contextmanager
+def silence() -> Iterator[None]:
+    """Log nothing during the block: half of all conversations break the protocol, which would be logged."""
+    level = LOGGER.level
+    LOGGER.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(level)
+
+
 def converse(pieces: Sequence[bytes], view: View) -> Outcome:
     """Have a client send ``pieces`` and then the end of its stream to a view, and return the outcome.
 
     The message :data:`FIRST`, which is sent ahead of them, is no part of it. Each piece is sent when the one before it
     was read, or a moment later, so that reads end where pieces do.
     """
-    # Control frames are limited by the time, on which nothing may depend here.
-    connections.CONTROL_BURST = MAX_STREAM  # type: ignore[misc]
     server, client = socket.socketpair()
     for sock in (server, client):
         sock.settimeout(TIMEOUT)
@@ -111,7 +125,8 @@ def converse(pieces: Sequence[bytes], view: View) -> Outcome:
             max_fragments=view.fragments,
         )
         ws = WebSocket(protocol, lambda: (server, b""), options(view))
-        ws.accept()
+        # Control frames are limited by the time, on which nothing may depend here.
+        ws.open()._control_frames = RateLimit(CONTROL_RATE, MAX_STREAM)  # noqa: SLF001 - there is no setting for it.
         sending.start()
         reading.start()
         messages: list[Message] = []

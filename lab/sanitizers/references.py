@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import gc
-import logging
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from ..conversations import silence
 from .build import Unavailable
 from .calls import Call, calls
 
@@ -25,8 +25,6 @@ MAX_GROWTH: Final = 0.2
 MAX_BYTES: Final = 8192
 #: Attempts to measure a call, of which the best counts: other threads may allocate something meanwhile.
 ATTEMPTS: Final = 3
-
-LOGGER: Final = logging.getLogger("django_websocket")
 
 #: The number of all references, which only a debug build of Python counts.
 _total_references: Callable[[], int] | None = getattr(sys, "gettotalrefcount", None)
@@ -49,18 +47,13 @@ def check(call: Call, runs: int) -> str:
     """Run one call so often, and return what it leaves behind; ``""``: nothing."""
     times = max(1, min(runs, CONVERSATIONS) if call.name.startswith("converse") else runs)
     problems = ""
-    # Half of the conversations break the protocol, which would be logged.
-    level = LOGGER.level
-    LOGGER.setLevel(logging.CRITICAL)
-    try:
+    with silence():
         for _ in range(min(WARM_UP, times)):
             call.run()
         for _ in range(ATTEMPTS):
             problems = "; ".join(_grown(call, times))
             if not problems:
                 return ""
-    finally:
-        LOGGER.setLevel(level)
     return f"{call.name}: {problems}"
 
 

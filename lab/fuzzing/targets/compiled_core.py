@@ -5,10 +5,9 @@ Both run over real sockets, from which they read as much at once as they do in a
 
 from __future__ import annotations
 
-import logging
 import random
 
-from ...conversations import MAX_STREAM, View, converse
+from ...conversations import MAX_STREAM, View, converse, silence
 from ..frames import BUILT_SEEDS, LIMITS, build, frame
 from ..streams import cut, split_frames
 from ..twin import Twin
@@ -54,9 +53,6 @@ SEEDS += [
     for seed in (1, 2)
 ]
 
-# Half of all inputs break the protocol, which would be logged.
-logging.getLogger("django_websocket").setLevel(logging.CRITICAL)
-
 twin = Twin("compiled_core")
 
 
@@ -101,7 +97,8 @@ def essence(pieces: list[bytes], view: View) -> str:
     A pong may overtake an echo or not. What comes behind the message after which the view closes is read before that,
     or not at all.
     """
-    found = converse(pieces, view)
+    with silence():
+        found = converse(pieces, view)
     frames = split_frames(found.sent, masked=False)
     echoes = [one for one in frames if not one[0] & 0x08]
     closing = view.closes_after is not None and len(found.messages) >= view.closes_after

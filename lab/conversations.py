@@ -106,7 +106,7 @@ def silence() -> Iterator[None]:
 
 
 def converse(pieces: Sequence[bytes], view: View) -> Outcome:
-    """Have a client send ``pieces`` and then the end of its stream to a view, and return the outcome.
+    """Send ``pieces`` and then the end of the stream to a view, as its client, and return the outcome.
 
     The message :data:`FIRST`, which is sent ahead of them, is no part of it. Each piece is sent when the one before it
     was read, or a moment later, so that reads end where pieces do.

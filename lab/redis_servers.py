@@ -147,7 +147,7 @@ class RedisServer(ServerProcess):
         self.signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let the process go on (SIGCONT)."""
+        """Continue the process (SIGCONT)."""
         self.signal(signal.SIGCONT)
 
     def stop(self) -> None:

@@ -93,7 +93,7 @@ class Audience:
         return self.publish("", 0, batches.LEAST).answer
 
     def publish(self, way: str, count: int, size: int, *, wait: bool = False) -> Heard:
-        """Have ``count`` messages of ``size`` bytes published in a way, and return when all members have got them.
+        """Publish ``count`` messages of ``size`` bytes in a way, and return when all members have got them.
 
         With ``wait`` they read when the server has answered, and not before. What a delivery costs the server does not
         depend on how fast they read, then: the kernel does not have to wake them.

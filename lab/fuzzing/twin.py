@@ -51,6 +51,15 @@ class Twin:
         write(process.stdin, data)
         return read(process.stdout).decode()
 
+    def compare(self, outcome: Callable[[bytes], str], data: bytes) -> str:
+        """Return the first line of the outcome of an input here, which has to be that in the process, too.
+
+        :raises AssertionError: it is another one there.
+        """
+        here, there = outcome(data), self.outcome(data)
+        assert here == there, f"compiled: {here}\nin Python: {there}"
+        return here.partition("\n")[0]
+
     def stop(self) -> None:
         """End the process."""
         process, self._process = self._process, None

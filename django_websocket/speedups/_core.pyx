@@ -187,11 +187,6 @@ cdef class Core:
                 raise
             # An error of the system comes again in the code in Python, which takes it for the end of the stream.
             return TIMED_OUT
-        except OSError as error:
-            if error.errno is None:
-                raise
-            # The code in Python waits again, gets the same error, and takes it for the end of the stream.
-            return TIMED_OUT
         return NOTHING
 
     cdef int read_small(self) except -1:

@@ -364,10 +364,7 @@ class Connection(Sender):
 
     def _take_and_answer(self, data: bytes) -> None:
         """Take bytes that came in, and send what the protocol answers, for a view that waits for messages."""
-        self._take(data)
-        if self.protocol.deferred_end is not None and not self.messages:
-            # There is nothing to answer ahead of the end.
-            self._finish_deferred()
+        self._take(data, asked=True)
         if self._queued is not None or self._has_unsent():
             self._flush()
         self._fast_path = self._allows_fast_path()
@@ -383,18 +380,24 @@ class Connection(Sender):
         self._transport.more = self._more
         self._take(data)
 
-    def _take(self, data: bytes) -> None:
-        """Take bytes that came in: messages are queued, and everything else is handled. Send nothing."""
+    def _take(self, data: bytes, *, asked: bool = False) -> None:
+        """Take bytes that came in: messages are queued, and everything else is handled. Send nothing.
+
+        ``asked`` means that the view waits for a message: if there is none ahead of the end, nothing defers the end.
+        """
         now = self._heard_at = self._clock()
+        protocol, messages = self.protocol, self.messages
         self._more = self._transport.more
         with self._mutex:
             self._suspend_core()
-            self.messages.extend(self.protocol.receive(data))
+            messages.extend(protocol.receive(data))
+            if asked and protocol.deferred_end is not None and not messages:
+                protocol.finish_deferred()
             self._follow_protocol()
         self._timers.pinged_at = None
-        if self._waiting is None and self.messages:
+        if self._waiting is None and messages:
             self._waiting = False
-        if self.protocol.has_events:
+        if protocol.has_events:
             self._handle_events(now)
 
     def _handle_events(self, now: float) -> None:
@@ -589,8 +592,9 @@ class Connection(Sender):
             if not wait:
                 self.request_close(code)
                 return
-            self._start_closing(code, "", wait=True)
-            self._finish_closing()
+            if self.protocol.state is not State.CLOSED or self._queued is not None or self._has_unsent():
+                self._start_closing(code, "", wait=True)
+                self._finish_closing()
             if self.protocol.error is not None:
                 self._drain()
         finally:

@@ -122,6 +122,19 @@ class GunicornConnection(ClientConnection):
             unreader = _unreader_of(body) or _raise_hidden("gunicorn")
         return cls(sock, unreader, body)
 
+    def mark_answered(self) -> None:
+        """Make gunicorn write no response, which would fail, and close the connection."""
+        response = find_in_callers(_unsent_response)
+        if response is not None:
+            response.headers_sent = True
+            response.force_close()
+
+
+def _unsent_response(variables: Mapping[str, Any]) -> Any:
+    """Return the response that a function of gunicorn is about to send, ``None`` if the function is another's."""
+    response = variables.get("resp")
+    return response if getattr(response, "headers_sent", None) is False and hasattr(response, "force_close") else None
+
 
 def _unreader_of(body: Any) -> Any:
     """Return the unreader below a request's body, ``None`` if the body is not one of gunicorn."""

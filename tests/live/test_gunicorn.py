@@ -37,6 +37,19 @@ def echo(server, text):
         client.end()
 
 
+# The end of a WebSocket
+
+
+@on_kinds(WORKERS)
+def test_no_response_is_tried_behind_the_end(launch, kind):
+    """Guards the way in which gunicorn is told: it would write a response to a socket that is shut down, and fail."""
+    server = launch(having(kind, "--log-level", "debug", "--access-logfile", "-"), strict=False)
+    echo(server, "one")
+    eventually(lambda: '"GET /echo/ HTTP/1.1" 101' in server.log.read_text())
+    log = eventually(server.log.read_text, lambda log: "Closing connection" in log)
+    assert "EPIPE" not in log
+
+
 # The end of a worker
 
 

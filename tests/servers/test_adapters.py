@@ -159,6 +159,11 @@ def test_eventlet_is_told_that_it_was_answered(monkeypatch):
 
 def gunicorn_environ(sock, **settings):
     """Return the environ that gunicorn makes of the request at ``sock``."""
+    return gunicorn_request(sock, **settings)[1]
+
+
+def gunicorn_request(sock, **settings):
+    """Return the response that gunicorn begins for the request at ``sock``, and the environ."""
     http = pytest.importorskip("gunicorn.http")
     from gunicorn.config import Config
     from gunicorn.http import wsgi
@@ -168,7 +173,7 @@ def gunicorn_environ(sock, **settings):
         cfg.set(name, value)
     address = ("127.0.0.1", 1234)
     request = next(http.get_parser(cfg, sock, address))
-    return wsgi.create(request, sock, address, ("127.0.0.1", 8000), cfg)[1]
+    return wsgi.create(request, sock, address, ("127.0.0.1", 8000), cfg)
 
 
 HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\n%b\r\n"
@@ -186,6 +191,33 @@ def test_gunicorn(pair, headers):
     theirs.sendall(b"later")
     arrived(ours)
     assert receive(ours, 5) == b"later"
+
+
+def test_gunicorn_writes_no_response(pair):
+    """To write one would fail, because the socket is shut down, and cost as much as the rest of an end."""
+    ours, theirs = pair
+    theirs.sendall(HEAD % b"")
+
+    def handle_request():
+        # gunicorn's method has a variable of this name.
+        resp, environ = gunicorn_request(ours)
+        resp.start_response("101 Switching Protocols", [])
+        find(environ).mark_answered()
+        resp.close()
+        return resp
+
+    assert handle_request().should_close()
+    ours.shutdown(socket.SHUT_WR)
+    assert theirs.recv(1) == b""
+
+
+def test_an_answer_of_gunicorn_that_has_begun_is_left_alone(pair):
+    ours, theirs = pair
+    theirs.sendall(HEAD % b"")
+    resp, environ = gunicorn_request(ours)
+    resp.headers_sent = True
+    find(environ).mark_answered()
+    assert not resp.must_close
 
 
 def test_gunicorn_reads_nothing_more(pair):

@@ -8,20 +8,23 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import struct
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
+from django_websocket import speedups
 from django_websocket.connection import opening
 from django_websocket.connection.backlog import DEFAULT_LIMITS
 from django_websocket.connection.connection import Connection
 from django_websocket.connection.core import Core, PythonCore
 from django_websocket.connection.hooks import NO_HOOKS, Hooks
-from django_websocket.connection.sending import MAX_CORKED, Sender
+from django_websocket.connection.sending import MAX_CORKED, POLL_INTERVAL, Sender
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.protocols.base import DEFAULT_MAX_MESSAGE_SIZE, State
 from django_websocket.protocols.rfc6455.frames import Opcode
@@ -607,3 +610,10 @@ def test_a_view_that_is_stopped_in_a_block_waits_for_nobody(error):
             raise error
         assert time.monotonic() - began < PATIENCE
         browser.sock.close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("MAX_CORKED", MAX_CORKED), ("POLL_INTERVAL", POLL_INTERVAL)])
+def test_both_cores_have_the_same_limits(name, value):
+    """The compiled core cannot import them, and nobody can import its own."""
+    source = (Path(speedups.__file__).parent / "_core.pyx").read_text(encoding="utf-8")
+    assert [float(found) for found in re.findall(rf"\b{name} = ([\d.]+)$", source, re.MULTILINE)] == [value]

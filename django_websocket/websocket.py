@@ -233,7 +233,7 @@ class WebSocket:
     def read(self, fallback: Any = None) -> Any:
         """Return the next message if one is there, else ``fallback``; never wait, except for the handshake."""
         connection = self._poll()
-        return connection.messages.popleft() if connection.messages else fallback
+        return connection.messages.pop(0) if connection.messages else fallback
 
     def has_messages(self) -> bool:
         """Return whether a complete message is there; never wait, except for the handshake."""

@@ -202,7 +202,7 @@ class Connection(Sender):
         :raises TimeoutError: no message came in time.
         :raises RuntimeError: another thread is waiting.
         """
-        return self.messages.popleft() if self.messages or self.fetch(timeout) else None
+        return self.messages.pop(0) if self.messages or self.fetch(timeout) else None
 
     def _fetch_with_timers(self, timeout: float | None) -> bool:
         """Return whether there is a message, as :meth:`fetch` does, and meet the deadlines of the timers meanwhile."""

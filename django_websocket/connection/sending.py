@@ -6,7 +6,6 @@ import logging
 import socket
 import sys
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -51,7 +50,7 @@ class Sender(Core):
     def __init__(self, protocol: Protocol, transport: Transport, options: Options, name: str) -> None:
         """Make the sending half; the arguments are those of :class:`.Connection`."""
         self.protocol = protocol
-        self.messages = deque()
+        self.messages = []
         self._fast_path = self._flush_missed = self._corked = self._more = self._is_open = False
         self._whole_limit = -1
         self._waiting = None

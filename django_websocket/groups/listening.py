@@ -191,7 +191,7 @@ def _events(websocket: WebSocket, mailbox: Mailbox, timeout: float | None) -> It
                 yield item.event()
         for _ in range(len(messages)):
             if messages:
-                yield Event("client", messages.popleft())
+                yield Event("client", messages.pop(0))
         if not connection.fetch_unless_rung(bell, timeout) or mailbox.closed:
             break
         if not messages and not bell.rung:

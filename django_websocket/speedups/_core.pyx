@@ -28,7 +28,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
     unsigned long PyThread_get_thread_ident() nogil
-    # Of a deque, bytes or a bytearray: the number of its items.
+    # Of a list, bytes or a bytearray: the number of its items.
     Py_ssize_t Py_SIZE(object sized)
 
 cdef extern from *:
@@ -152,7 +152,7 @@ cdef class Core:
                         status = self.read_large(NULL, 0) if self._more else self.read_small()
             except BaseException:
                 if self.taken is not None:
-                    self.messages.appendleft(self.taken)
+                    (<list?>self.messages).insert(0, self.taken)
                     self.taken = None
                 raise
             finally:
@@ -167,7 +167,7 @@ cdef class Core:
                 # The lock is free, so that the handler of the signal may use the connection.
                 PyErr_CheckSignals()
         if Py_SIZE(self.messages) > 0 or self.fetch(None):
-            return self.messages.popleft()
+            return (<list?>self.messages).pop(0)
         return None
 
     cdef bint may_read(self) except -1:
@@ -259,7 +259,7 @@ cdef class Core:
             if self.taken is None:
                 self.taken = message
             else:
-                self.messages.append(message)
+                (<list?>self.messages).append(message)
         return position
 
     cdef int finish(self, const unsigned char *rest, Py_ssize_t size, bint ended) except -1:
@@ -272,7 +272,7 @@ cdef class Core:
         if size == 0 and not ended:
             return GOT
         if self.taken is not None:
-            self.messages.appendleft(self.taken)
+            (<list?>self.messages).insert(0, self.taken)
             self.taken = None
         elif not ended:
             header = read_header(rest, size, &length)

@@ -310,3 +310,18 @@ def test_signal_handlers_are_looked_at_for_each_websocket(settings, monkeypatch)
     with WebSocketClient().websocket("/echo/"):
         pass
     assert called == []
+
+
+@route("address/")
+@accept_websocket
+def address(request):
+    if request.is_websocket():
+        request.websocket.send(request.build_websocket_uri())
+        return None
+    return HttpResponse(request.build_websocket_uri("/echo/"))
+
+
+def test_the_address_of_a_websocket(client):
+    assert client.get("/address/", secure=True).content == b"wss://testserver/echo/"
+    with client.websocket("/address/?since=3") as websocket:
+        assert websocket.wait() == "ws://testserver/address/?since=3"

@@ -111,7 +111,7 @@ def host_error(request: HttpRequest) -> HandshakeError:
 
 
 #: The schemes of HTTP by those of WebSockets.
-_HTTP_SCHEMES: Final = {"wss": "https", "ws": "http"}
+HTTP_SCHEMES: Final = {"wss": "https", "ws": "http"}
 
 
 def _translate_scheme(meta: dict[str, Any]) -> None:
@@ -125,8 +125,8 @@ def _translate_scheme(meta: dict[str, Any]) -> None:
         if key in meta and "ws" in meta[key]:
             # Of a list Django reads the first item.
             scheme = meta[key].partition(",")[0].strip()
-            if scheme in _HTTP_SCHEMES and scheme != secure_value:
-                meta[key] = _HTTP_SCHEMES[scheme]
+            if scheme in HTTP_SCHEMES and scheme != secure_value:
+                meta[key] = HTTP_SCHEMES[scheme]
 
 
 def _target(request: HttpRequest) -> str:

@@ -26,7 +26,8 @@ GetResponse = Callable[..., HttpResponseBase]
 class WebSocketMiddleware:
     """Adds ``is_websocket()`` and ``websocket`` to every request, and ends the WebSocket of a view that has returned.
 
-    It has to be first in ``MIDDLEWARE``. Without it, the decorators do the same for their own views.
+    Requests get ``build_websocket_uri()`` as well. The middleware has to be first in ``MIDDLEWARE``. Without it, the
+    decorators do the same for their own views.
     """
 
     sync_capable = True

@@ -30,6 +30,7 @@ from ..handshake.responses import (
     takes_no_websockets,
     unavailable,
 )
+from ..handshake.uris import URIBuilder
 from ..housekeeping.caches import keep_out_of_caches
 from ..housekeeping.hooks import DjangoHooks
 from ..process.registry import registry
@@ -99,13 +100,16 @@ class Upgrade:
 
     @classmethod
     def parse(cls, request: HttpRequest) -> Upgrade | None:
-        """Return the attempt of a request, ``None`` for plain HTTP; set its ``is_websocket`` and ``websocket``.
+        """Return the attempt of a request, ``None`` for plain HTTP; set the attributes of this package.
+
+        They are ``is_websocket``, ``websocket`` and ``build_websocket_uri``.
 
         :raises HandshakeError: the handshake is malformed, or of none of the versions in ``WEBSOCKET_PROTOCOLS``.
         """
         request.META[_KEY] = None
         request.is_websocket = _is_not_a_websocket  # type: ignore[attr-defined]
         request.websocket = None  # type: ignore[attr-defined]
+        request.build_websocket_uri = URIBuilder(request)  # type: ignore[attr-defined]
         parsed = parse(request)
         if not parsed.is_upgrade:
             return None

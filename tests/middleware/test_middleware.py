@@ -47,6 +47,13 @@ class TestPlainRequests:
         assert response.content == b"False None"
         assert connection.refused == 0
 
+    def test_the_address_of_a_websocket(self):
+        """A page is rendered by a plain request, of any view."""
+        for path in ("/plain/", "/look/", "/nowhere/"):
+            request = Client().get(path, headers={"host": "localhost:8000"}, secure=True).wsgi_request
+            assert request.build_websocket_uri() == f"wss://localhost:8000{path}"
+            assert request.build_websocket_uri("/echo/") == "wss://localhost:8000/echo/"
+
     def test_unmarked_view(self):
         assert Client().get("/plain/").content == b"plain"
 

@@ -69,6 +69,7 @@ ROOMS = {
     # What stands on top.
     "decorators": Room(8, ANYTHING),
     "apps": Room(8, ANYTHING),
+    "templatetags": Room(8, ANYTHING),
     "management": Room(8, ANYTHING),
     # The public names.
     "__init__": Room(9, NO_DJANGO | BACKENDS),

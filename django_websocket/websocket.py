@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, Final
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.http import HttpRequest
+from django.template.loader import render_to_string
 
 from .connection.connection import Connection
 from .connection.hooks import NO_HOOKS, Hooks
@@ -315,6 +317,29 @@ class WebSocket:
         :raises TypeError: ``obj`` is not JSON serializable.
         """
         self.send(json.dumps(obj, cls=DjangoJSONEncoder), compress)
+
+    def send_template(
+        self,
+        template_name: str | Sequence[str],
+        context: Mapping[str, Any] | None = None,
+        *,
+        request: HttpRequest | None = None,
+        using: str | None = None,
+        compress: bool | None = None,
+    ) -> None:
+        """Render a template and send it as text; ``compress`` and the rest as :meth:`send`.
+
+        The arguments are those of Django's ``render_to_string()``: of several names the first template that exists is
+        taken. Context processors and ``{% csrf_token %}`` need the ``request``. The template is rendered before the
+        handshake, if that is still to be sent, so that the handshake can set the CSRF cookie.
+
+        :raises TemplateDoesNotExist: there is no such template.
+        :raises TemplateSyntaxError: the template has a mistake.
+        """
+        # The WebSocket has no request of its own: that would be a cycle, and other threads, which may send as well,
+        # would share its lazily loaded user and session with the view.
+        names = template_name if isinstance(template_name, str) else list(template_name)
+        self.send(render_to_string(names, context, request, using), compress)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping now, with up to 125 bytes; :attr:`latency` changes when its pong is read. Thread-safe.

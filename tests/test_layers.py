@@ -44,6 +44,7 @@ ROOMS = {
     "exceptions": Room(1, PURE),
     "speedups": Room(1, PURE),
     "signals": Room(1, WORLD | BACKENDS),
+    "htmx": Room(1, PURE),
     # The command that reports what is compiled; it has to run where nothing else does.
     "__main__": Room(2, PURE),
     "transports": Room(2, NO_DJANGO),

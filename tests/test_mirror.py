@@ -22,6 +22,7 @@ WITHOUT_MODULE = {
     "test_deploy.py": "the files of the deployment page",
     "test_docs.py": "the documentation",
     "test_docs_groups.py": "the page of the documentation on groups",
+    "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",
     "test_example_project.py": "the example project",
     "test_faults.py": "whole conversations on sockets that fail",
     "test_promptness.py": "bounds of time on a busy machine",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .groups.group import Group
     from .groups.logout import disconnect_session, disconnect_user
     from .groups.status import groups_status
+    from .requests import MaybeWebSocketRequest, WebSocketOptions, WebSocketRequest
     from .websocket import WebSocket
 
 __version__ = "1.0.0"
@@ -44,7 +45,10 @@ __version__ = "1.0.0"
 # The module of each public name that is imported at its first use.
 _LAZY = {
     "Group": "groups.group",
+    "MaybeWebSocketRequest": "requests",
     "WebSocket": "websocket",
+    "WebSocketOptions": "requests",
+    "WebSocketRequest": "requests",
     "accept_websocket": "decorators",
     "disconnect_session": "groups.logout",
     "disconnect_user": "groups.logout",
@@ -61,6 +65,7 @@ __all__ = [
     "HandshakeError",
     "InvalidData",
     "MalformedWebSocket",
+    "MaybeWebSocketRequest",
     "MessageTooBig",
     "PolicyViolation",
     "ProtocolError",
@@ -68,6 +73,8 @@ __all__ = [
     "UnsupportedFeature",
     "WebSocket",
     "WebSocketError",
+    "WebSocketOptions",
+    "WebSocketRequest",
     "accept_websocket",
     "disconnect_session",
     "disconnect_user",

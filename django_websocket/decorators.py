@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache, wraps
 from inspect import iscoroutine
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from asgiref.sync import iscoroutinefunction
 from django.core.handlers.exception import response_for_exception
@@ -22,13 +22,25 @@ from .housekeeping.caches import vary_on_upgrade
 from .middleware import WebSocketMiddleware
 from .middleware.upgrade import Upgrade, is_handled
 
-View = TypeVar("View", bound=Callable[..., Any])
+if TYPE_CHECKING:
+    from typing import Concatenate, ParamSpec, TypeAlias
+
+    from typing_extensions import Unpack
+
+    from .requests import WebSocketOptions
+
+    P = ParamSpec("P")
+    # The type of the request is the view's own choice: one of those in requests.py, a subclass of the project, Django
+    # REST framework's Request, which is no HttpRequest.
+    View: TypeAlias = Callable[Concatenate[Any, P], HttpResponseBase | None]
+    # A view that returns None is no view for Django's path(), but the wrapper always returns a response to a WebSocket.
+    MarkedView: TypeAlias = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
 @overload
-def accept_websocket(view: View, /) -> View: ...
+def accept_websocket(view: View[P], /) -> MarkedView[P]: ...
 @overload
-def accept_websocket(**options: Any) -> Callable[[View], View]: ...
+def accept_websocket(**options: Unpack[WebSocketOptions]) -> Callable[[View[P]], MarkedView[P]]: ...
 def accept_websocket(view: Any = None, /, **options: Any) -> Any:
     """Mark a view that takes WebSockets as well as plain HTTP requests; ``request.is_websocket()`` tells them apart.
 
@@ -44,9 +56,9 @@ def accept_websocket(view: Any = None, /, **options: Any) -> Any:
 
 
 @overload
-def require_websocket(view: View, /) -> View: ...
+def require_websocket(view: View[P], /) -> MarkedView[P]: ...
 @overload
-def require_websocket(**options: Any) -> Callable[[View], View]: ...
+def require_websocket(**options: Unpack[WebSocketOptions]) -> Callable[[View[P]], MarkedView[P]]: ...
 def require_websocket(view: Any = None, /, **options: Any) -> Any:
     """Mark a view that takes WebSockets only: plain HTTP requests get a 400. Otherwise as :func:`accept_websocket`."""
     return _decorator("require_websocket", view, options)

@@ -63,6 +63,8 @@ ROOMS = {
     "servers": Room(6, NO_DJANGO, {"connection", "websocket", "handshake", "conf", "housekeeping"}),
     # Many members at once: a member is something that frames are delivered to.
     "groups": Room(6, ANYTHING, {"transports", "handshake"}),
+    # The types of requests, which name what stands below; nothing of it runs.
+    "requests": Room(6, WORLD | BACKENDS, {"transports", "handshake", "connection", "conf"}),
     # Where all of it meets.
     "middleware": Room(7, ANYTHING),
     "testing": Room(7, ANYTHING),

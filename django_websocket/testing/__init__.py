@@ -8,7 +8,8 @@ Django's ``LiveServerTestCase``.
 from __future__ import annotations
 
 from ..groups.backends import forget_groups
+from .cases import WebSocketTestCase
 from .client import WebSocketClient
 from .session import WebSocketSession
 
-__all__ = ["WebSocketClient", "WebSocketSession", "forget_groups"]
+__all__ = ["WebSocketClient", "WebSocketSession", "WebSocketTestCase", "forget_groups"]

@@ -115,8 +115,9 @@ BENCHMARKS = [
 ]
 # What fuzzes with coverage; it is compiled for Linux.
 FUZZING = ["atheris>=3; sys_platform == 'linux'"]
-# With redis and websockets, whose types instruments in lab/ use.
-TYPES = ["django-stubs>=5.2", "mypy>=1.15", *REDIS, "websockets>=15"]
+# With redis and websockets, whose types instruments in lab/ use. Earlier wheels of pyright download it when it runs,
+# and all of them download Node.js without the extra.
+TYPES = ["django-stubs>=5.2", "mypy>=1.15", "pyright[nodejs]>=1.1.400", *REDIS, "websockets>=15"]
 
 setup(
     name="django-websocket",

@@ -36,6 +36,7 @@ WITHOUT_FOLDER = {
     "browser": "the package in a real browser",
     "lab": "the instruments, which are no part of the package",
     "live": "the package on real servers",
+    "typing": "the package under type checkers",
 }
 
 

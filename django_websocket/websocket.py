@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from .connection.opening import Opening
 from .options import Options
 from .process.identity import identity
 from .protocols.base import CloseCode, Message, Protocol, State, check_close
+
+#: The logger of all refusals of a WebSocket.
+logger = logging.getLogger("django_websocket.handshake")
 
 #: The number of the call of :meth:`WebSocket.wait` on a closed connection that raises instead of returning ``None``.
 MAX_CLOSED_WAITS: Final = 100
@@ -195,6 +199,31 @@ class WebSocket:
             self._opening = None
         self._subprotocol = self._protocol.subprotocol
         return connection
+
+    def reject(self, code: int, reason: str = "") -> None:
+        """Send the handshake only to close the connection at once, with a code that the page can see.
+
+        A browser tells its page nothing of a handshake that is refused by an HTTP response: the close code is always
+        1006. Codes from 4000 to 4999 are the application's own; this package uses 4401 for a user who is not logged in
+        and 4403 for one without permission. The rejection is logged as a refusal. Like :meth:`close`, the call waits
+        for the peer's Close up to the close timeout. hixie-75 and hixie-76 carry no code: there the page sees a
+        connection that opens and closes.
+
+        :raises TypeError: ``code`` is no ``int``, or ``reason`` no ``str``.
+        :raises ValueError: ``code`` may not be sent (RFC 6455 section 7.4), or ``reason`` is over 123 bytes of UTF-8.
+        :raises RuntimeError: the handshake has been sent, so that it is too late to reject it; or another thread is
+            sending it.
+        :raises ConnectionClosed: the WebSocket was closed before its handshake.
+        """
+        check_close(code, reason)
+        if self._connection is not None:
+            raise RuntimeError(
+                "the handshake has been sent already, so it cannot be rejected: close() ends the WebSocket"
+            )
+        connection = self._open(self._subprotocol)
+        shown = reason and f": {ascii(reason)[1:-1]}"
+        logger.warning("WebSocket refused with %d at %s%s", code, self._name, shown, extra={"close_code": int(code)})
+        connection.close(code, reason)
 
     # Receiving
 

@@ -12,7 +12,7 @@ from .connections import RefusedConnection
 from .requests import attempt
 from .views import OURS, make_route
 
-pytest.importorskip("rest_framework")
+pytest.importorskip("rest_framework", reason="python -m pip install djangorestframework")
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.decorators import api_view, authentication_classes, permission_classes

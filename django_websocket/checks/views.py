@@ -23,17 +23,21 @@ def check_rest_framework(**_kwargs: Any) -> list[CheckMessage]:
     framework = sys.modules.get("rest_framework.views")
     if framework is None:
         return []
+    # Until its module is loaded, no class inherits from the mixin, which deals with None.
+    ours = sys.modules.get("django_websocket.views")
     return [
         Warning(
             f"The view of {str(pattern.pattern)!r} is one of Django REST framework, and is decorated from outside.",
             hint="The framework allows no view to return None: each WebSocket would end with an AssertionError and "
-            "Close 1011. Put the decorator inside: below @api_view, or as a method_decorator of the method 'get'. "
+            "Close 1011. Put the decorator inside: below @api_view, or as a method_decorator of the method 'get'. Or "
+            "make the class a WebSocketMixin with a method 'websocket', and drop the decorator. "
             "Where it has to stay outside, return a Response at the end of the WebSocket, and silence this check.",
             obj=pattern.callback,
             id=f"{_APP}.W104",
         )
         for pattern in patterns
         if _is_subclass(getattr(pattern.callback, "cls", None), framework.APIView)
+        and not (ours is not None and issubclass(pattern.callback.cls, ours.WebSocketMixin))
         and read_marks(pattern.callback).decorated
     ]
 

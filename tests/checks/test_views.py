@@ -9,15 +9,21 @@ from django.utils.decorators import method_decorator
 from django.views import View
 
 from django_websocket import accept_websocket, checks, require_websocket
+from django_websocket.views import WebSocketMixin
 
 from .reports import ids
 
-views = pytest.importorskip("rest_framework.views")
+views = pytest.importorskip("rest_framework.views", reason="python -m pip install djangorestframework")
 decorators = pytest.importorskip("rest_framework.decorators")
 
 
 class Plain(views.APIView):
     def get(self, request):
+        """Never called."""
+
+
+class Mixed(WebSocketMixin, views.APIView):
+    def websocket(self, request):
         """Never called."""
 
 
@@ -67,12 +73,21 @@ class TestRestFramework:
         (message,) = checks.check_rest_framework()
         assert message.msg == "The view of 'chat/' is one of Django REST framework, and is decorated from outside."
         assert "below @api_view" in message.hint
+        assert "a WebSocketMixin with a method 'websocket'" in message.hint
+
+    @pytest.mark.parametrize("_urls", [require_websocket(Plain.as_view())], indirect=True)
+    def test_before_the_mixin_is_loaded(self, monkeypatch):
+        monkeypatch.delitem(sys.modules, "django_websocket.views")
+        assert ids() == ["W104"]
 
     @pytest.mark.parametrize(
         "_urls",
         [
             Plain.as_view(),
             Inside.as_view(),
+            Mixed.as_view(),
+            login_required(Mixed.as_view()),
+            require_websocket(Mixed.as_view()),
             api(function),
             api(require_websocket(function)),
             require_websocket(function),

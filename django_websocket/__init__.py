@@ -33,6 +33,7 @@ from .exceptions import (
 )
 
 if TYPE_CHECKING:
+    from .access import websocket_login_required, websocket_permission_required
     from .decorators import accept_websocket, require_websocket
     from .groups.group import Group
     from .groups.logout import disconnect_session, disconnect_user
@@ -54,6 +55,8 @@ _LAZY = {
     "disconnect_user": "groups.logout",
     "groups_status": "groups.status",
     "require_websocket": "decorators",
+    "websocket_login_required": "access",
+    "websocket_permission_required": "access",
 }
 
 __all__ = [
@@ -80,6 +83,8 @@ __all__ = [
     "disconnect_user",
     "groups_status",
     "require_websocket",
+    "websocket_login_required",
+    "websocket_permission_required",
 ]
 
 

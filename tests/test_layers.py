@@ -75,6 +75,7 @@ ROOMS = {
     "templatetags": Room(8, ANYTHING),
     "management": Room(8, ANYTHING),
     # What is made of the decorators.
+    "access": Room(9, ANYTHING),
     "views": Room(9, ANYTHING),
     # The public names.
     "__init__": Room(10, NO_DJANGO | BACKENDS),

@@ -67,6 +67,7 @@ TEST = [
     "cython>=3.1",
     "django-debug-toolbar>=6",
     "django-extensions>=4.1",
+    "django-ninja>=1.4",
     "djangorestframework>=3.16",
     "gevent>=24.10",
     "granian>=2.0",

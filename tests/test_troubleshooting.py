@@ -9,13 +9,20 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import path
 
-from django_websocket import accept_websocket, require_websocket
+from django_websocket import (
+    accept_websocket,
+    require_websocket,
+    websocket_login_required,
+    websocket_permission_required,
+)
 from django_websocket.conf import installed
 from django_websocket.handshake import plain_http
 from django_websocket.servers import asgi
+from django_websocket.testing import WebSocketClient
 
 from .observing import records
 from .requests import HANDSHAKE, attempt
@@ -49,6 +56,8 @@ urlpatterns = [
     path("redirecting/", lambda _: HttpResponseRedirect("/login/")),
     path("listed/", require_websocket(allowed_origins=["https://example.org"])(room)),
     path("private/", login_required(require_websocket(room))),
+    path("members/", websocket_login_required(require_websocket(room))),
+    path("staff/", websocket_permission_required("auth.add_group")(require_websocket(room))),
 ]
 
 LOST = {**HANDSHAKE, "HTTP_UPGRADE": None, "HTTP_CONNECTION": None}
@@ -77,6 +86,10 @@ MISTAKES = {
 }
 
 
+#: The addresses that reject a WebSocket, and the close codes.
+REJECTIONS = {"/members/": 4401, "/staff/": 4403}
+
+
 @pytest.fixture
 def first(monkeypatch):
     """Make the test the first of its process, in which nothing has been logged."""
@@ -100,10 +113,24 @@ def make(mistake, caplog):
     return record.getMessage(), response.content.decode()
 
 
+def reject(address, caplog):
+    """Open a WebSocket that is rejected; return the line that it leaves."""
+    caplog.clear()
+    client = WebSocketClient()
+    if address == "/staff/":
+        client.force_login(User.objects.create(username="ann"))
+    with client.websocket(address) as websocket:
+        assert list(websocket) == []
+    assert websocket.close_code == REJECTIONS[address]
+    (record,) = records(caplog)
+    return record.getMessage()
+
+
 @pytest.mark.usefixtures("first")
 def test_every_line_is_quoted_and_every_quotation_is_written(settings, monkeypatch, caplog):
-    settings.ALLOWED_HOSTS = ["example.com", "localhost"]
+    settings.ALLOWED_HOSTS = ["example.com", "localhost", "testserver"]
     written = [make(mistake, caplog)[0] for mistake in MISTAKES]
+    written += [reject(address, caplog) for address in REJECTIONS]
     caplog.clear()
     monkeypatch.setitem(sys.modules, "django.core.asgi", None)
     settings.INSTALLED_APPS = []

@@ -250,6 +250,13 @@ class TestLoginRequiredMiddleware:
         assert_rejected(client, caplog, address, 4401, "not logged in")
         assert client.get(address).url == f"/accounts/login/?next={address}"
 
+    def test_a_guard_of_one_method(self, client, settings):
+        """The other methods have none, so that the middleware has to look after them."""
+        settings.MIDDLEWARE = [*settings.MIDDLEWARE, LOGIN_REQUIRED]
+        with client.websocket("/login/on-method/") as websocket:
+            assert websocket.response.status_code == 302
+        assert client.get("/login/on-method/").status_code == 302
+
     def test_permission(self, client, settings):
         """Anonymous users may have permissions, but not where a login is required."""
         settings.MIDDLEWARE = [*settings.MIDDLEWARE, LOGIN_REQUIRED]

@@ -14,6 +14,9 @@ from .handshake.marks import MARKS, OPTIONS
 from .handshake.requests import unwrap
 from .handshake.responses import response_of_ended_websocket
 
+if TYPE_CHECKING:
+    from .requests import WebSocketOptions
+
 #: The name of the method, and the key of a ``ViewSet``'s action.
 _METHOD: Final = "websocket"
 #: The attributes of a ``dispatch()`` that stay with it: those of a decorator of this package hold for that method.
@@ -41,7 +44,7 @@ class WebSocketMixin:
     """
 
     #: The options of the decorators, by name. ``as_view(websocket_options=...)`` replaces them for one address.
-    websocket_options: Mapping[str, Any] = {}
+    websocket_options: WebSocketOptions = {}
 
     if TYPE_CHECKING:
         #: Called with the request and the arguments of its address. The method ends the WebSocket when it returns; a

@@ -30,7 +30,7 @@ LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
 EAGER = {"gunicorn.eventlet_worker"}
 
 MAX_FLOORS = 10
-MAX_ROOMS = 27
+MAX_ROOMS = 28
 
 
 class Room(NamedTuple):

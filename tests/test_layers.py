@@ -30,7 +30,7 @@ LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
 EAGER = {"gunicorn.eventlet_worker"}
 
 MAX_FLOORS = 10
-MAX_ROOMS = 28
+MAX_ROOMS = 29
 
 
 class Room(NamedTuple):
@@ -73,10 +73,11 @@ ROOMS = {
     "decorators": Room(8, ANYTHING),
     "apps": Room(8, ANYTHING),
     "templatetags": Room(8, ANYTHING),
-    "management": Room(8, ANYTHING),
-    # What is made of the decorators.
+    "doctor": Room(8, ANYTHING, {"transports"}),
+    # What is made of the decorators, and the commands.
     "access": Room(9, ANYTHING),
     "views": Room(9, ANYTHING),
+    "management": Room(9, ANYTHING),
     # The public names.
     "__init__": Room(10, NO_DJANGO | BACKENDS),
 }

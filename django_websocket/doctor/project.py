@@ -1,0 +1,66 @@
+"""What the project that the doctor runs in says of an address.
+
+The server at the address may be of another project, or have other settings. What is read here decides only where the
+answer of the server leaves it open. Nothing here raises an error: a project that is broken says nothing, and the doctor
+without an address says what is broken in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.conf import settings
+from django.core.checks import CheckMessage
+from django.shortcuts import resolve_url
+from django.urls import Resolver404, resolve
+
+from ..checks import check_asgi
+from ..conf import conf
+from ..handshake.marks import Marks, read_marks
+
+T = TypeVar("T")
+
+
+def marks_of(path: str) -> Marks | None:
+    """Return the marks of the view at a path; ``None`` if the project has none there, or cannot be asked."""
+
+    def find() -> Marks | None:
+        try:
+            return read_marks(resolve(path).func)
+        except Resolver404:
+            return None
+
+    return _guarded(find, None)
+
+
+def lists_origins(path: str) -> bool:
+    """Return whether ``WEBSOCKET_ALLOWED_ORIGINS``, or the view at a path, lists the origins that may connect."""
+    marks = marks_of(path)
+    if marks is not None and marks.options is not None and "allowed_origins" in marks.options:
+        return marks.options["allowed_origins"] is not None
+    return _guarded(lambda: conf.allowed_origins is not None, False)
+
+
+def login_urls() -> tuple[str, ...]:
+    """Return the address of the login page, as far as the settings say it."""
+    return _guarded(lambda: (resolve_url(settings.LOGIN_URL),), ())
+
+
+def speaks() -> tuple[int, ...]:
+    """Return the versions that the project speaks, in its order of preference."""
+    return _guarded(lambda: tuple(version for protocol in conf.protocols for version in protocol.versions), (13,))
+
+
+def looks_like_asgi() -> bool:
+    """Return whether there are signs that the project is served by an ASGI server."""
+    nothing: list[CheckMessage] = []
+    return bool(_guarded(check_asgi, nothing))
+
+
+def _guarded(read: Callable[[], T], otherwise: T) -> T:
+    """Return what ``read`` returns, and ``otherwise`` if the project cannot be asked."""
+    try:
+        return read()
+    except Exception:  # noqa: BLE001 - the modules of a project may raise anything when they are imported
+        return otherwise

@@ -1,0 +1,409 @@
+import ssl
+
+import pytest
+
+from django_websocket.doctor import dialing, examination
+from django_websocket.doctor.addresses import Address
+from django_websocket.doctor.examination import Options, examine
+from django_websocket.protocols.base import State
+from django_websocket.protocols.rfc6455 import RFC6455
+
+from .peers import HOST, by_request, fields_of, opens, peer, refuses, says
+
+#: Seconds of silence that are enough for what a peer does at once.
+SHORT = 0.05
+
+
+def look(handle, *, path="/room/", **options):
+    """Examine a peer; return the word of the verdict, and the checks by their ids."""
+    with peer(handle) as there:
+        address = Address(there.secure, there.host, there.port, path)
+        report = examine(address, Options(**{"idle": SHORT, "versions": (13,), "timeout": 5, **options}))
+    assert report.url == address.url
+    return report.verdict.word, {check.id: check for check in report.checks}
+
+
+def read_on(sock, _):
+    """Read what comes, and answer nothing, until the other side has hung up."""
+    while sock.recv(65536):
+        pass
+
+
+def test_all_is_well():
+    def ping(sock, protocol):
+        if protocol.can_ping:
+            protocol.ping()
+            sock.sendall(protocol.data_to_send())
+
+    word, checks = look(opens(ping), versions=(), message="hello")
+    assert word == "ok"
+    assert {name: check.status for name, check in checks.items()} == {
+        "dns": "ok",
+        "tcp": "ok",
+        "tls": "skip",
+        "handshake": "ok",
+        "accept-key": "ok",
+        "versions": "ok",
+        "ping": "ok",
+        "idle": "ok",
+        "echo": "ok",
+        "close": "ok",
+    }
+    assert checks["versions"].data == {"open": [13, 8, 7, 76, 75], "refused": []}
+    assert checks["idle"].data["pings"] == 1
+
+
+@pytest.mark.parametrize("version", [8, 7, 76, 75])
+def test_older_versions(version):
+    word, checks = look(opens(), versions=(version,), message="hello")
+    assert word == "ok"
+    assert checks["echo"].status == "ok"
+    assert checks["ping"].status == ("skip" if version > 13 else "ok")
+
+
+def test_what_is_sent():
+    heads = []
+
+    def handle(sock, head):
+        heads.append(fields_of(head))
+        refuses(400)(sock, head)
+
+    look(handle, origin="http://other.example", headers={"cookie": "a=b", "x-key": "c"})
+    look(handle, origin="")
+    look(handle)
+    first, second, third = heads
+    assert (first["origin"], first["cookie"], first["x-key"]) == ("http://other.example", "a=b", "c")
+    assert "origin" not in second
+    assert third["origin"] == f"http://{third['host']}"
+
+
+@pytest.mark.parametrize("headers", [{"upgrade": "x"}, {"x": "a\nb"}])
+def test_header_fields_that_cannot_be_sent(headers):
+    with pytest.raises(ValueError, match=r"handshake|visible"):
+        examine(Address.parse(f"ws://{HOST}:1/"), Options(headers=headers))
+
+
+# The way there
+
+
+def test_unknown_name(monkeypatch):
+    def fail(*_):
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(examination, "look_up", fail)
+    report = examine(Address.parse("ws://nowhere.invalid/"), Options())
+    assert report.verdict.word == "unreachable"
+    assert [check.message for check in report.checks] == ["nowhere.invalid: Name or service not known"]
+
+
+def test_nothing_listens():
+    with peer(opens()) as address:
+        pass
+    report = examine(address, Options())
+    assert report.verdict.word == "unreachable"
+    assert report.checks[-1].message.endswith("Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "text"),
+    [
+        (TimeoutError("timed out"), "no-answer", "no answer in time"),
+        (ssl.SSLError(1, "WRONG_VERSION_NUMBER"), "tls", "WRONG_VERSION_NUMBER"),
+        (TimeoutError("the name is not resolved within 5 s"), "no-answer", "within 5 s"),
+        (ConnectionResetError(), "tls", "ConnectionResetError"),
+    ],
+)
+def test_tls_that_fails(monkeypatch, error, verdict, text):
+    def fail(sock, *_, **__):
+        sock.close()
+        raise error
+
+    monkeypatch.setattr(examination, "start_tls", fail)
+    with peer(opens()) as address:
+        report = examine(Address(True, HOST, address.port, "/"), Options())
+    assert report.verdict.word == verdict
+    assert text in report.checks[-1].message
+
+
+@pytest.mark.parametrize(("number", "check_id", "verdict"), [(2, "handshake", "error"), (3, "ping", "unreachable")])
+def test_a_connection_that_fails(monkeypatch, number, check_id, verdict):
+    """Guards each connection behind the first, which may fail too."""
+    monkeypatch.setattr(examination, "connect", failing_from(number))
+    word, checks = look(opens())
+    assert word == verdict
+    assert "Connection refused" in checks[check_id].message
+
+
+def failing_from(number):
+    """Return a function that connects, and fails from a call on."""
+    calls = []
+
+    def connect(*arguments):
+        calls.append(arguments)
+        if len(calls) >= number:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return dialing.connect(*arguments)
+
+    return connect
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("handle", "verdict"),
+    [
+        (refuses(404), "no-such-address"),
+        (refuses(302, "", "Location: /accounts/login/?next=/room/"), "login"),
+        (refuses(302, "", "Location: /rooms/"), "redirect"),
+        (refuses(503, "the server has no room for more WebSockets"), "full"),
+        (refuses(503, "the server is restarting"), "restarting"),
+        (says("garbage\n\n"), "error"),
+        (says(""), "error"),
+        (
+            says("HTTP/1.1 101 Yes\nUpgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Accept: no\n\n"),
+            "wrong-accept",
+        ),
+    ],
+)
+def test_refusals(handle, verdict):
+    word, checks = look(handle, timeout=1)
+    assert word == verdict
+    assert "fail" in {check.status for check in checks.values()}
+    assert "ping" not in checks
+
+
+def test_no_answer():
+    word, checks = look(read_on, timeout=0.1)
+    assert word == "no-answer"
+    assert checks["handshake"].message == "not answered within 0.1 s"
+
+
+def test_a_port_that_speaks_tls(monkeypatch):
+    monkeypatch.setattr(examination, "start_tls", lambda sock, *_, **__: sock)
+    word, checks = look(says(""))
+    assert word == "tls"
+    assert checks["tls"].status == "fail"
+
+
+def test_silence_over_tls(monkeypatch):
+    """Guards that a second look at TLS is for addresses without it only."""
+
+    class Secured:
+        def __init__(self, sock):
+            self._sock = sock
+
+        def __getattr__(self, name):
+            return getattr(self._sock, name)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self._sock.close()
+
+        def version(self):
+            return "TLSv1.3"
+
+    monkeypatch.setattr(examination, "start_tls", lambda sock, *_, **__: Secured(sock))
+    with peer(says("")) as address:
+        report = examine(Address(True, HOST, address.port, "/"), Options(timeout=1, insecure=True))
+    assert report.verdict.word == "error"
+    assert report.checks[2].message == "TLSv1.3, any certificate"
+
+
+@pytest.mark.parametrize(
+    ("may", "verdict"),
+    [
+        (lambda origin, host: origin is None, "host-replaced"),
+        (lambda origin, host: origin in {None, f"http://{host.partition(':')[0]}"}, "port-lost"),
+        (lambda origin, host: origin in {None, f"http://{host}"}, "origin-refused"),
+    ],
+)
+def test_origins(may, verdict):
+    def handle(sock, head):
+        fields = fields_of(head)
+        answer = opens() if may(fields.get("origin"), fields["host"]) else refuses(403, "the Origin is not allowed")
+        answer(sock, head)
+
+    word, checks = look(handle, origin="http://other.example")
+    assert word == verdict
+    assert "no Origin accepted" in checks["origins"].message
+
+
+PAGE = refuses(200, "page", kind="text/html")
+ELSEWHERE = refuses(404, "nothing", kind="text/html")
+
+
+def pages(view, elsewhere, plain=None):
+    """Return a handler that answers for the view, for a plain request to it, and for other addresses."""
+
+    def handle(sock, head):
+        target = head.split()[1].decode()
+        if "websocket-doctor" in target:
+            elsewhere(sock, head)
+        else:
+            (view if "upgrade" in fields_of(head) else plain or view)(sock, head)
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("handle", "path", "verdict"),
+    [
+        (pages(PAGE, PAGE), "/echo/", "upgrade-dropped-or-page"),
+        (pages(PAGE, ELSEWHERE), "/echo/", "upgrade-dropped"),
+        (pages(PAGE, ELSEWHERE), "/plain/", "not-a-websocket-view"),
+        (pages(PAGE, ELSEWHERE), "/nowhere/", "upgrade-dropped-or-page"),
+        (pages(PAGE, ELSEWHERE, refuses(200, "another")), "/echo/", "upgrade-dropped-or-page"),
+        (pages(PAGE, ELSEWHERE, refuses(400, "this address takes WebSockets only")), "/echo/", "error"),
+    ],
+)
+def test_pages(handle, path, verdict):
+    word, checks = look(handle, path=path)
+    assert word == verdict
+    assert checks["page"].status == "fail"
+
+
+UVICORN = refuses(400, "this address takes WebSockets only", "Server: uvicorn")
+NAMELESS = refuses(400, "this address takes WebSockets only")
+BARE = refuses(500, "Internal Server Error")
+
+
+@pytest.mark.parametrize(
+    ("handle", "asgi_application", "verdict"),
+    [
+        (by_request(BARE, UVICORN), None, "asgi"),
+        (by_request(refuses(403), UVICORN), None, "asgi"),
+        (by_request(BARE, NAMELESS), "project.asgi.application", "asgi"),
+        (by_request(refuses(403), NAMELESS), "project.asgi.application", "asgi"),
+        (by_request(BARE, NAMELESS), None, "error"),
+        (by_request(refuses(500, "<h1>Server Error</h1>"), NAMELESS), "project.asgi.application", "error"),
+        (by_request(refuses(403), NAMELESS), None, "login"),
+    ],
+)
+def test_asgi(settings, handle, asgi_application, verdict):
+    settings.ASGI_APPLICATION = asgi_application
+    word, checks = look(handle, headers={"x-key": "value"})
+    assert word == verdict
+    assert checks["plain"].status == ("fail" if verdict == "asgi" else "ok")
+
+
+def test_a_plain_request_that_fails(monkeypatch):
+    """Guards the question behind an answer: whoever has answered may be gone."""
+    monkeypatch.setattr(examination, "connect", failing_from(3))
+    word, checks = look(BARE)
+    assert word == "error"
+    assert "Connection refused" in checks["plain"].message
+
+
+# The versions
+
+
+@pytest.mark.parametrize(("versions", "verdict", "status"), [((13, 76), "error", "fail"), ((), "ok", "warn")])
+def test_a_version_that_is_refused(versions, verdict, status):
+    def handle(sock, head):
+        (opens() if "sec-websocket-key" in fields_of(head) else refuses(400, "no such version"))(sock, head)
+
+    word, checks = look(handle, versions=versions)
+    assert word == verdict
+    assert checks["versions"].status == status
+    assert "76 does not: 400: no such version" in checks["versions"].message
+
+
+# The open WebSocket
+
+
+def ends(code=None, reason=""):
+    """Return a handler that ends each WebSocket at once: with a Close, or without one."""
+
+    def behave(sock, protocol):
+        if code is None:
+            sock.close()
+        else:
+            protocol.close(code, reason)
+            sock.sendall(protocol.data_to_send())
+            sock.recv(4096)
+
+    return opens(behave)
+
+
+@pytest.mark.parametrize(
+    ("handle", "verdict", "text"),
+    [
+        (ends(), "cut-when-idle", "cut without a Close after "),
+        (ends(1011), "error", "closed with 1011 after "),
+        (ends(1012, "bye"), "restarting", "closed with 1012 (bye) after "),
+        (ends(4401), "login", "closed with 4401 after "),
+        (ends(1000), "ok", "closed with 1000 after "),
+    ],
+)
+def test_a_websocket_that_ends_by_itself(handle, verdict, text):
+    word, checks = look(handle)
+    assert word == verdict
+    assert checks["idle"].status == ("warn" if verdict == "ok" else "fail")
+    assert checks["idle"].message.startswith(text)
+    assert checks["ping"].status == "skip"
+    assert "close" not in checks
+
+
+def test_the_second_websocket_is_refused():
+    seen = []
+
+    def handle(sock, head):
+        seen.append(head)
+        (opens() if len(seen) == 1 else refuses(503, "the server has no room for more WebSockets"))(sock, head)
+
+    word, checks = look(handle)
+    assert word == "full"
+    assert checks["ping"].message == "the second WebSocket: 503: the server has no room for more WebSockets"
+
+
+def test_what_is_not_answered():
+    """Guards the deadlines of our ping, our message and our Close, which are no verdict: the view may be busy."""
+    word, checks = look(opens(read_on), timeout=0.05, message="hello", idle=0)
+    assert word == "ok"
+    for name, text in (
+        ("ping", "a ping is not answered within 0.05 s"),
+        ("idle", "without a ping of the server"),
+        ("echo", "no message comes within 0.05 s"),
+        ("close", "our Close is not answered within 0.05 s"),
+    ):
+        assert checks[name].status == "warn"
+        assert text in checks[name].message
+
+
+def test_another_message_comes():
+    def behave(sock, protocol):
+        messages = []
+        while protocol.state is State.OPEN and not messages:
+            messages = protocol.receive(sock.recv(4096))
+            sock.sendall(protocol.data_to_send())
+        if messages:
+            protocol.send("another")
+            sock.sendall(protocol.data_to_send())
+
+    word, checks = look(opens(behave), message="hello", timeout=0.3)
+    assert word == "ok"
+    assert checks["echo"].message == "the answer is another message, of 7 characters or bytes"
+
+
+def test_a_message_that_cannot_be_sent(monkeypatch):
+    def fail(*_, **__):
+        raise examination.UnsupportedFeature("this version has no such messages")
+
+    monkeypatch.setattr(RFC6455, "send", fail)
+    _, checks = look(opens(), message="hello")
+    assert checks["echo"].status == "skip"
+
+
+def test_our_close_is_answered_by_the_end():
+    def behave(sock, protocol):
+        # A Close has the opcode 8.
+        while sock.recv(4096)[:1] not in {b"\x88", b""}:
+            pass
+        sock.close()
+
+    word, checks = look(opens(behave), timeout=0.2)
+    assert word == "ok"
+    assert checks["close"].message == "our Close is answered by the end of the connection only"

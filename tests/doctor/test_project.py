@@ -1,0 +1,48 @@
+import pytest
+
+from django_websocket.doctor import project
+
+BROKEN = "tests.there_is_no_such_module"
+
+
+def test_marks():
+    assert project.marks_of("/echo/").marked
+    assert not project.marks_of("/plain/").marked
+    assert project.marks_of("/nowhere/") is None
+
+
+def test_a_project_that_cannot_be_asked(settings):
+    settings.ROOT_URLCONF = BROKEN
+    assert project.marks_of("/echo/") is None
+    assert not project.lists_origins("/echo/")
+
+
+@pytest.mark.urls("tests.doctor.views")
+def test_origins(settings):
+    assert not project.lists_origins("/nowhere/")
+    assert not project.lists_origins("/open/")
+    assert project.lists_origins("/listed/")
+    settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.com"]
+    assert project.lists_origins("/open/")
+    settings.WEBSOCKET_ALLOWED_ORIGINS = 7
+    assert not project.lists_origins("/open/")
+
+
+def test_login(settings):
+    assert project.login_urls() == ("/accounts/login/",)
+    settings.LOGIN_URL = "no such name"
+    assert project.login_urls() == ()
+
+
+def test_versions(settings):
+    assert project.speaks() == (13, 8, 7, 76, 75)
+    settings.WEBSOCKET_PROTOCOLS = ["django_websocket.protocols.hixie76.Hixie76"]
+    assert project.speaks() == (76,)
+    settings.WEBSOCKET_PROTOCOLS = [BROKEN]
+    assert project.speaks() == (13,)
+
+
+def test_asgi(settings):
+    assert not project.looks_like_asgi()
+    settings.ASGI_APPLICATION = "project.asgi.application"
+    assert project.looks_like_asgi()

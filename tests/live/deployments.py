@@ -1,0 +1,140 @@
+"""Proxies in front of a server, each with the one mistake that a configuration of it can have."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from lab.servers import HOST, ServerProcess, make_certificate
+
+from . import needs
+
+#: What a configuration has to say around its one interesting part. ``{body}`` is that part.
+_NGINX: Final = """
+daemon off;
+master_process off;
+pid {directory}/pid;
+error_log {directory}/error.log;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    upstream app {{ server {backend}; }}
+    server {{
+        listen {host}:{port}{tls};
+        {body}
+    }}
+}}
+"""
+_HAPROXY: Final = """
+defaults
+    mode http
+    timeout connect 2s
+    {body}
+listen site
+    bind {host}:{port}
+    server app {backend}
+"""
+_APACHE: Final = """
+ServerRoot {directory}
+PidFile {directory}/pid
+ErrorLog {directory}/error.log
+DefaultRuntimeDir {directory}
+Listen {host}:{port}
+ServerName {host}
+User www-data
+Group www-data
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+ServerLimit 1
+ThreadsPerChild 16
+MaxRequestWorkers 16
+{body}
+"""
+_CADDY: Final = """
+{{
+    admin off
+    auto_https off
+}}
+http://{host}:{port} {{
+    {body}
+}}
+"""
+#: By the name of each program: its package on Debian, its configuration, and its arguments.
+PROGRAMS: Final = {
+    "nginx": ("nginx", _NGINX, ("-e", "{directory}/error.log", "-p", "{directory}", "-c", "{configuration}")),
+    "haproxy": ("haproxy", _HAPROXY, ("-db", "-f", "{configuration}")),
+    "apache2": ("apache2-bin", _APACHE, ("-D", "FOREGROUND", "-f", "{configuration}")),
+    "caddy": ("caddy", _CADDY, ("run", "--adapter", "caddyfile", "--config", "{configuration}")),
+}
+#: What nginx needs for WebSockets, each line of which is left out by somebody.
+UPGRADE: Final = (
+    "proxy_http_version 1.1;",
+    "proxy_set_header Upgrade $http_upgrade;",
+    'proxy_set_header Connection "upgrade";',
+    "proxy_set_header Host $http_host;",
+)
+#: Where Debian has Apache's modules.
+_MODULES: Final = Path("/usr/lib/apache2/modules")
+
+
+def to_app(*lines: str) -> str:
+    """Return the part of nginx's configuration that passes all requests on, with further lines."""
+    return f"location / {{ proxy_pass http://app; {' '.join(lines)} }}"
+
+
+def without(line: str) -> tuple[str, ...]:
+    """Return the lines that nginx needs, without one of them."""
+    assert line in UPGRADE
+    return tuple(other for other in UPGRADE if other != line)
+
+
+def find_proxy(program: str) -> str:
+    """Return the path of a proxy; skip the test if it is missing."""
+    return needs.program(program, PROGRAMS[program][0])
+
+
+class Proxy(ServerProcess):
+    """A proxy of Debian in front of a backend. It is started by its constructor."""
+
+    def __init__(self, program: str, directory: Path, backend: str, body: str, *, tls: bool = False) -> None:
+        """Start it with ``body`` in its configuration, in which ``{backend}`` and ``{directory}`` are replaced."""
+        _, self._template, arguments = PROGRAMS[program]
+        path = find_proxy(program)
+        directory.mkdir()
+        self._configuration = directory / "configuration"
+        self._tls = tls
+        self._values = {
+            "directory": str(directory),
+            "backend": backend,
+            "host": HOST,
+            "modules": str(_MODULES),
+            "tls": f" ssl; ssl_certificate {make_certificate()}; ssl_certificate_key {make_certificate()}" * tls,
+        }
+        self._values["body"] = body.replace("{backend}", backend).replace("{directory}", str(directory))
+        names = {"directory": directory, "configuration": self._configuration}
+        # Programs that keep files of their own at home keep them here.
+        home = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), str(directory))
+        super().__init__(
+            program,
+            [argument.format(**names) for argument in arguments],
+            directory / "log",
+            program=path,
+            environment={**os.environ, **home},
+        )
+        self.start()
+
+    def _spawn(self) -> None:
+        self._configuration.write_text(self._template.format(port=self.port, **self._values))
+        super()._spawn()
+
+    def url(self, path: str) -> str:
+        """Return the URL of a WebSocket at a path."""
+        return f"ws{'s' * self._tls}://{HOST}:{self.port}{path}"

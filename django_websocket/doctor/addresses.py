@@ -31,14 +31,16 @@ class Address:
         """
         try:
             parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
+            host, port = parts.hostname or "", parts.port
+            if not host.isascii():
+                host = host.encode("idna").decode()
         except ValueError as error:
             raise ValueError(f"{url!r} is not understood: {error}") from error
         if parts.scheme not in _SCHEMES:
             raise ValueError(f"{url!r} has to begin with ws:// or wss://")
         if parts.username is not None:
             raise ValueError(f"{url!r} has a user name, which no browser sends with a WebSocket")
-        if not host or not _HOST.fullmatch(host) or port == 0:
+        if not _HOST.fullmatch(host) or port == 0:
             raise ValueError(f"{url!r} names no host")
         secure = _SCHEMES[parts.scheme]
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")

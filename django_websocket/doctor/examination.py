@@ -75,8 +75,9 @@ class _Examination:
         self._places: list[Place] = []
         versions = options.versions or project.speaks()
         self._version, *self._further_versions = versions
-        # The handshake is written once before anything is dialled, to see that it can be.
-        self._protocol(self._version, self._own_origin).connect()
+        # The handshakes are written once before anything is dialled, to see that they can be.
+        for version in versions:
+            self._protocol(version, self._own_origin).connect()
 
     def run(self) -> Report:
         """Make the checks in their order, and return the report."""

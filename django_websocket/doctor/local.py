@@ -63,8 +63,8 @@ class _Local:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        #: The ids of the messages that were reported, each of them once.
-        self._seen: set[str] = set()
+        #: The functions of the system checks that were called.
+        self._called: set[str] = set()
 
     # What runs it
 
@@ -86,7 +86,7 @@ class _Local:
     def asgi(self) -> None:
         """Look for signs that an ASGI server is going to serve the project."""
         found = _installed(_ASGI_SERVERS)
-        text = f"no sign that an ASGI server serves the project{f'; installed: {chr(44).join(found)}' * bool(found)}"
+        text = f"no sign that an ASGI server serves the project; installed: {', '.join(found) or 'none'}"
         self._run("asgi", text, [checks.check_asgi], {"installed": found})
 
     # The settings
@@ -144,8 +144,9 @@ class _Local:
         self._run("groups", "the backends of WEBSOCKET_GROUPS can be used", functions)
 
     def deploy(self) -> None:
-        """Make the checks for a public server."""
-        self._run("deploy", "no setting is risky on a public server", [checks.check_deployment])
+        """Make the checks for a public server, and all that no other method has made."""
+        rest = [getattr(checks, name) for name in checks.__all__ if name not in self._called]
+        self._run("deploy", "no setting is risky on a public server", rest)
 
     # The views
 
@@ -171,6 +172,8 @@ class _Local:
         self, check_id: str, text: str, functions: Checks, data: dict[str, Any] | None = None, good: Status = "ok"
     ) -> None:
         """Add the check ``check_id`` with ``text`` if all is well, and a check for each message of the functions."""
+        functions = list(functions)
+        self._called.update(function.__name__ for function in functions)
         messages = [message for function in functions for message in function() if not message.is_silenced()]
         worst = max((message.level for message in messages), default=0)
         if worst < WARNING:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.checks import CheckMessage
@@ -27,7 +28,7 @@ def marks_of(path: str) -> Marks | None:
 
     def find() -> Marks | None:
         try:
-            return read_marks(resolve(path).func)
+            return read_marks(resolve(unquote(path)).func)
         except Resolver404:
             return None
 

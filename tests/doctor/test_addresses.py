@@ -13,6 +13,7 @@ from django_websocket.doctor.addresses import Address
         ("https://example.com/", Address(True, "example.com", 443, "/")),
         ("ws://[::1]:8000/", Address(False, "::1", 8000, "/")),
         ("ws://example.com/café/?q=é", Address(False, "example.com", 80, "/caf%C3%A9/?q=%C3%A9")),
+        ("ws://bücher.example/", Address(False, "xn--bcher-kva.example", 80, "/")),
         ("ws://example.com/a%20b/", Address(False, "example.com", 80, "/a%20b/")),
     ],
 )
@@ -31,6 +32,7 @@ def test_parse(text, expected):
         ("ws://example.com:0/", "names no host"),
         ("ws://exa mple.com/", "names no host"),
         ("ws://example.com:70000/", "is not understood"),
+        (f"ws://{'ü' * 80}/", "is not understood"),
         ("ws://[::1/", "is not understood"),
         ("ws://user:secret@example.com/", "has a user name"),
     ],

@@ -77,6 +77,11 @@ def test_what_is_sent():
     assert third["origin"] == f"http://{third['host']}"
 
 
+def test_an_origin_that_an_older_version_cannot_send():
+    with pytest.raises(ValueError, match="Origin header"):
+        examine(Address.parse(f"ws://{HOST}:1/"), Options(origin="a b", versions=(13, 76)))
+
+
 @pytest.mark.parametrize("headers", [{"upgrade": "x"}, {"x": "a\nb"}])
 def test_header_fields_that_cannot_be_sent(headers):
     with pytest.raises(ValueError, match=r"handshake|visible"):

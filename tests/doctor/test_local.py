@@ -1,5 +1,6 @@
 import pytest
 
+from django_websocket import checks
 from django_websocket.doctor import local
 from django_websocket.doctor.local import examine_project
 
@@ -26,6 +27,20 @@ def test_all_is_well():
     assert (report.url, report.verdict.word) == (None, "ok")
     assert "gunicorn" in checks["server"].data["installed"]
     assert checks["views"].message.startswith("9 of 10 views take WebSockets: /echo/, ")
+
+
+def test_every_system_check_is_made(monkeypatch):
+    called = []
+    for name in checks.__all__:
+
+        def check(name=name):
+            called.append(name)
+            return []
+
+        check.__name__ = name
+        monkeypatch.setattr(checks, name, check)
+    look()
+    assert sorted(called) == sorted(checks.__all__)
 
 
 def test_messages_of_the_system_checks(settings):

@@ -9,6 +9,7 @@ def test_marks():
     assert project.marks_of("/echo/").marked
     assert not project.marks_of("/plain/").marked
     assert project.marks_of("/nowhere/") is None
+    assert project.marks_of("/raise-after/%C3%A9/").marked
 
 
 def test_a_project_that_cannot_be_asked(settings):

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..exceptions import UnsupportedFeature
 from ..handshake.plain_http import WEBSOCKETS_ONLY
-from ..protocols.base import CloseCode, Protocol
+from ..protocols.base import Protocol
 from ..protocols.hixie75 import Hixie75
 from ..protocols.hixie76 import Hixie76
 from ..protocols.http import Request
 from ..protocols.rfc6455 import RFC6455
 from . import project
 from .addresses import Address
-from .answers import ORIGIN_REFUSED, PAGE, describe, is_asgi, judge, judge_close
+from .answers import ORIGIN_REFUSED, PAGE, describe, is_asgi, judge
 from .clients import Answer, Client, ask
 from .deadlines import Deadline
 from .dialing import Place, connect, look_up, start_tls
+from .exchange import Exchange
 from .origins import candidates, describe_origins, judge_origins
 from .reports import Report, Status
 from .verdicts import VERDICTS
@@ -34,7 +34,6 @@ PROTOCOLS: Final[Mapping[int, type[Protocol]]] = {
 _CLOSE_TIMEOUT: Final = 1.0
 #: Characters of a body that the report repeats.
 _MAX_SHOWN: Final = 200
-_PING: Final = b"websocket_doctor"
 
 
 @dataclass(frozen=True)
@@ -290,75 +289,14 @@ class _Examination:
             if word != "ok":
                 self._report.add("ping", "fail", f"the second WebSocket: {describe(answer)}")
                 return word
-            opened = Deadline(self._options.idle)
-            self._check_ping(client)
-            word = self._check_idle(client, opened)
+            exchange = Exchange(client, self._report, self._options.timeout)
+            exchange.check_ping()
+            word = exchange.check_idle(self._options.idle)
             if client.is_open:
                 if self._options.message is not None:
-                    self._check_echo(client, self._options.message)
-                self._check_close(client)
+                    exchange.check_echo(self._options.message)
+                exchange.check_close()
             return word
-
-    def _check_ping(self, client: Client) -> None:
-        deadline = Deadline(self._options.timeout)
-        if not client.is_open or not client.protocol.can_ping:
-            reason = f"version {self._version} has no pings" if client.is_open else "the WebSocket has ended"
-            self._report.add("ping", "skip", reason)
-            return
-        client.protocol.ping(_PING)
-        if client.wait(lambda: client.protocol.pong == _PING, self._options.timeout):
-            self._report.add("ping", "ok", "a ping is answered", deadline.spent_ms)
-        elif client.is_closed:
-            self._report.add("ping", "skip", "the WebSocket has ended")
-        else:
-            self._report.add("ping", "warn", f"a ping is not answered within {self._options.timeout:g} s")
-
-    def _check_idle(self, client: Client, opened: Deadline) -> str:
-        """Be silent for a while; return the verdict on what happens meanwhile."""
-        client.wait(lambda: False, self._options.idle)
-        seconds, pings = opened.spent, client.pings
-        code, reason = client.protocol.close_code, client.protocol.close_reason
-        data = {"pings": pings, "close_code": code, "seconds": round(seconds, 2)}
-        if code is None:
-            if pings or not client.protocol.can_ping:
-                self._report.add("idle", "ok", f"open after {seconds:.1f} s; pings of the server: {pings}", data=data)
-            else:
-                text = f"open after {seconds:.1f} s without a ping of the server: --idle is to be longer than "
-                self._report.add("idle", "warn", f"{text}WEBSOCKET_PING_INTERVAL", data=data)
-            return "ok"
-        word = judge_close(code, seconds)
-        text = "cut without a Close" if code == CloseCode.ABNORMAL_CLOSURE else f"closed with {code}"
-        text += f" ({reason})" if reason else ""
-        self._report.add("idle", "fail" if word != "ok" else "warn", f"{text} after {seconds:.1f} s", data=data)
-        return word
-
-    def _check_echo(self, client: Client, message: str) -> None:
-        client.messages.clear()
-        deadline = Deadline(self._options.timeout)
-        try:
-            client.protocol.send(message)
-        except UnsupportedFeature as error:
-            self._report.add("echo", "skip", str(error))
-            return
-        if client.wait(lambda: message in client.messages, self._options.timeout):
-            self._report.add("echo", "ok", "the message comes back", deadline.spent_ms)
-        elif client.messages:
-            text = f"the answer is another message, of {len(client.messages[-1])} characters or bytes"
-            self._report.add("echo", "warn", text, deadline.spent_ms)
-        else:
-            self._report.add("echo", "warn", f"no message comes within {self._options.timeout:g} s")
-
-    def _check_close(self, client: Client) -> None:
-        deadline = Deadline(self._options.timeout)
-        client.protocol.close()
-        client.wait(lambda: False, self._options.timeout)
-        code = client.protocol.close_code
-        if not client.is_closed:
-            self._report.add("close", "warn", f"our Close is not answered within {self._options.timeout:g} s")
-        elif code == CloseCode.ABNORMAL_CLOSURE:
-            self._report.add("close", "warn", "our Close is answered by the end of the connection only")
-        else:
-            self._report.add("close", "ok", f"our Close is answered with {code}", deadline.spent_ms)
 
 
 def _reason(error: OSError) -> str:

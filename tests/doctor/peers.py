@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 #: Seconds that a peer waits for the doctor, which never takes as long.
 PATIENCE = 10
 
+#: How a handshake of TLS begins, which no peer here takes.
+_TLS = b"\x16"
+
 Handler = Callable[[socket.socket, bytes], None]
 
 
@@ -48,6 +51,8 @@ def peer(handle: Handler) -> Iterator[Address]:
                 try:
                     while b"\r\n\r\n" not in head and (data := sock.recv(4096)):
                         head += data
+                        if head.startswith(_TLS):
+                            return
                     if head:
                         handle(sock, head)
                 except (OSError, ConnectionClosed):

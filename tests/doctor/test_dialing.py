@@ -58,6 +58,6 @@ def test_nothing_listens(closed_port):
 def test_no_tls():
     with peer(says("HTTP/1.1 400 Bad\n\n")) as address:
         sock = connect([place(address.port)], 5)
-        with pytest.raises(OSError, match="timed out"):
-            start_tls(sock, address, 0.05, insecure=True)
+        with pytest.raises(OSError, match=r"SSL|EOF|reset"):
+            start_tls(sock, address, 5, insecure=True)
         assert sock.fileno() == -1

@@ -87,11 +87,12 @@ def test_settings(settings, setting, check_id, status, text):
     assert text in check.message
 
 
-@pytest.mark.urls("tests.doctor.views")
-def test_views():
+@pytest.mark.urls("tests.doctor.rest_views")
+def test_views_of_frameworks():
+    pytest.importorskip("rest_framework")
     report, checks = look()
     (first, *others) = [check for check in report.checks if check.id == "views"]
-    assert first.message == "4 of 6 views take WebSockets: /open/, /listed/, /class/, /api/decorated/"
+    assert first.message == "1 of 2 views take WebSockets: /api/decorated/"
     assert [check.message for check in others] == [
         "/api/<int:number>/ is of Django REST framework: no decorator of this package is found in it",
         "/api/decorated/ is of Django REST framework: takes WebSockets",

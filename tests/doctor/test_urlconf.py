@@ -4,12 +4,19 @@ from django_websocket.doctor.urlconf import REMARK, View, find_views
 
 
 @pytest.mark.urls("tests.doctor.views")
-def test_views_of_every_kind():
+def test_functions_and_classes():
     assert find_views() == [
         View("/open/", True, ""),
         View("/listed/", True, ""),
         View("/class/", True, ""),
         View("/plain/", False, ""),
+    ]
+
+
+@pytest.mark.urls("tests.doctor.rest_views")
+def test_views_of_rest_framework():
+    pytest.importorskip("rest_framework")
+    assert find_views() == [
         View("/api/<int:number>/", False, "Django REST framework", REMARK),
         View("/api/decorated/", True, "Django REST framework"),
     ]

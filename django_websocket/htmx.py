@@ -15,10 +15,12 @@ def parse(message: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     ``None`` for a header of an element without that attribute. The client is free to send anything else, so that a
     view has to check them as it checks a form. A page may leave the headers out; they are empty then.
 
-    :raises ValueError: the message is not a JSON object, or is nested too deeply.
+    :raises ValueError: the message is not a JSON object, is nested too deeply, or has a surrogate that is no character.
     """
     try:
         fields = json.loads(message)
+        # JSON can escape half of a character, which nothing can encode: a view that sends it would fail.
+        json.dumps(fields, ensure_ascii=False).encode()
     except RecursionError:
         raise ValueError("this is no message of htmx: the JSON is nested too deeply") from None
     except ValueError as error:

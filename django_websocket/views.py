@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from inspect import unwrap as undecorated
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import iscoroutinefunction
@@ -13,9 +14,7 @@ from .decorators import accept_websocket, require_websocket
 from .handshake.marks import MARKS, OPTIONS
 from .handshake.requests import unwrap
 from .handshake.responses import response_of_ended_websocket
-
-if TYPE_CHECKING:
-    from .requests import WebSocketOptions
+from .requests import WebSocketOptions
 
 #: The name of the method, and the key of a ``ViewSet``'s action.
 _METHOD: Final = "websocket"
@@ -63,8 +62,8 @@ class WebSocketMixin:
         """Return the view function, marked by a decorator of this package.
 
         In Django REST framework, a ``ViewSet`` has ``actions``, in ``args`` or by name. They may name the method for
-        ``"websocket"``, beside ``"get"`` and the others; without that it is ``websocket()``, and a ``ViewSet`` that has
-        none takes no WebSockets at this address.
+        ``"websocket"``, beside ``"get"`` and the others; without that it is ``websocket()``. A ``ViewSet`` that has
+        none, or whose ``websocket()`` is an ``@action`` with an address of its own, takes no WebSockets at this one.
         """
         # A type checker knows the methods of View only in classes that inherit from both. With View as its base, this
         # class could not stand before generic views, whose types are narrower.
@@ -72,22 +71,22 @@ class WebSocketMixin:
         above: Any = super()
         view = above.as_view(*args, **initkwargs)
         actions: Mapping[str, str] | None = getattr(view, "actions", None)
-        name = (actions or {}).get(_METHOD, _METHOD)
-        method = getattr(cls, name, None)
-        if method is None:
+        name = cls._method_name(actions)
+        if name is None:
             if actions is not None:
                 return view
-            raise TypeError(f"{cls.__name__} has no method {name}(), with which a WebSocketMixin takes WebSockets")
-        if iscoroutinefunction(method):
+            raise TypeError(f"{cls.__name__} has no method {_METHOD}(), with which a WebSocketMixin takes WebSockets")
+        if iscoroutinefunction(getattr(cls, name)):
             raise TypeError(
                 f"{cls.__name__}.{name}() is asynchronous, and an async view has no socket to wait on. Write it with "
                 "'def', and serve it through WSGI"
             )
         # as_view() has copied the attributes of the dispatch() below, which hides that of the next class: a
-        # csrf_exempt there holds for this view too.
-        for key, value in vars(above.dispatch).items():
-            if key not in _OWN_ATTRIBUTES:
-                vars(view).setdefault(key, value)
+        # csrf_exempt there holds for this view too, unless another class has hidden both.
+        if undecorated(cls.dispatch) is WebSocketMixin.dispatch:
+            for key, value in vars(above.dispatch).items():
+                if key not in _OWN_ATTRIBUTES:
+                    vars(view).setdefault(key, value)
         http_methods = {*initkwargs.get("http_method_names", view_class.http_method_names)} - {"options"}
         takes_http = any(http in actions if actions is not None else hasattr(cls, http) for http in http_methods)
         mark = accept_websocket if takes_http else require_websocket
@@ -115,24 +114,46 @@ class WebSocketMixin:
         try:
             response = above.dispatch(request, *args, **kwargs)
         finally:
-            # The bound method refers to the view: only the garbage collector could free the cycle.
-            del own["get"]
+            # The bound method refers to the view: only the garbage collector could free the cycle. It is gone already
+            # if the method has called dispatch() again.
+            own.pop("get", None)
         return response
+
+    @classmethod
+    def _method_name(cls, actions: Mapping[str, str] | None) -> str | None:
+        """Return the name of the method for WebSockets at an address; ``None``: there is none.
+
+        ``actions`` are those of a ``ViewSet``, ``None`` for other views.
+        """
+        if actions is not None and _METHOD in actions:
+            return actions[_METHOD]
+        method = getattr(cls, _METHOD, None)
+        # An @action has permissions and options of its own, which hold at its own address only.
+        if method is None or (actions is not None and hasattr(method, "mapping")):
+            return None
+        return _METHOD
 
     def _takes(self, request: Any) -> bool:
         """Return whether a request has a WebSocket, and the view a method for it."""
-        return getattr(unwrap(request), _METHOD, None) is not None and hasattr(self, _METHOD)
+        if getattr(unwrap(request), _METHOD, None) is None:
+            return False
+        return self._method_name(getattr(self, "action_map", None)) is not None
 
     # What follows is called by Django REST framework only.
 
     def perform_content_negotiation(self, request: Any, force: bool = False) -> Any:
-        """Return the first renderer for the refusal of a WebSocket: a handshake says nothing of the type of a page."""
+        """Return the first renderer for the refusal of a WebSocket: a handshake says nothing of the type of a page.
+
+        What it says is kept if it is that type, because a version of the API may be among its parameters.
+        """
         above: Any = super()
         view: Any = self
-        if self._takes(request):
-            renderer = view.get_renderers()[0]
-            return renderer, renderer.media_type
-        return above.perform_content_negotiation(request, force)
+        if not self._takes(request):
+            return above.perform_content_negotiation(request, force)
+        renderer = view.get_renderers()[0]
+        # With True the framework returns the first renderer instead of an error.
+        found, media_type = above.perform_content_negotiation(request, True)
+        return renderer, media_type if type(found) is type(renderer) else renderer.media_type
 
     def handle_exception(self, exc: Exception) -> Any:
         """Return the response to an exception; raise it again if the handshake was sent, as no response can be sent."""

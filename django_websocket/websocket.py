@@ -175,15 +175,20 @@ class WebSocket:
         """
         return self._connection or self._open(self._subprotocol)
 
-    def _open(self, subprotocol: str | None, headers: Iterable[tuple[str, str]] = ()) -> Connection:
+    def _open(
+        self, subprotocol: str | None, headers: Iterable[tuple[str, str]] = (), *, too_late: str = ""
+    ) -> Connection:
         """Send the handshake and return the connection; the errors are those of :meth:`accept`.
 
-        Return the connection without doing anything if another thread has just sent the handshake.
+        If the handshake was sent already, perhaps by another thread just now, return the connection without doing
+        anything, or raise ``RuntimeError`` with the text ``too_late``.
         """
         # Read in this order, the opposite of the one in which they are set: without an opening there is a connection,
         # unless the view has ended.
         opening = self._opening
         if self._connection is not None:
+            if too_late:
+                raise RuntimeError(too_late)
             return self._connection
         if opening is None:
             raise self._protocol.closed_error()
@@ -216,11 +221,10 @@ class WebSocket:
         :raises ConnectionClosed: the WebSocket was closed before its handshake.
         """
         check_close(code, reason)
-        if self._connection is not None:
-            raise RuntimeError(
-                "the handshake has been sent already, so it cannot be rejected: close() ends the WebSocket"
-            )
-        connection = self._open(self._subprotocol)
+        connection = self._open(
+            self._subprotocol,
+            too_late="the handshake has been sent already, so it cannot be rejected: close() ends the WebSocket",
+        )
         shown = reason and f": {ascii(reason)[1:-1]}"
         logger.warning("WebSocket refused with %d at %s%s", code, self._name, shown, extra={"close_code": int(code)})
         connection.close(code, reason)

@@ -119,6 +119,7 @@ urlpatterns = [
     path("strict/", login(require_websocket(allowed_origins=["https://example.org"])(greet))),
     path("arguments/<name>/", accept(login(greet))),
     path("two/", login(permission(accept(greet)))),
+    path("several/", websocket_permission_required([PERMISSION, "auth.delete_group"])(accept(greet))),
 ]
 
 
@@ -218,6 +219,12 @@ def test_the_options_of_the_view_hold(client, caplog):
     with client.websocket("/strict/", headers={"Origin": "https://example.org"}) as websocket:
         assert list(websocket) == []
     assert websocket.close_code == 4401
+
+
+def test_one_of_two_permissions(client, caplog, user):
+    allow(user)
+    client.force_login(user)
+    assert_rejected(client, caplog, "/several/", 4403, "permission denied")
 
 
 def test_both_guards(client, caplog, user):

@@ -4,6 +4,7 @@ import types
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import override_settings
 from django.urls import include, path
 
@@ -50,6 +51,8 @@ def client(request, monkeypatch):
     """Return a client of one address of the page; the test's first argument is what the page has at it."""
     monkeypatch.setattr(TokenAuthentication, "model", Keys)
     User.objects.create(username="ann")
+    # Throttles count requests there.
+    cache.clear()
     urls = types.ModuleType("documented_urls")
     urls.urlpatterns = request.param()
     with override_settings(ROOT_URLCONF=urls):
@@ -150,6 +153,12 @@ class TestFirstMessage:
         with client.websocket("/prices/") as websocket:
             assert websocket.wait() is None
         assert websocket.close_code == 4401
+
+    def test_strangers_are_throttled(self, client):
+        for _ in range(20):
+            with client.websocket("/prices/") as websocket:
+                websocket.close()
+        assert attempt("/prices/").status_code == 429
 
     def test_a_client_that_goes_away(self, client, caplog):
         with client.websocket("/prices/") as websocket:

@@ -54,6 +54,10 @@ def test_a_field_with_the_name_of_the_headers(message, fields, headers):
     assert htmx.parse(json.dumps(message)) == (fields, headers)
 
 
+def test_escaped_characters():
+    assert htmx.parse(r'{"a": "\ud83d\ude00 \u00e9"}') == ({"a": "\U0001f600 \u00e9"}, {})
+
+
 def test_without_headers():
     """A page may leave them out in ``htmx:wsConfigSend``."""
     assert htmx.parse('{"a": "1"}') == ({"a": "1"}, {})
@@ -73,6 +77,8 @@ def test_without_headers():
         ("[1]", "no JSON object, but list"),
         ("null", "no JSON object, but NoneType"),
         ('"text"', "no JSON object, but str"),
+        (r'{"text": "half of \ud83d"}', "surrogates not allowed"),
+        (rb'{"\udc00": 1}', "surrogates not allowed"),
     ],
 )
 def test_what_is_no_message_of_htmx(message, reason):

@@ -1,5 +1,7 @@
 """Classes with a method for WebSockets beside those for HTTP."""
 
+import typing
+
 import pytest
 from django.contrib.auth.mixins import LoginRequiredMixin, PermissionRequiredMixin
 from django.contrib.auth.models import AnonymousUser, Permission, User
@@ -12,7 +14,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 from django.views.generic import TemplateView
 
-from django_websocket import accept_websocket, require_websocket
+from django_websocket import WebSocketOptions, accept_websocket, require_websocket
 from django_websocket.process.registry import registry
 from django_websocket.views import WebSocketMixin, WebSocketView
 
@@ -106,6 +108,15 @@ class Exempt(View):
 class ExemptToo(WebSocketMixin, Exempt):
     def websocket(self, request):
         """Never called."""
+
+
+class Early:
+    def dispatch(self, request, *args, **kwargs):
+        return super().dispatch(request, *args, **kwargs)
+
+
+class Hiding(Early, ExemptToo):
+    pass
 
 
 @method_decorator(accept_websocket(subprotocols=["chat.v1"]), name="dispatch")
@@ -240,6 +251,11 @@ class TestOtherDecorators:
         client.handler.enforce_csrf_checks = True
         assert client.post("/exempt/").content == b"posted"
 
+    def test_attributes_that_another_class_hides_stay_hidden(self):
+        """What it does ahead of the next class is not exempt from the check."""
+        assert vars(ExemptToo.as_view())["csrf_exempt"]
+        assert "csrf_exempt" not in vars(Hiding.as_view())
+
     def test_a_base_that_is_decorated(self, client):
         """Its options and those of the class hold together."""
         with client.websocket("/of-decorated/", subprotocols=["chat.v1"]) as websocket:
@@ -308,6 +324,28 @@ def test_the_options_of_a_class_are_its_own():
     assert "websocket_options" not in vars(Echo)
     assert Echo.websocket_options == {}
     assert DecoratedItself.websocket_options is Both.websocket_options
+
+
+class Again(WebSocketView):
+    def websocket(self, request):
+        request.websocket.send("again" if "again" in request.GET else "once")
+        if "again" in request.GET:
+            request.GET = {}
+            self.dispatch(request)
+
+
+urlpatterns.append(path("again/", Again.as_view()))
+
+
+def test_a_method_that_calls_dispatch_again(client, caplog):
+    with client.websocket("/again/?again") as websocket:
+        assert list(websocket) == ["again", "once"]
+    assert websocket.close_code == 1000
+    assert caplog.records == []
+
+
+def test_the_annotations_of_a_view_can_be_evaluated():
+    assert typing.get_type_hints(Echo)["websocket_options"] is WebSocketOptions
 
 
 def test_a_view_leaves_no_cycle(client):

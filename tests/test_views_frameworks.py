@@ -26,6 +26,7 @@ from rest_framework.renderers import BrowsableAPIRenderer, JSONRenderer
 from rest_framework.response import Response
 from rest_framework.routers import SimpleRouter
 from rest_framework.throttling import BaseThrottle
+from rest_framework.versioning import AcceptHeaderVersioning
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSet
 
@@ -135,6 +136,36 @@ class Boards(Guarded, ViewSet):
         request.websocket.send_json([self.action, pk, request.websocket.subprotocol])
 
 
+class Files(Guarded, ViewSet):
+    """Has an action by the name of the method for WebSockets, with permissions of its own."""
+
+    permission_classes = []
+
+    def retrieve(self, request, pk):
+        return Response(int(pk))
+
+    def list(self, request):
+        return Response([1, 2])
+
+    @action(detail=True, methods=["websocket"], permission_classes=[IsAuthenticated])
+    def websocket(self, request, pk):
+        request.websocket.send(f"{self.action} {pk}")
+
+
+class Versions(AcceptHeaderVersioning):
+    allowed_versions = ["2.0"]
+
+
+class Versioned(Guarded, APIView):
+    versioning_class = Versions
+
+    def websocket(self, request):
+        request.websocket.send(request.version)
+
+    def get(self, request):
+        return Response(request.version)
+
+
 class Names(Guarded, ListAPIView):
     def list(self, request, *args, **kwargs):
         return Response(["ann"])
@@ -146,12 +177,14 @@ class Names(Guarded, ListAPIView):
 router = SimpleRouter()
 router.register("rooms", Rooms, basename="room")
 router.register("boards", Boards, basename="board")
+router.register("files", Files, basename="file")
 
 urlpatterns = [
     path("chat/", Chat.as_view()),
     path("chat/<name>/", Chat.as_view()),
     path("only/", Only.as_view()),
     path("names/", Names.as_view()),
+    path("versioned/", Versioned.as_view()),
     path("mapped/<pk>/", Boards.as_view({"get": "list", "websocket": "live"})),
     path("", include(router.urls)),
 ]
@@ -270,6 +303,14 @@ class TestAPIView:
         assert attempt("/chat/", **changes).status_code == 403
 
 
+def test_a_version_in_the_accept_header(client):
+    """The type of the answer is not negotiated, but its parameters are those of the handshake."""
+    accept = {"Accept": "application/json; version=2.0"}
+    with client.websocket("/versioned/", headers=accept) as websocket:
+        assert list(websocket) == ["2.0"]
+    assert client.get("/versioned/", headers=accept).json() == "2.0"
+
+
 class TestViewSet:
     @pytest.mark.parametrize(("address", "pk"), [("/rooms/", None), ("/rooms/7/", "7")])
     def test_a_method_of_the_class(self, client, address, pk):
@@ -301,6 +342,17 @@ class TestViewSet:
         settings.MIDDLEWARE = [OURS]
         settings.WEBSOCKET_ACCEPT_ALL = True
         assert json.loads(attempt("/boards/", HTTP_AUTHORIZATION="Token ann").content) == [1, 2]
+
+    @pytest.mark.parametrize("accept_all", [False, True])
+    @pytest.mark.parametrize("address", ["/files/", "/files/7/"])
+    def test_an_action_by_the_name_of_the_method(self, settings, client, address, accept_all):
+        """At other addresses than its own its permissions would not be asked for."""
+        settings.WEBSOCKET_ACCEPT_ALL = accept_all
+        with client.websocket("/files/7/websocket/") as websocket:
+            assert list(websocket) == ["websocket 7"]
+        assert attempt("/files/7/websocket/").status_code == 401
+        assert attempt(address).status_code != 101
+        assert client.get(address).json() == (7 if "7" in address else [1, 2])
 
     def test_an_async_action(self):
         class Asynchronous(WebSocketMixin, ViewSet):

@@ -12,8 +12,9 @@ import sysconfig
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.machinery import EXTENSION_SUFFIXES
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
+from pathlib import Path
 from textwrap import wrap
 from typing import Final, NamedTuple
 
@@ -86,6 +87,17 @@ def _version_of(name: str) -> str:
         return "not installed"
 
 
+def _hidden_by() -> tuple[Path, Path] | None:
+    """Return where the package is installed, and where the copy is that hides it; ``None``: nothing hides it."""
+    used = Path(speedups.__file__).parents[1]
+    # In a clone there may be the metadata of an earlier build.
+    for found in distributions(name=DISTRIBUTIONS[0]):
+        installed = Path(str(found.locate_file(used.name)))
+        if installed.is_dir() and installed.resolve() != used.resolve():
+            return installed.parent, used.parent
+    return None
+
+
 def why_not(name: str) -> Reason | None:
     """Return why a module of :data:`PARTS` is not in use; ``None``: it is."""
     if load(name) is not None:
@@ -107,6 +119,11 @@ def why_not(name: str) -> Reason | None:
             import_module(module)
         except ImportError as error:
             return Reason(f"it cannot be loaded: {error}", REINSTALL)
+    if (folders := _hidden_by()) is not None:
+        return Reason(
+            f"Python has imported the copy in {folders[1]}, and not what is installed in {folders[0]}",
+            "run the command, and the server, in another directory than the clone",
+        )
     if name == "poller" and sys.platform != "linux":
         return Reason("it needs epoll, which only Linux has")
     if name == "poller" and load("frames") is not None:

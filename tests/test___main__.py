@@ -90,6 +90,22 @@ class TestReasons:
         assert lines[-1].strip() == "python -m pip install --force-reinstall --no-cache-dir --no-deps ."
         assert max(map(len, lines[2:])) <= 100
 
+    def test_a_clone_hides_the_installed_package(self, monkeypatch, tmp_path):
+        """The command is run in a clone, whose modules Python imports first; only the installed ones are compiled."""
+        (tmp_path / "django_websocket").mkdir()
+        metadata = tmp_path / "django_websocket-1.0.0.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text("Metadata-Version: 2.1\nName: django-websocket\nVersion: 1.0.0\n", encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        cause, remedy = reason("core")
+        assert cause.endswith(f", and not what is installed in {tmp_path}")
+        assert "in another directory" in remedy
+
+    def test_a_package_that_is_not_installed(self, monkeypatch):
+        """It is only on the path."""
+        monkeypatch.setattr(command, "DISTRIBUTIONS", ("no-such-distribution",))
+        assert "there was no C compiler" in reason("core")[0]
+
     def test_a_free_threaded_python(self, monkeypatch):
         monkeypatch.setattr(sysconfig, "get_config_var", {"Py_GIL_DISABLED": 1}.get)
         assert reason("lock")[0].startswith("this is a free-threaded build of Python")

@@ -248,7 +248,10 @@ class Threads:
         return sock
 
     def open(self, sock):
-        return self.transport(sock)
+        """Return a transport whose connection calls the methods of the socket: compiled code would meet no fault."""
+        transport = self.transport(sock)
+        transport.engage = lambda core, locks: None
+        return transport
 
     def leftovers(self):
         """Return the listeners and timers that are left over after a conversation."""

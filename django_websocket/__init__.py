@@ -34,9 +34,10 @@ from .exceptions import (
 
 if TYPE_CHECKING:
     from .access import websocket_login_required, websocket_permission_required
+    from .connection.listing import connections
     from .decorators import accept_websocket, require_websocket
     from .groups.group import Group
-    from .groups.logout import disconnect_session, disconnect_user
+    from .groups.logout import disconnect_connection, disconnect_session, disconnect_user
     from .groups.status import groups_status
     from .requests import MaybeWebSocketRequest, WebSocketOptions, WebSocketRequest
     from .websocket import WebSocket
@@ -51,6 +52,8 @@ _LAZY = {
     "WebSocketOptions": "requests",
     "WebSocketRequest": "requests",
     "accept_websocket": "decorators",
+    "connections": "connection.listing",
+    "disconnect_connection": "groups.logout",
     "disconnect_session": "groups.logout",
     "disconnect_user": "groups.logout",
     "groups_status": "groups.status",
@@ -79,6 +82,8 @@ __all__ = [
     "WebSocketOptions",
     "WebSocketRequest",
     "accept_websocket",
+    "connections",
+    "disconnect_connection",
     "disconnect_session",
     "disconnect_user",
     "groups_status",

@@ -176,12 +176,18 @@ class WebSocket:
         return self._connection or self._open(self._subprotocol)
 
     def _open(
-        self, subprotocol: str | None, headers: Iterable[tuple[str, str]] = (), *, too_late: str = ""
+        self,
+        subprotocol: str | None,
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        too_late: str = "",
+        rejection: tuple[int, str] | None = None,
     ) -> Connection:
         """Send the handshake and return the connection; the errors are those of :meth:`accept`.
 
         If the handshake was sent already, perhaps by another thread just now, return the connection without doing
-        anything, or raise ``RuntimeError`` with the text ``too_late``.
+        anything, or raise ``RuntimeError`` with the text ``too_late``. With a ``rejection``, a code and a reason, the
+        caller closes the connection at once.
         """
         # Read in this order, the opposite of the one in which they are set: without an opening there is a connection,
         # unless the view has ended.
@@ -203,6 +209,10 @@ class WebSocket:
                 connection.end(CloseCode.NORMAL_CLOSURE, wait=False)
             self._opening = None
         self._subprotocol = self._protocol.subprotocol
+        if rejection is None:
+            opening.hooks.after_handshake(self)
+        else:
+            opening.hooks.after_rejection(self, *rejection)
         return connection
 
     def reject(self, code: int, reason: str = "") -> None:
@@ -224,6 +234,7 @@ class WebSocket:
         connection = self._open(
             self._subprotocol,
             too_late="the handshake has been sent already, so it cannot be rejected: close() ends the WebSocket",
+            rejection=(code, reason),
         )
         shown = reason and f": {ascii(reason)[1:-1]}"
         logger.warning("WebSocket refused with %d at %s%s", code, self._name, shown, extra={"close_code": int(code)})

@@ -10,7 +10,8 @@ from django_websocket import signals
 
 def test_the_signals():
     names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
-    assert names == {"group_gap", "member_joined", "member_left"}
+    ours = {"websocket_accepted", "websocket_closed", "websocket_refused"}
+    assert names == {"group_gap", "member_joined", "member_left"} | ours
 
 
 def test_they_are_imported_without_settings():

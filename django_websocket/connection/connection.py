@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Final
 
 from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
@@ -11,12 +13,14 @@ from ..options import Options
 from ..process.closer import closer
 from ..process.flusher import flusher
 from ..process.registry import registry
-from ..protocols.base import CloseCode, Message, Protocol, State
+from ..protocols.base import CloseCode, Message, Protocol, State, payload_size
 from ..transports import Bell, TimedOut, Transport
 from .hooks import NO_HOOKS, Hooks
+from .info import ConnectionInfo
 from .rate_limit import RateLimit
 from .reentry import interrupts
 from .sending import POLL_INTERVAL, REENTERED, WRITERS, Sender
+from .stats import Cause, ClosedBy, ConnectionStats
 
 #: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
 #: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
@@ -125,7 +129,7 @@ class Connection(Sender):
             try:
                 self._take_and_answer(self._transport.receive(max(0.0, deadline - self._clock())))
             except TimedOut:
-                self._abort("the rest of the handshake did not come in time", logging.WARNING)
+                self._abort("the rest of the handshake did not come in time", "error", logging.WARNING)
         self.protocol.forget_request()
         if self.protocol.inflates:
             self._transport.read_size = COMPRESSED_READ_SIZE
@@ -144,6 +148,64 @@ class Connection(Sender):
     def is_open(self) -> bool:
         """Whether no Close was sent, or is to be sent."""
         return self.protocol.state is State.OPEN and self._requested_close is None
+
+    def stats(self) -> ConnectionStats:
+        """Return the figures of the connection, which has ended."""
+        code, closed_by, cause = self._find_end()
+        return ConnectionStats(
+            self._clock() - self._opened_at,
+            self.messages_received,
+            self.messages_sent,
+            self.bytes_received,
+            self.bytes_sent,
+            code,
+            closed_by,
+            cause,
+        )
+
+    def _find_end(self) -> tuple[int, ClosedBy, Cause]:
+        """Return the close code of the connection, which has ended, who has ended it, and why."""
+        protocol = self.protocol
+        code = protocol.close_code or CloseCode.ABNORMAL_CLOSURE
+        if self._ending is not None:
+            own_code, cause = self._ending
+            return (code, "network", cause) if own_code is None else (own_code, "server", cause)
+        if protocol.error is not None:
+            is_limit = code in {CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG}
+            return code, "server", "limit" if is_limit else "error"
+        if code != CloseCode.ABNORMAL_CLOSURE:
+            return code, "client", "normal"
+        if self._requested_close is not None:
+            # The Close could not be sent: the process was being stopped, or the peer did not read.
+            own_code, _, cause = self._requested_close
+            return own_code, "server", cause
+        return code, "network", "normal"
+
+    def info(self, now: datetime, threads: Mapping[object, str]) -> ConnectionInfo | None:
+        """Return what can be told of the connection ``now``; ``None`` if nobody knows whose it is. Thread-safe.
+
+        ``threads`` are the names of the threads by their identifiers.
+        """
+        peer = self._hooks.describe()
+        if peer is None:
+            return None
+        clock, opened_at, heard_at = self._clock(), self._opened_at, self._heard_at
+        return ConnectionInfo(
+            peer.id,
+            peer.path,
+            peer.route,
+            peer.user_id,
+            self.protocol.version,
+            self.protocol.subprotocol,
+            now - timedelta(seconds=clock - opened_at),
+            self.messages_received,
+            self.messages_sent,
+            self.bytes_received,
+            self.bytes_sent,
+            now - timedelta(seconds=clock - heard_at) if self.messages_received or heard_at > opened_at else None,
+            self.latency,
+            threads.get(self._owner) or f"greenlet {id(self._owner):#x}",
+        )
 
     def bell(self) -> Bell:
         """Return a new bell for :meth:`fetch_unless_rung`, which the running thread will call.
@@ -182,6 +244,8 @@ class Connection(Sender):
                 while not messages and self._fast_path:
                     data = transport.receive()
                     position = protocol.take_whole_messages(data, messages)
+                    if messages:
+                        self._count_received(messages)
                     if position != len(data) or not data:
                         self._take_and_answer(data[position:])
                     now = self._heard_at = self._clock()
@@ -270,7 +334,7 @@ class Connection(Sender):
                 raise RuntimeError(_TWO_READERS)
             if timeout is not None and timeout < patience:
                 raise TimedOut(_NO_MESSAGE)
-            self._abort("interrupted while reading")
+            self._abort("interrupted while reading", "error")
             return False
         return True
 
@@ -390,15 +454,23 @@ class Connection(Sender):
         self._more = self._transport.more
         with self._mutex:
             self._suspend_core()
-            messages.extend(protocol.receive(data))
+            received = protocol.receive(data)
+            messages.extend(received)
             if asked and protocol.deferred_end is not None and not messages:
                 protocol.finish_deferred()
             self._follow_protocol()
+        if received:
+            self._count_received(received)
         self._timers.pinged_at = None
         if self._waiting is None and messages:
             self._waiting = False
         if protocol.has_events:
             self._handle_events(now)
+
+    def _count_received(self, messages: list[Message]) -> None:
+        """Count messages that were received just now; the caller holds the lock for reading."""
+        self.messages_received += len(messages)
+        self.bytes_received += sum(map(payload_size, messages))
 
     def _handle_events(self, now: float) -> None:
         """Handle the events of the protocol other than messages: control frames, an error of the peer, the end."""
@@ -445,7 +517,7 @@ class Connection(Sender):
             progress = self._transport.send_progress()
             if timers.pinged_at is not None:
                 if not timers.extend_ping(now, progress):
-                    self._abort("no sign of life after a ping")
+                    self._abort("no sign of life after a ping", "ping_timeout")
                 return
             self._fast_path = False
             data = timers.make_ping(now, progress)
@@ -470,7 +542,7 @@ class Connection(Sender):
         if reason is None:
             return False
         self._log(logging.INFO, f"closed with {UNAUTHORIZED}: {reason}")
-        self._requested_close = UNAUTHORIZED, reason
+        self._requested_close = UNAUTHORIZED, reason, "logged_out"
         self._flush()
         return True
 
@@ -526,7 +598,7 @@ class Connection(Sender):
         logged to a group.
         """
         self._overloaded = who
-        self.request_close(CloseCode.TRY_AGAIN_LATER, "too slow")
+        self.request_close(CloseCode.TRY_AGAIN_LATER, "too slow", "limit")
 
     def _report_overload(self) -> None:
         """Log that the connection was closed by :meth:`close_overloaded`, if it was, once."""
@@ -542,13 +614,13 @@ class Connection(Sender):
         Do nothing on a connection that is closed. Thread-safe.
         """
         own = self._transport.current() == self._owner
-        self._start_closing(code, reason, wait=own)
+        self._start_closing(code, reason, "normal", wait=own)
         if own:
             self._finish_closing()
         else:
             closer.add(self.finish_if_due)
 
-    def request_close(self, code: int, reason: str = "") -> None:
+    def request_close(self, code: int, reason: str = "", cause: Cause = "normal") -> None:
         """Send Close without waiting for anything. Safe in a signal handler.
 
         If a thread is writing at the moment, or the socket cannot be written to at once, the Close leaves a little
@@ -556,13 +628,13 @@ class Connection(Sender):
         """
         if self.protocol.state is not State.OPEN:
             return
-        self._requested_close = code, reason
+        self._requested_close = code, reason, cause
         self._fast_path = False
         self._flush_nowait()
         closer.add(self.finish_if_due)
 
     def belongs_to(self, owner: str, key: str) -> bool:
-        """Return whether the peer is a certain user, or has a certain session; see :meth:`.Hooks.belongs_to`."""
+        """Return whether the connection is that of an owner; see :meth:`.Hooks.belongs_to`."""
         return self._hooks.belongs_to(owner, key)
 
     def finish_if_due(self) -> bool:
@@ -587,13 +659,14 @@ class Connection(Sender):
 
         Without ``wait`` nothing waits for the peer: the process, or the greenlet, is being stopped.
         """
+        cause: Cause = "error" if code == CloseCode.INTERNAL_ERROR else "normal"
         try:
             self._report_overload()
             if not wait:
-                self.request_close(code)
+                self.request_close(code, "", cause)
                 return
             if self.protocol.state is not State.CLOSED or self._queued is not None or self._has_unsent():
-                self._start_closing(code, "", wait=True)
+                self._start_closing(code, "", cause, wait=True)
                 self._finish_closing()
             if self.protocol.error is not None:
                 self._drain()
@@ -616,7 +689,7 @@ class Connection(Sender):
                 if lock.acquire(False) or lock.acquire(timeout=LEAVE_TIMEOUT):
                     lock.release()
 
-    def _start_closing(self, code: int, reason: str, *, wait: bool) -> None:
+    def _start_closing(self, code: int, reason: str, cause: Cause, *, wait: bool) -> None:
         """Send Close, or hand it over to the thread that is writing at the moment.
 
         With ``wait``, wait until that thread has sent its frame, as long as the peer takes a byte of it within each
@@ -624,7 +697,7 @@ class Connection(Sender):
         """
         if self.protocol.state is State.OPEN and self._requested_close is None:
             self._fast_path = False
-            self._requested_close = code, reason
+            self._requested_close = code, reason, cause
         self._flush()
         if not wait or not self._has_unsent() or self._mutex._is_owned() or interrupts(self, WRITERS):  # noqa: SLF001
             return

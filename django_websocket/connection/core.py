@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..protocols.base import Message, Protocol
+from ..protocols.base import Message, Protocol, Shared
 from ..speedups import load
 from ..transports import Lock
 from .backlog import Backlog
+from .stats import Cause
 
 
 class PythonCore:
@@ -27,6 +28,7 @@ class PythonCore:
         "_heard_at",
         "_is_open",
         "_more",
+        "_opened_at",
         "_polled_at",
         "_queued",
         "_requested_close",
@@ -35,7 +37,11 @@ class PythonCore:
         "_unsent",
         "_waiting",
         "_whole_limit",
+        "bytes_received",
+        "bytes_sent",
         "messages",
+        "messages_received",
+        "messages_sent",
         "protocol",
     )
 
@@ -43,6 +49,12 @@ class PythonCore:
     #: Messages that were received and that the view has not taken yet, the first one at index 0. There are few, because
     #: nothing is read while a whole read is queued: a deque would take 700 bytes more for each idle connection.
     messages: list[Message]
+    #: The messages that were received, and the bytes of their payload, before compression; text counts as UTF-8.
+    messages_received: int
+    bytes_received: int
+    #: The messages that were sent, or are left to the flusher, and the bytes of their payload.
+    messages_sent: int
+    bytes_sent: int
     #: Whether whole messages may be taken without further ado: there is nothing to send, fail, close or revalidate.
     _fast_path: bool
     #: Whether a thread waits for messages. It is ``None`` at the beginning, and once the view has asked in vain, until
@@ -52,8 +64,8 @@ class PythonCore:
     _unsent: bytes | bytearray
     #: Frames of groups that wait for room behind :attr:`_unsent`; ``None`` if there are none.
     _queued: Backlog | None
-    #: The code and reason of a Close that is to be sent.
-    _requested_close: tuple[int, str] | None
+    #: The code and reason of a Close that is to be sent, and its cause.
+    _requested_close: tuple[int, str, Cause] | None
     #: Whether the state of the protocol is ``OPEN``.
     _is_open: bool
     #: The :attr:`.Protocol.whole_limit` of the protocol.
@@ -66,6 +78,8 @@ class PythonCore:
     _more: bool
     #: What the hooks have to release before the view waits.
     _resources: Sequence[object]
+    #: The time at which the connection was made.
+    _opened_at: float
     #: The time at which bytes arrived last.
     _heard_at: float
     #: The time of the last read without waiting.
@@ -103,7 +117,7 @@ class PythonCore:
         self._send(message, compress)
 
     @staticmethod
-    def send_to_all(connections: Iterable[Any], frame: bytes) -> Iterable[Any]:  # noqa: ARG004
+    def send_to_all(connections: Iterable[Any], frame: Shared) -> Iterable[Any]:  # noqa: ARG004
         """Send a frame to connections that take all of it at once, and return the others. Thread-safe."""
         return connections
 

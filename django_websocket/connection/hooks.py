@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
+
+from .stats import ConnectionStats
+
+
+class Peer(NamedTuple):
+    """Who is at the other end of a connection, and where; see :class:`.ConnectionInfo`."""
+
+    id: str
+    path: str
+    route: str | None
+    user_id: str | None
 
 
 class Hooks:
@@ -27,6 +38,19 @@ class Hooks:
         """
         return ()
 
+    def after_handshake(self, websocket: Any) -> None:
+        """Report that the handshake of this WebSocket was sent. Not called for one that is rejected."""
+
+    def after_rejection(self, websocket: Any, code: int, reason: str) -> None:
+        """Report that this WebSocket is rejected: its handshake was sent, and it is closed with this code."""
+
+    def after_end(self, stats: ConnectionStats) -> None:
+        """Report that the WebSocket has ended."""
+
+    def describe(self) -> Peer | None:
+        """Return who the peer is; ``None`` if that is not known. Called by any thread; never waits."""
+        return None
+
     def before_wait(self) -> float | None:
         """Release the resources that must not be held during a wait.
 
@@ -39,9 +63,10 @@ class Hooks:
         """Release the remaining resources: no bytes have arrived for the time that :meth:`before_wait` returned."""
 
     def belongs_to(self, owner: str, key: str) -> bool:  # noqa: ARG002 - subclasses need the arguments
-        """Return whether the peer is the owner of this kind, ``"user"`` or ``"session"``, with this key.
+        """Return whether the peer is the owner of a kind, ``"user"``, ``"session"`` or ``"connection"``, with this key.
 
-        The key of a user is its primary key, as text, and that of a session a hash of its session key.
+        The key of a user is its primary key, as text, that of a session a hash of its session key, and that of a single
+        connection its ``member_id``.
 
         Called by any thread; never waits.
         """

@@ -15,7 +15,7 @@ from .hooks import Hooks
 class Opening:
     """A handshake that was checked and is not answered yet. Thread-safe: one thread answers it."""
 
-    __slots__ = ("_hooks", "_name", "_options", "_protocol", "_take_over", "_unanswered")
+    __slots__ = ("_name", "_options", "_protocol", "_take_over", "_unanswered", "hooks")
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Opening:
         self._protocol = protocol
         self._take_over = take_over
         self._options = options
-        self._hooks = hooks
+        self.hooks = hooks
         self._name = name
         #: The token that a thread pops before it answers. ``pop()`` is atomic, so that only one thread gets the token.
         #: A lock would take a kilobyte in a monkey-patched process, and other threads would wait for it instead of
@@ -50,7 +50,7 @@ class Opening:
         :raises RuntimeError: another thread is answering it.
         :raises ConnectionClosed: the handshake was given up.
         """
-        protocol, options, hooks = self._protocol, self._options, self._hooks
+        protocol, options, hooks = self._protocol, self._options, self.hooks
         if protocol.state is State.CLOSED:
             raise protocol.closed_error()
         try:

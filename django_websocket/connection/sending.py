@@ -12,11 +12,12 @@ from typing import Final
 from ..exceptions import ConnectionClosed
 from ..options import Options
 from ..process.flusher import flusher
-from ..protocols.base import CloseCode, PeerClose, Protocol, State
+from ..protocols.base import CloseCode, PeerClose, Protocol, Shared, State, payload_size
 from ..transports import TimedOut, Transport, is_interruption
 from .backlog import Backlog, Delivery, QueueLimits
 from .core import Core
 from .reentry import interrupts
+from .stats import Cause
 from .timers import Timers
 
 logger = logging.getLogger("django_websocket.connection")
@@ -45,7 +46,7 @@ class Sender(Core):
     :class:`.Connection` describes the locks, and adds everything else.
     """
 
-    __slots__ = ("_clock", "_mutex", "_name", "_send_timeout", "_timers", "_transport", "_writing")
+    __slots__ = ("_clock", "_ending", "_mutex", "_name", "_send_timeout", "_timers", "_transport", "_writing")
 
     def __init__(self, protocol: Protocol, transport: Transport, options: Options, name: str) -> None:
         """Make the sending half; the arguments are those of :class:`.Connection`."""
@@ -57,7 +58,11 @@ class Sender(Core):
         self._unsent = b""
         self._queued = None
         self._requested_close = None
-        self._heard_at = self._polled_at = transport.clock()
+        self.messages_received = self.messages_sent = self.bytes_received = self.bytes_sent = 0
+        self._opened_at = self._heard_at = self._polled_at = transport.clock()
+        #: How this side has ended the connection: the code of its Close, ``None`` if it has dropped the connection
+        #: without one, and the cause. ``None`` while it has not, and if the peer was the first.
+        self._ending: tuple[int | None, Cause] | None = None
         self._transport = transport
         self._name = name
         #: Held around calls of the protocol.
@@ -107,10 +112,16 @@ class Sender(Core):
                 self._collect(data + payload)
             else:
                 self._send_bytes(data, payload)
+            self._count_sent(1, payload_size(message))
         finally:
             writing.release()
             if self._flush_missed:
                 self._flush()
+
+    def _count_sent(self, messages: int, size: int) -> None:
+        """Count messages; the caller holds the lock for writing, or the mutex where they wait behind others."""
+        self.messages_sent += messages
+        self.bytes_sent += size
 
     def _send_rest(self, rest: bytes) -> None:
         """Send the rest of a frame that compiled code has sent in part, under the lock for writing, which it holds.
@@ -207,7 +218,7 @@ class Sender(Core):
         taken = self._transport.send_progress().taken
         while not self._writing.acquire(timeout=timeout):
             if taken == (taken := self._transport.send_progress().taken):
-                self._abort("the client does not read")
+                self._abort("the client does not read", "send_timeout")
                 return False
         return True
 
@@ -238,12 +249,12 @@ class Sender(Core):
         try:
             self._transport.send(data, self._send_timeout, payload)
         except TimedOut:
-            self._abort("the client does not read")
+            self._abort("the client does not read", "send_timeout")
         except BaseException as error:
             if not isinstance(error, OSError) or is_interruption(error):
                 # An exception such as gunicorn's or eventlet's timeout has interrupted a frame: nothing can be sent
                 # behind its first part.
-                self._abort("interrupted while sending")
+                self._abort("interrupted while sending", "error")
                 raise
             # Bytes that the peer sent before it vanished, such as a Close, may still be unread: they are taken first.
             if self.poll():
@@ -369,7 +380,7 @@ class Sender(Core):
 
     # Groups
 
-    def deliver(self, frame: bytes, limits: QueueLimits) -> Delivery:
+    def deliver(self, frame: Shared, limits: QueueLimits) -> Delivery:
         """Send a frame that :meth:`.Protocol.encode_shared` has made, or queue it within ``limits``; never wait.
 
         A connection whose backlog is over the limits is closed with 1013. Thread-safe.
@@ -381,13 +392,14 @@ class Sender(Core):
 
     @staticmethod
     def deliver_to_all(
-        connections: Iterable[Sender], frame: bytes, limits: QueueLimits
+        connections: Iterable[Sender], frame: Shared, limits: QueueLimits
     ) -> list[tuple[Sender, Delivery]]:
         """Deliver a frame to each connection; return those that will get nothing more, with the reason. Thread-safe.
 
         The loop is the fast path where nothing is compiled: nearly always a socket takes the whole frame.
         """
-        size = len(frame)
+        data, payload, messages = frame
+        size = len(data)
         failed = []
         # interrupts() looks for a variable of this name.
         for self in Core.send_to_all(connections, frame):
@@ -398,9 +410,11 @@ class Sender(Core):
                         if self._unsent or self._queued is not None:
                             sent = _NOT_TRIED
                         else:
-                            sent = self._transport.try_send(frame)
-                            if sent is not None and sent != size:
-                                self._unsent = frame[sent:]
+                            sent = self._transport.try_send(data)
+                            if sent is not None:
+                                self._count_sent(messages, payload)
+                                if sent != size:
+                                    self._unsent = data[sent:]
                 except BaseException:
                     self._drop()
                     raise
@@ -427,7 +441,7 @@ class Sender(Core):
                 self._queued = Backlog()
         self._flush_nowait()
 
-    def _queue(self, frame: bytes, limits: QueueLimits) -> Delivery:
+    def _queue(self, frame: Shared, limits: QueueLimits) -> Delivery:
         """Queue a frame behind others, or behind the thread that is writing, for :meth:`deliver`."""
         with self._mutex:
             if self.protocol.state is not _OPEN or self._requested_close is not None:
@@ -435,7 +449,9 @@ class Sender(Core):
             is_first = self._queued is None
             if self._queued is None:
                 self._queued = Backlog()
-            fits = self._queued.append(frame, limits)
+            fits = self._queued.append(frame.data, limits)
+            if fits:
+                self._count_sent(frame.messages, frame.size)
         if not fits:
             self.close_overloaded("the client")
             return Delivery.OVERFLOW
@@ -448,11 +464,10 @@ class Sender(Core):
     def _begin_requested_close(self) -> None:
         """Begin the closing that was requested, if there is one; the caller holds the mutex."""
         if self._requested_close is not None:
-            code, reason = self._requested_close
-            self._begin_close(code, reason)
+            self._begin_close(*self._requested_close)
             self._requested_close = None
 
-    def _begin_close(self, code: int, reason: str) -> None:
+    def _begin_close(self, code: int, reason: str, cause: Cause) -> None:
         """Make the protocol begin its closing handshake; the caller holds the mutex."""
         self._suspend_core()
         # If a Close or an error of the peer was deferred, the Close answers it instead.
@@ -460,6 +475,7 @@ class Sender(Core):
         if self.protocol.state is State.OPEN:
             self._fast_path = False
             self._timers.start_closing(self._clock())
+            self._ending = code, cause
             self.protocol.close(code, reason)
         self._follow_protocol()
 
@@ -477,14 +493,14 @@ class Sender(Core):
         self._is_open = protocol.state is _OPEN
         self._whole_limit = min(protocol.whole_limit, sys.maxsize)
 
-    def _abort(self, reason: str, level: int = logging.INFO) -> None:
+    def _abort(self, reason: str, cause: Cause = "normal", level: int = logging.INFO) -> None:
         """Drop the connection without a Close; the close code is 1006 then."""
         # A peer that has sent its Close and left did not vanish.
         left = isinstance(self.protocol.deferred_end, PeerClose)
-        if self._drop() and not left:
+        if self._drop(cause) and not left:
             self._log(level, f"lost: {reason}")
 
-    def _drop(self) -> bool:
+    def _drop(self, cause: Cause = "error") -> bool:
         """Drop the connection without a Close and without a word; return whether it was not closed before.
 
         An exception of a signal handler may come just before or just after a system call that sends. Nobody knows what
@@ -495,6 +511,7 @@ class Sender(Core):
             self._fast_path = False
             was_open = protocol.state is not State.CLOSED
             if was_open:
+                self._ending = self._ending or (None, cause)
                 self._suspend_core()
                 protocol.connection_lost()
                 self._follow_protocol()

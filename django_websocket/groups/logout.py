@@ -13,6 +13,7 @@ from ..conf import MEMORY_BACKEND, conf
 from ..exceptions import GroupError
 from ..housekeeping.authentication import hash_session_key
 from ..process.registry import registry
+from ..protocols.base import CloseCode
 from .backends import get_backend
 from .backends.base import Owner
 
@@ -20,6 +21,9 @@ logger = logging.getLogger("django_websocket.groups")
 
 #: The close code of a connection whose user has logged out, as after a failed revalidation.
 UNAUTHORIZED: Final = 4401
+
+#: The close code of a WebSocket that was closed by itself, and its reason.
+_CLOSED_BY_ID: Final = (CloseCode.POLICY_VIOLATION, "closed by an administrator")
 
 #: The sessions that have ended in the request of this thread.
 _ended: Final = threading.local()
@@ -53,8 +57,21 @@ def disconnect_session(key: str) -> None:
     _disconnect("session", hash_session_key(key))
 
 
+def disconnect_connection(connection_id: str) -> None:
+    """Close one WebSocket with 1008, whichever process that shares a backend with this one has it.
+
+    ``connection_id`` is the ``id`` that :func:`.connections` has returned, or a :attr:`.WebSocket.member_id`. If there
+    is no such WebSocket, nothing happens. The rest as for :func:`disconnect_user`.
+
+    :raises TypeError: ``connection_id`` is no ``str``.
+    """
+    if not isinstance(connection_id, str):
+        raise TypeError(f"the id of a connection is a str, not {type(connection_id).__name__}")
+    _disconnect("connection", connection_id)
+
+
 def disconnect_here(owner: Owner, key: str, *, spare: object = None) -> None:
-    """Close the WebSockets of a user or a session in this process, without waiting for anything. Thread-safe.
+    """Close the WebSockets of an owner in this process, without waiting for anything. Thread-safe.
 
     ``key`` is as for :meth:`.Hooks.belongs_to`. The connection ``spare`` stays open.
     """
@@ -62,7 +79,10 @@ def disconnect_here(owner: Owner, key: str, *, spare: object = None) -> None:
         # An error of one, such as of a project's user, must not keep the others open.
         with suppress(Exception):
             if connection is not spare and connection.belongs_to(owner, key):
-                connection.request_close(UNAUTHORIZED, "logged out")
+                if owner == "connection":
+                    connection.request_close(*_CLOSED_BY_ID)
+                else:
+                    connection.request_close(UNAUTHORIZED, "logged out", cause="logged_out")
 
 
 def watch_log_outs() -> None:

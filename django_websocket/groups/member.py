@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from ..connection.backlog import NO_LIMITS, Delivery, QueueLimits
 from ..exceptions import UnsupportedFeature
+from ..protocols.base import Shared
 from .payload import Payload, gap_envelope
 from .position import Position
 
@@ -88,9 +89,10 @@ class Member:
         However many they are, they do not count as a backlog.
         """
         if items:
-            self.receiver.deliver(b"".join(items), NO_LIMITS)
+            data = b"".join(item.data for item in items)
+            self.receiver.deliver(Shared(data, sum(item.size for item in items), len(items)), NO_LIMITS)
 
-    def _encode(self, message: str | bytes) -> bytes | None:
+    def _encode(self, message: str | bytes) -> Shared | None:
         try:
             return self._protocol.encode_shared(message)
         except UnsupportedFeature as error:

@@ -20,6 +20,8 @@ logger = logging.getLogger("django_websocket.handshake")
 RETRY_AFTER: Final = 5
 #: Characters of a client's text in a log record; the rest is cut off, so that the record stays readable.
 MAX_LOGGED: Final = 200
+# The key in ``request.META`` of the reason why the request was refused.
+_REFUSAL: Final = "django_websocket.refusal"
 NO_WEBSOCKETS: Final = "this address takes no WebSockets"
 
 
@@ -39,6 +41,7 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
         remedy,
         extra={"status_code": error.status, "request": request},
     )
+    request.META[_REFUSAL] = str(error)
     text = f"{error}{remedy}\n" if settings.DEBUG else f"{error}\n"
     response = HttpResponse(text, status=error.status, content_type="text/plain; charset=utf-8")
     # Otherwise Django would log the response again, and mail a 503 to the admins of the site.
@@ -48,6 +51,11 @@ def refuse(request: HttpRequest, error: HandshakeError, level: int = logging.WAR
     for name, value in error.headers:
         response.headers[name] = value
     return response
+
+
+def refusal_of(request: HttpRequest) -> str | None:
+    """Return why :func:`refuse` has refused a request, ``None`` if it has not."""
+    return request.META.get(_REFUSAL)
 
 
 def takes_no_websockets(*, redirected: bool = False) -> HandshakeError:

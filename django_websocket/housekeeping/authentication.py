@@ -67,11 +67,29 @@ def is_made_by(request: HttpRequest, owner: str, key: str) -> bool:
     if SESSION_KEY in session and str(session[SESSION_KEY]) == key:
         return True
     # Other ways to log in than by a session set the user of the request too.
+    return _loaded_user_id(request) == key
+
+
+def user_id(request: HttpRequest) -> str | None:
+    """Return the primary key of the user who has made a request, as text.
+
+    ``None`` is returned if nobody is logged in, and if the request has not used its user: nothing is loaded.
+    Thread-safe.
+    """
+    loaded = _loaded_user_id(request)
+    if loaded is not None:
+        return loaded
+    session: Any = getattr(request, "session", None)
+    return str(session[SESSION_KEY]) if session is not None and session.accessed and SESSION_KEY in session else None
+
+
+def _loaded_user_id(request: HttpRequest) -> str | None:
+    """Return the primary key of the user of a request, as text; ``None`` if it has none, or has not loaded it."""
     user: Any = vars(request).get("user")
     if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 - see below
         # There is no public way to ask whether the user was loaded.
-        return False
-    return user is not None and user.pk is not None and str(user.pk) == key
+        return None
+    return None if user is None or user.pk is None else str(user.pk)
 
 
 def _load(store_class: Any, key: str) -> _SessionData | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 from django.http import HttpRequest
 
-from ..connection.hooks import Hooks
+from ..connection.hooks import Hooks, Peer
+from ..connection.stats import ConnectionStats
 from .authentication import is_made_by, reason_to_close
 from .caches import keep_out_of_caches
 from .databases import Databases
 from .debug_toolbar import disable_toolbar_panels
+from .reports import describe_peer, report_accepted, report_closed, report_rejected
 from .sessions import detach_session, handshake_cookies
 
 logger = logging.getLogger("django_websocket.session")
@@ -43,6 +45,8 @@ class DjangoHooks(Hooks):
         self._revalidate_interval = revalidate_interval
         # Whether a decorator runs the view in this context, so that __exit__() comes after it.
         self._runs_view = False
+        # The WebSocket, once its handshake was sent; None for one that is rejected.
+        self._websocket: Any = None
 
     def __enter__(self) -> None:
         """Note that a decorator runs the view in this context.
@@ -68,6 +72,24 @@ class DjangoHooks(Hooks):
             self.revalidate_interval = self._revalidate_interval
         return cookies
 
+    def after_handshake(self, websocket: Any) -> None:
+        """Report that the handshake was sent, by a line in the log and by a signal."""
+        self._websocket = websocket
+        report_accepted(self._request, websocket, self._name)
+
+    def after_rejection(self, websocket: Any, code: int, reason: str) -> None:
+        """Send the signal for a WebSocket that is rejected."""
+        report_rejected(self._request, websocket, code, reason)
+
+    def after_end(self, stats: ConnectionStats) -> None:
+        """Report that the WebSocket has ended; do nothing for one that was rejected."""
+        if self._websocket is not None:
+            report_closed(self._request, self._websocket, self._name, stats)
+
+    def describe(self) -> Peer | None:
+        """Return who the peer is; ``None`` before the handshake."""
+        return None if self._websocket is None else describe_peer(self._request, self._websocket)
+
     def before_wait(self) -> float | None:
         """Release pooled, old and broken database connections."""
         return self._databases.before_wait()
@@ -79,8 +101,11 @@ class DjangoHooks(Hooks):
     def belongs_to(self, owner: str, key: str) -> bool:
         """Return whether the request was made by a user, or with a session, as far as the request has used either.
 
-        Nothing is loaded for it, because any thread may ask.
+        ``"connection"`` is the owner of its own: the key is its ``member_id``. Nothing is loaded for it, because any
+        thread may ask.
         """
+        if owner == "connection":
+            return self._websocket is not None and self._websocket.has_member_id and self._websocket.member_id == key
         return is_made_by(self._request, owner, key)
 
     def revalidate(self) -> str | None:

@@ -11,10 +11,11 @@ from ..conf import conf
 from ..exceptions import HandshakeError
 from ..handshake.marks import read_marks
 from ..handshake.plain_http import answer_plain
-from ..handshake.responses import refuse
+from ..handshake.responses import refusal_of, refuse
 from ..housekeeping.atomic_requests import exempt_from_transactions
 from ..housekeeping.caches import vary_on_upgrade
 from .preparation import prepare_process
+from .refusals import report_refusal
 from .upgrade import Upgrade, close_connection_after, is_handled
 
 # The key in ``request.META`` that is set when the view takes both WebSockets and plain HTTP requests.
@@ -49,7 +50,7 @@ class WebSocketMiddleware:
         try:
             upgrade = Upgrade.parse(request)
         except HandshakeError as error:
-            return close_connection_after(refuse(request, error), request)
+            return report_refusal(request, close_connection_after(refuse(request, error), request))
         try:
             response = self.get_response(request, *args)
         except BaseException:
@@ -58,6 +59,8 @@ class WebSocketMiddleware:
             raise
         if upgrade is not None:
             response = upgrade.finish(request, response)
+        elif refusal_of(request) is not None:
+            report_refusal(request, response)
         return vary_on_upgrade(response) if _TAKES_BOTH in request.META else response
 
     def process_view(self, request: HttpRequest, view: Any, _args: Any, _kwargs: Any) -> HttpResponseBase | None:

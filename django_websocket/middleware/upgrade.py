@@ -37,6 +37,7 @@ from ..process.registry import registry
 from ..protocols.base import CloseCode, Protocol
 from ..websocket import WebSocket
 from .preparation import prepare_process, watch_log_outs
+from .refusals import report_refusal
 
 logger = logging.getLogger("django_websocket.handshake")
 
@@ -263,7 +264,9 @@ class Upgrade:
                 self._connection.refuse()
             # The hooks refer to the request, and the request to this object: only the garbage collector could free the
             # cycle.
-            self.hooks = None
+            hooks, self.hooks = self.hooks, None
+            if hooks is not None and self.websocket is not None and self.websocket.handshake_sent:
+                hooks.after_end(self.websocket.open().stats())
 
     def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """End the connection of the request; return the response for the server."""
@@ -275,7 +278,7 @@ class Upgrade:
                 log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)  # type: ignore[arg-type]
             finish = None if self._connection is None else self._connection.finish
             return response_of_ended_websocket(response, finish)
-        return close_connection_after(self._check_answer(request, response), request)
+        return report_refusal(request, close_connection_after(self._check_answer(request, response), request))
 
     def _check_answer(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """Return the response to an attempt that has become no WebSocket: ``response``, or a refusal in its place."""

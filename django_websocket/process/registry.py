@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from ..protocols.base import CloseCode
 from .threads import pause
@@ -19,11 +19,13 @@ _POLL_INTERVAL: Final = 0.01
 class OpenConnection(Protocol):
     """The methods of a connection that are called for the whole process."""
 
-    def request_close(self, code: int, reason: str = "") -> None:
+    def request_close(
+        self, code: int, reason: str = "", cause: Literal["normal", "logged_out", "restart"] = ...
+    ) -> None:
         """Send Close without waiting for anything; safe in a signal handler."""
 
     def belongs_to(self, owner: str, key: str) -> bool:
-        """Return whether the connection is one of a user or a session; see :meth:`.Hooks.belongs_to`."""
+        """Return whether the connection is that of an owner; see :meth:`.Hooks.belongs_to`."""
 
 
 class Registry:
@@ -79,7 +81,7 @@ class Registry:
         """Add a connection whose handshake was sent; a draining process closes it at once."""
         self._open.add(connection)
         if self.draining:
-            connection.request_close(CloseCode.SERVICE_RESTART)
+            connection.request_close(CloseCode.SERVICE_RESTART, cause="restart")
 
     def discard(self, connection: OpenConnection) -> None:
         """Remove a connection that has ended."""
@@ -107,7 +109,7 @@ class Registry:
         for connection in self._open.copy():
             # An error of one connection must neither keep the others open nor leave a signal handler.
             with suppress(Exception):
-                connection.request_close(code)
+                connection.request_close(code, cause="restart")
 
     def wait_empty(self, timeout: float) -> None:
         """Wait until every connection and every counted view has ended, for ``timeout`` seconds at most."""

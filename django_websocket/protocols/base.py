@@ -84,6 +84,17 @@ class Compression:
 _NO_REQUEST: Final = Request()
 
 
+class Shared(NamedTuple):
+    """Messages that were encoded for many connections."""
+
+    #: The bytes to send.
+    data: bytes
+    #: The bytes of the messages, before compression.
+    size: int
+    #: The number of messages.
+    messages: int = 1
+
+
 class PeerClose(NamedTuple):
     """The Close of the peer."""
 
@@ -325,15 +336,15 @@ class Protocol(ABC):
         """
         return None
 
-    def encode_shared(self, message: str | bytes) -> bytes:
-        """Return the bytes to send for a message on every open connection with the same :attr:`frame_key`.
+    def encode_shared(self, message: str | bytes) -> Shared:
+        """Return what to send for a message on every open connection with the same :attr:`frame_key`.
 
         They do not depend on what a connection has sent before, and may be sent behind messages that were encoded
         later. The call does not depend on the state of this connection either.
 
         :raises UnsupportedFeature: ``message`` is binary and the version has text only.
         """
-        return b"".join(self.encode(message))
+        return Shared(b"".join(self.encode(message)), payload_size(message))
 
     def send(self, message: str | bytes | bytearray | memoryview, *, compress: bool | None = None) -> None:
         """Append a message to :attr:`outgoing`; the arguments and errors are those of :meth:`encode`."""
@@ -499,6 +510,13 @@ class Protocol(ABC):
 def _forget_traceback(error: WebSocketError) -> None:
     """Drop the traceback of an error that is kept for its text: its stack frames hold the received bytes."""
     error.__traceback__ = error.__context__ = None
+
+
+def payload_size(message: str | bytes | bytearray | memoryview) -> int:
+    """Return the bytes of a message, before compression."""
+    if isinstance(message, str):
+        return len(message) if message.isascii() else len(message.encode())
+    return message.nbytes if isinstance(message, memoryview) else len(message)
 
 
 def check_close(code: int, reason: str) -> bytes:

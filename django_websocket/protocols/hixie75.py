@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from ..exceptions import HandshakeError, MessageTooBig, ProtocolError, UnsupportedFeature
-from .base import CloseCode, Message, PeerClose, Protocol, State, check_close
+from .base import CloseCode, Message, PeerClose, Protocol, Shared, State, check_close
 from .http import MAX_LIST_SIZE, Request, check_reflected, check_upgrade, further_headers, write_request
 
 #: Bytes that the length of a frame may take; they hold 70 bits. The draft sets no limit, and an endless run of 0x80
@@ -263,12 +263,13 @@ class Hixie75(Protocol):
         """The same for all connections of hixie-75 and hixie-76."""
         return "hixie"
 
-    def encode_shared(self, message: str | bytes) -> bytes:
-        """Return the bytes to send for a text message; see :meth:`Protocol.encode_shared`.
+    def encode_shared(self, message: str | bytes) -> Shared:
+        """Return what to send for a text message; see :meth:`Protocol.encode_shared`.
 
         :raises UnsupportedFeature: ``message`` is not ``str``.
         """
-        return b"\x00%b\xff" % self._encode_text(message)
+        payload = self._encode_text(message)
+        return Shared(b"\x00%b\xff" % payload, len(payload))
 
     def _encode_text(self, message: object) -> bytes:
         """Return a message as UTF-8, in which the byte of the terminator never occurs.

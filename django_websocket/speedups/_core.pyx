@@ -80,7 +80,8 @@ cdef class Core:
     cdef public object protocol, messages, _unsent, _queued, _requested_close, _waiting, _resources
     cdef public bint _fast_path, _flush_missed, _corked, _more, _is_open
     cdef public Py_ssize_t _whole_limit
-    cdef public double _heard_at, _polled_at, _revalidate_at
+    cdef public double _opened_at, _heard_at, _polled_at, _revalidate_at
+    cdef public long long messages_received, bytes_received, messages_sent, bytes_sent
     # The descriptor, -1 where there is no fast path, and its socket: a server may close it while the view runs, and the
     # system gives the number to another file then. The thread of the view, and of its hub, is the one that may read.
     cdef int fd
@@ -256,11 +257,20 @@ cdef class Core:
             if message is None:
                 break
             position += length
+            self.count_received(length - header_size(length))
             if self.taken is None:
                 self.taken = message
             else:
                 (<list?>self.messages).append(message)
         return position
+
+    cdef void count_received(self, Py_ssize_t size) noexcept:
+        self.messages_received += 1
+        self.bytes_received += size
+
+    cdef void count_sent(self, Py_ssize_t messages, Py_ssize_t size) noexcept:
+        self.messages_sent += messages
+        self.bytes_sent += size
 
     cdef int finish(self, const unsigned char *rest, Py_ssize_t size, bint ended) except -1:
         """Leave the rest of what was read to the code in Python, and the end of the stream.
@@ -325,6 +335,7 @@ cdef class Core:
                 message = PyUnicode_DecodeUTF8(<const char *>to, length, NULL)
             if position == length:
                 self.taken = message
+                self.count_received(length)
         except UnicodeDecodeError:
             pass
         finally:
@@ -376,6 +387,7 @@ cdef class Core:
                     sent = self.send_frame(header, length, data, size)
                     if sent < length + size:
                         self.complete(header, length, data, size, sent)
+                self.count_sent(1, size)
         finally:
             self.writing.unlock()
             if self._flush_missed:
@@ -448,10 +460,15 @@ cdef class Core:
         return 0
 
     @staticmethod
-    def send_to_all(connections, bytes frame not None):
+    def send_to_all(connections, shared):
         """See :meth:`.connection.core.Core.send_to_all`."""
         cdef list batch = [], others = []
         cdef Core core
+        cdef bytes frame
+        cdef Py_ssize_t size, messages
+        frame, size, messages = shared
+        if frame is None:
+            raise TypeError("send_to_all() takes the bytes of a frame")
         # No code of others runs between the first lock of a batch and its sending.
         for connection in tuple(connections):
             if isinstance(connection, Core):
@@ -459,18 +476,25 @@ cdef class Core:
                 if not core._corked and core.may_send() and core.writing.try_acquire():
                     batch.append(core)
                     if len(batch) == BATCH:
-                        send_batch(batch, frame, others)
+                        send_batch(batch, frame, messages, size, others)
                         batch = []
                     continue
             others.append(connection)
-        send_batch(batch, frame, others)
+        send_batch(batch, frame, messages, size, others)
         return others
 
 
-cdef int send_batch(list batch, bytes frame, list others) except -1:
+cdef Py_ssize_t header_size(Py_ssize_t length) noexcept:
+    """Return the size of the header of a masked frame that has ``length`` bytes in all."""
+    if length <= 6 + 125:
+        return 6
+    return 8 if length < 8 + 65536 else MAX_HEADER + 4
+
+
+cdef int send_batch(list batch, bytes frame, Py_ssize_t messages, Py_ssize_t payload, list others) except -1:
     """Send a frame on connections whose locks for writing are acquired, and release these.
 
-    Connections about which the code in Python has to find out more are appended to ``others``.
+    It holds ``messages`` messages with ``payload`` bytes. Connections about which the code in Python has to find out more are appended to ``others``.
     """
     cdef Py_ssize_t sent[BATCH]
     cdef int fds[BATCH]
@@ -490,6 +514,8 @@ cdef int send_batch(list batch, bytes frame, list others) except -1:
         core = <Core>batch[index]
         if 0 <= sent[index] < size:
             core._unsent = frame[sent[index] :]
+        if sent[index] >= 0:
+            core.count_sent(messages, payload)
         core.writing.unlock()
     for index in range(count):
         core = <Core>batch[index]

@@ -200,7 +200,7 @@ def test_sending_that_interrupts_another_connection_waits():
 def test_close_that_interrupts_sending_is_handed_over(followed):
     ws, line = connect()
     line.answering = False
-    ws.send(interrupting(ws, lambda ws: connection_of(ws)._start_closing(4000, "", wait=True)))
+    ws.send(interrupting(ws, lambda ws: connection_of(ws)._start_closing(4000, "", "normal", wait=True)))
     assert [opcode for opcode, _ in line.frames] == [Opcode.TEXT, Opcode.CLOSE]
 
 

@@ -6,6 +6,7 @@ import threading
 from django_websocket.connection.backlog import Delivery
 from django_websocket.groups.member import Member
 from django_websocket.groups.payload import unwrap
+from django_websocket.protocols.base import Shared, payload_size
 
 _serials = itertools.count(1)
 
@@ -16,7 +17,8 @@ class Plain:
     frame_key = "plain"
 
     def encode_shared(self, message):
-        return (message.encode() if isinstance(message, str) else b"b:" + message) + b"\n"
+        data = message.encode() if isinstance(message, str) else b"b:" + message
+        return Shared(data + b"\n", payload_size(message))
 
 
 class Recorder:
@@ -39,7 +41,7 @@ class Recorder:
     def deliver(self, item, limits):
         with self._changed:
             if self.answer > 0:
-                self._items.append(item)
+                self._items.append(item.data)
             self._changed.notify_all()
         return self.answer
 

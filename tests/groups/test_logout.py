@@ -17,10 +17,12 @@ from django_websocket import (
     GroupConfigurationError,
     GroupUnavailable,
     accept_websocket,
+    disconnect_connection,
     disconnect_session,
     disconnect_user,
     require_websocket,
 )
+from django_websocket.connection.listing import connections as list_connections
 from django_websocket.groups import logout as module
 from django_websocket.process.registry import registry
 from django_websocket.testing import WebSocketClient
@@ -219,6 +221,20 @@ def test_a_key_that_is_none(key):
         disconnect_session(key)
 
 
+def test_disconnect_connection(ann):
+    """Its user has others, which stay."""
+    client = log_in(ann)
+    with enter(client) as one, enter(client) as two:
+        greet(one, two)
+        with pytest.raises(TypeError, match="the id of a connection is a str"):
+            disconnect_connection(7)
+        disconnect_connection("0123456789ab/99")
+        disconnect_connection(list_connections()[0].id)
+        closed, left = (one, two) if one.closed else (two, one)
+        assert (closed.close_code, closed.close_reason) == (1008, "closed by an administrator")
+        assert not is_closed(left)
+
+
 class TestOtherProcesses:
     @pytest.fixture(autouse=True)
     def _spy(self, settings):
@@ -233,8 +249,10 @@ class TestOtherProcesses:
         disconnect_user(ann)
         disconnect_session("key")
         # Whoever reads what other processes are told learns no session.
+        disconnect_connection("0123456789ab/1")
         hashed = hashlib.sha256(b"key").hexdigest()
-        assert spy.SpyBackend.calls == [("user", str(ann.pk))] * 2 + [("session", hashed)] * 2
+        told = [("user", str(ann.pk)), ("session", hashed), ("connection", "0123456789ab/1")]
+        assert spy.SpyBackend.calls == [call for call in told for _ in range(2)]
 
     @pytest.mark.usefixtures("_away")
     def test_one_that_is_away(self, ann):

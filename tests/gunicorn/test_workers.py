@@ -52,7 +52,7 @@ class Fake:
     def __init__(self):
         self.codes = []
 
-    def request_close(self, code):
+    def request_close(self, code, *, cause):
         self.codes.append(code)
 
 

@@ -19,7 +19,8 @@ class Fake:
     def __init__(self):
         self.codes = []
 
-    def request_close(self, code):
+    def request_close(self, code, *, cause):
+        assert cause == "restart"
         self.codes.append(code)
 
 
@@ -125,7 +126,7 @@ def test_an_error_of_one_connection():
     for fake in fakes:
         registry.add(fake)
 
-    def fail(code):
+    def fail(code, *, cause):
         raise ZeroDivisionError
 
     fakes[1].request_close = fail
@@ -155,7 +156,7 @@ def test_a_connection_that_ends_while_all_are_closed():
     fakes = [Fake() for _ in range(10)]
     for fake in fakes:
         registry.add(fake)
-        fake.request_close = lambda code, fake=fake: (fake.codes.append(code), registry.discard(fake))
+        fake.request_close = lambda code, cause, fake=fake: (fake.codes.append(code), registry.discard(fake))
     registry.close_all()
     assert [fake.codes for fake in fakes] == [[1012]] * 10
     assert not registry

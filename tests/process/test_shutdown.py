@@ -31,7 +31,7 @@ class Fake:
     def __init__(self):
         self.codes = []
 
-    def request_close(self, code):
+    def request_close(self, code, *, cause):
         self.codes.append(code)
 
 
@@ -219,11 +219,11 @@ def test_signals_that_come_while_all_are_being_closed(handlers):
     done = []
 
     class Closing(Fake):
-        def request_close(self, code):
+        def request_close(self, code, *, cause):
             if not self.codes:
                 signal.raise_signal(signal.SIGQUIT)
                 signal.raise_signal(signal.SIGTERM)
-            super().request_close(code)
+            super().request_close(code, cause=cause)
             done.append("closed")
 
     def handle(number, frame):
@@ -253,7 +253,7 @@ from django_websocket.process.shutdown import close_on_exit
 from django_websocket.process.registry import registry
 
 class Fake:
-    def request_close(self, code):
+    def request_close(self, code, *, cause):
         print(f"closed {{code:d}}", flush=True)
 
 fake = Fake()

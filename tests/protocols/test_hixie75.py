@@ -594,7 +594,7 @@ def test_a_frame_for_all_connections(message):
     """It is the same in both versions, and does not depend on the state."""
     server = Hixie75(make_request())
     assert server.frame_key == "hixie"
-    assert server.encode_shared(message) == b"\x00%b\xff" % message.encode()
+    assert server.encode_shared(message) == (b"\x00%b\xff" % message.encode(), len(message.encode()), 1)
 
 
 def test_a_frame_of_bytes_for_all_connections():

@@ -12,8 +12,8 @@ from ..member import Member
 from ..payload import Payload
 from ..position import Position, Replay
 
-#: Whose WebSockets :meth:`Backend.disconnect` closes: those of a user, or those of a session.
-Owner: TypeAlias = Literal["user", "session"]
+#: Whose WebSockets :meth:`Backend.disconnect` closes: those of a user, those of a session, or a single one.
+Owner: TypeAlias = Literal["user", "session", "connection"]
 
 
 class GroupsStatus(NamedTuple):
@@ -142,7 +142,7 @@ class Backend(ABC):
 
     @abstractmethod
     def disconnect(self, owner: Owner, key: str) -> None:
-        """Make other processes call :func:`.disconnect_here`, which closes the WebSockets of a user or a session.
+        """Make other processes call :func:`.disconnect_here`, which closes the WebSockets of an owner.
 
         ``key`` is as for :meth:`.Hooks.belongs_to`. The caller has closed those of this process.
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 from ...exceptions import MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
 from ...speedups import load
-from ..base import CloseCode, Message, PeerClose, Protocol, State, check_close
+from ..base import CloseCode, Message, PeerClose, Protocol, Shared, State, check_close
 from ..http import Request
 from . import handshake
 from .deflate import Deflate, choose_offer
@@ -357,18 +357,19 @@ class RFC6455(Protocol):
         key = None if self._deflate is None else self._deflate.shared_key
         return key or "uncompressed"
 
-    def encode_shared(self, message: str | bytes) -> bytes:
+    def encode_shared(self, message: str | bytes) -> Shared:
         """Return a message as one frame; see :meth:`Protocol.encode_shared`.
 
         With context takeover the frame is not compressed: a message that another connection has compressed would
         decode, but would shift the references of all later messages (RFC 7692 section 7.1.1).
         """
         opcode, payload = (_TEXT, message.encode()) if isinstance(message, str) else (_BINARY, message)
+        size = len(payload)
         if (deflate := self._deflate) is not None and deflate.shared_key is not None:
             compressed = deflate.compress(payload)
             if compressed is not None:
                 opcode, payload = opcode | RSV1, compressed
-        return build_frame(opcode, payload, self.client)
+        return Shared(build_frame(opcode, payload, self.client), size)
 
     def ping(self, data: bytes = b"") -> None:
         """Send a ping (section 5.5.2).

@@ -40,7 +40,8 @@ def test_every_connection_with_the_key_understands_the_frame(kind, message):
     """It may come between messages of its own, at any place."""
     pairs = [connect(kind) for _ in range(3)]
     assert len({server.frame_key for _, server in pairs}) == 1
-    frame = pairs[0][1].encode_shared(message)
+    frame, size, messages = pairs[0][1].encode_shared(message)
+    assert (size, messages) == (len(message), 1), "the test has no other texts than ASCII"
     for count, (client, server) in enumerate(pairs):
         own = [f"{TEXT} {number}" for number in range(count)]
         for text in own:
@@ -59,7 +60,8 @@ def test_connections_with_other_parameters_have_other_keys():
 
 def test_it_saves_bytes_where_connections_are_compressed_alike():
     plain, shared = (connect(kind)[1].encode_shared(TEXT) for kind in (None, Compression()))
-    assert len(shared) < len(plain) / 10
+    assert len(shared.data) < len(plain.data) / 10
+    assert shared.size == plain.size == len(TEXT)
 
 
 def test_a_closed_connection_can_still_make_frames_for_others():
@@ -67,4 +69,4 @@ def test_a_closed_connection_can_still_make_frames_for_others():
     _, other = connect(Compression())
     client, _ = connect(Compression())
     server.connection_lost()
-    assert client.receive(server.encode_shared(TEXT) + other.encode_shared(TEXT)) == [TEXT, TEXT]
+    assert client.receive(server.encode_shared(TEXT).data + other.encode_shared(TEXT).data) == [TEXT, TEXT]

@@ -15,6 +15,7 @@ from .channel import Channel
 LOG_OUTS: Final = "~log-outs"
 #: The number of log-outs that are kept for processes that do not get them at once.
 KEPT: Final = 1000
+_OWNERS: Final = ("user", "session", "connection")
 
 
 class LogOuts(Channel):
@@ -42,9 +43,9 @@ def log_out(owner: str, key: str, process: str) -> Payload:
 
 
 def read_log_out(payload: Payload) -> tuple[str, str] | None:
-    """Return whose log-out a message tells of: ``"user"`` or ``"session"``, and the key; ``None`` if of nobody's."""
+    """Return whose log-out a message tells of, one of :data:`.Owner`, and the key; ``None`` if of nobody's."""
     try:
         owner, key = json.loads(payload.data)
     except (ValueError, TypeError, RecursionError):
         return None
-    return (owner, key) if owner in ("user", "session") and isinstance(key, str) else None
+    return (owner, key) if owner in _OWNERS and isinstance(key, str) else None

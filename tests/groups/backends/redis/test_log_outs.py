@@ -18,9 +18,10 @@ def test_log_outs_are_collected_until_they_are_taken():
 
 
 def test_a_log_out_is_read():
-    payload = log_out("session", "abc", "there")
-    assert read_log_out(payload) == ("session", "abc")
-    assert payload.exclude == "there"
+    for owner in ("user", "session", "connection"):
+        payload = log_out(owner, "abc", "there")
+        assert read_log_out(payload) == (owner, "abc")
+        assert payload.exclude == "there"
 
 
 def test_no_group_of_a_project_has_the_name():

@@ -1,0 +1,41 @@
+"""What can be told of a connection, with times that are exact."""
+
+import datetime as dt
+
+import pytest
+
+from django_websocket.connection.hooks import Hooks, Peer
+
+from .line import connect, connection_of
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
+
+
+class Known(Hooks):
+    def describe(self):
+        return Peer("0123456789ab/1", "/echo/", "echo/", "7")
+
+
+def test_the_times():
+    ws, line = connect(hooks=Known())
+    line.say("hello", at=line.now + 5)
+    assert ws.wait() == "hello"
+    line.now += 2
+    info = connection_of(ws).info(NOW, {})
+    assert info.since == NOW - dt.timedelta(seconds=7)
+    assert info.last_received == NOW - dt.timedelta(seconds=2)
+    assert info[:4] == Known().describe()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_thread(known):
+    ws, _ = connect(hooks=Known())
+    connection = connection_of(ws)
+    names = {connection._owner: "Thread-7"} if known else {}
+    assert connection.info(NOW, names).thread == ("Thread-7" if known else f"greenlet {id(connection._owner):#x}")
+
+
+def test_a_connection_that_has_ended():
+    ws, _ = connect(hooks=Known())
+    ws.end()
+    assert connection_of(ws).info(NOW, {}) is None

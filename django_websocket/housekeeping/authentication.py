@@ -89,7 +89,9 @@ def _loaded_user_id(request: HttpRequest) -> str | None:
     if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 - see below
         # There is no public way to ask whether the user was loaded.
         return None
-    return None if user is None or user.pk is None else str(user.pk)
+    # Django REST framework and others let a project put any object here.
+    key = getattr(user, "pk", None)
+    return None if key is None else str(key)
 
 
 def _load(store_class: Any, key: str) -> _SessionData | None:

@@ -89,9 +89,12 @@ class TestNothingIsReflected:
 
     def test_the_path_is_escaped_in_the_log_of_a_connection(self, client, caplog, wire):
         wire("/listen/%0Aforged/", b"", b"\xff\xff")
-        (record,) = records(caplog, "django_websocket.connection")
-        assert r"/listen/\nforged/" in record.getMessage()
-        assert "\n" not in record.getMessage()
+        found = records(caplog, "django_websocket.connection")
+        assert [record.getMessage().partition(" with")[0].partition(" 1002")[0] for record in found] == [
+            r"WebSocket /listen/\nforged/ failed",
+            r"WebSocket closed: /listen/\nforged/",
+        ]
+        assert not any("\n" in record.getMessage() for record in found)
 
 
 @pytest.mark.parametrize("fault", ["malformed", "origin", "draining"])

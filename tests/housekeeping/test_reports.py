@@ -44,6 +44,13 @@ def personal(request):
 
 @route
 @require_websocket
+def stranger(request):
+    request.user = object()
+    request.websocket.wait()
+
+
+@route
+@require_websocket
 def failing(request):
     request.websocket.accept()
     raise RuntimeError("the view fails")
@@ -164,6 +171,15 @@ def test_the_user_is_not_loaded_for_a_line(client, caplog, django_assert_num_que
     client.force_login(User.objects.create_user("ann"))
     with django_assert_num_queries(0), client.websocket("/echo/") as websocket:
         websocket.close()
+    assert [record.user_id for record in records(caplog, LOGGER)] == [None, None]
+
+
+def test_a_user_without_a_key(client, caplog):
+    """Other packages let a project put any object there."""
+    caplog.set_level(logging.INFO, LOGGER)
+    with client.websocket("/stranger/"):
+        (info,) = connections()
+    assert info.user_id is None
     assert [record.user_id for record in records(caplog, LOGGER)] == [None, None]
 
 

@@ -39,6 +39,10 @@ CONTROL_BURST: Final = 200
 #: The close code after a failed revalidation: HTTP's 401 moved into the range 4000 to 4999 for private use (RFC 6455
 #: section 7.4.2).
 UNAUTHORIZED: Final = 4401
+#: The close codes of who finds that the other has broken the protocol, or a limit.
+_FAULTS: Final = frozenset(
+    {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG}
+)
 _TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
 _NO_MESSAGE: Final = "no message came in time"
 #: The methods of a connection that hold the lock for reading.
@@ -148,6 +152,11 @@ class Connection(Sender):
     def is_open(self) -> bool:
         """Whether no Close was sent, or is to be sent."""
         return self.protocol.state is State.OPEN and self._requested_close is None
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether the connection has ended because somebody has broken the protocol, or the peer a limit."""
+        return self.protocol.close_code in _FAULTS or (self._ending is not None and self._ending[1] == "limit")
 
     def stats(self) -> ConnectionStats:
         """Return the figures of the connection, which has ended."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from .stats import ConnectionStats
-
 
 class Peer(NamedTuple):
     """Who is at the other end of a connection, and where; see :class:`.ConnectionInfo`."""
@@ -44,8 +42,8 @@ class Hooks:
     def after_rejection(self, websocket: Any, code: int, reason: str) -> None:
         """Report that this WebSocket is rejected: its handshake was sent, and it is closed with this code."""
 
-    def after_end(self, stats: ConnectionStats) -> None:
-        """Report that the WebSocket has ended."""
+    def after_end(self) -> None:
+        """Report that the WebSocket of :meth:`after_handshake` has ended; do nothing if there was none."""
 
     def describe(self) -> Peer | None:
         """Return who the peer is; ``None`` if that is not known. Called by any thread; never waits."""

@@ -8,12 +8,12 @@ from typing import Any, Final
 from django.http import HttpRequest
 
 from ..connection.hooks import Hooks, Peer
-from ..connection.stats import ConnectionStats
+from ..signals import websocket_accepted, websocket_closed
 from .authentication import is_made_by, reason_to_close
 from .caches import keep_out_of_caches
 from .databases import Databases
 from .debug_toolbar import disable_toolbar_panels
-from .reports import describe_peer, report_accepted, report_closed, report_rejected
+from .reports import connection_logger, describe_peer, report_accepted, report_closed, report_rejected
 from .sessions import detach_session, handshake_cookies
 
 logger = logging.getLogger("django_websocket.session")
@@ -75,16 +75,22 @@ class DjangoHooks(Hooks):
     def after_handshake(self, websocket: Any) -> None:
         """Report that the handshake was sent, by a line in the log and by a signal."""
         self._websocket = websocket
-        report_accepted(self._request, websocket, self._name)
+        # Most projects want to know nothing of it, and each call takes its time.
+        if websocket_accepted.receivers or connection_logger.isEnabledFor(logging.INFO):
+            report_accepted(self._request, websocket, self._name)
 
     def after_rejection(self, websocket: Any, code: int, reason: str) -> None:
         """Send the signal for a WebSocket that is rejected."""
         report_rejected(self._request, websocket, code, reason)
 
-    def after_end(self, stats: ConnectionStats) -> None:
+    def after_end(self) -> None:
         """Report that the WebSocket has ended; do nothing for one that was rejected."""
-        if self._websocket is not None:
-            report_closed(self._request, self._websocket, self._name, stats)
+        websocket = self._websocket
+        if websocket is None:
+            return
+        connection = websocket.open()
+        if websocket_closed.receivers or connection_logger.isEnabledFor(logging.INFO) or connection.is_faulty:
+            report_closed(self._request, websocket, self._name, connection.stats())
 
     def describe(self) -> Peer | None:
         """Return who the peer is; ``None`` before the handshake."""

@@ -12,10 +12,10 @@ from ..connection.stats import ConnectionStats
 from ..signals import websocket_accepted, websocket_closed, websocket_refused
 from .authentication import user_id
 
-logger = logging.getLogger("django_websocket.connection")
+connection_logger: Final = logging.getLogger("django_websocket.connection")
 
 _VERSIONS: Final = {13: "RFC 6455", 8: "hybi-08", 7: "hybi-07", 76: "hixie-76", 75: "hixie-75"}
-#: The close codes of a peer that has broken the protocol, besides those that have the cause ``"limit"``.
+#: The close codes of who finds that the other has broken the protocol.
 _PROTOCOL_ERRORS: Final = frozenset({1002, 1007})
 
 
@@ -27,10 +27,10 @@ def describe_peer(request: HttpRequest, websocket: Any) -> Peer:
 
 def report_accepted(request: HttpRequest, websocket: Any, name: str) -> None:
     """Report a WebSocket whose handshake was sent; ``name`` is its path as it may stand in the log."""
-    if logger.isEnabledFor(logging.INFO):
+    if connection_logger.isEnabledFor(logging.INFO):
         extra = _extra(request, websocket)
         user = "" if extra["user_id"] is None else f"user {ascii(extra['user_id'])[1:-1]}, "
-        logger.info("WebSocket accepted: %s (%s%s)", name, user, _VERSIONS[websocket.version], extra=extra)
+        connection_logger.info("WebSocket accepted: %s (%s%s)", name, user, _VERSIONS[websocket.version], extra=extra)
     websocket_accepted.send_robust(type(websocket), request=request, websocket=websocket)
 
 
@@ -38,9 +38,9 @@ def report_closed(request: HttpRequest, websocket: Any, name: str, stats: Connec
     """Report a WebSocket that has ended, after :func:`report_accepted`."""
     is_fault = stats.cause == "limit" or stats.close_code in _PROTOCOL_ERRORS
     level = logging.WARNING if is_fault else logging.INFO
-    if logger.isEnabledFor(level):
+    if connection_logger.isEnabledFor(level):
         end = "without a Close" if stats.closed_by == "network" else f"by {stats.closed_by}"
-        logger.log(
+        connection_logger.log(
             level,
             "WebSocket closed: %s %d %s%s after %.1f s, %d messages in (%d bytes), %d out (%d bytes)",
             name,

@@ -265,8 +265,8 @@ class Upgrade:
             # The hooks refer to the request, and the request to this object: only the garbage collector could free the
             # cycle.
             hooks, self.hooks = self.hooks, None
-            if hooks is not None and self.websocket is not None and self.websocket.handshake_sent:
-                hooks.after_end(self.websocket.open().stats())
+            if hooks is not None:
+                hooks.after_end()
 
     def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """End the connection of the request; return the response for the server."""

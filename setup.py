@@ -68,6 +68,7 @@ TEST = [
     "django-debug-toolbar>=6",
     "django-extensions>=4.1",
     "django-ninja>=1.4",
+    "django-prometheus>=2.4",
     "djangorestframework>=3.16",
     "gevent>=24.10",
     "granian>=2.0",
@@ -75,6 +76,8 @@ TEST = [
     # For gunicorn's HTTP/2, and to speak it.
     "h2>=4.4",
     "hypothesis>=6.100",
+    "opentelemetry-instrumentation-django>=0.52b0",
+    "opentelemetry-sdk>=1.31",
     # gunicorn's worker on gevent imports it, and does not ask for it.
     "packaging",
     "psycopg[binary,pool]>=3.2",
@@ -87,6 +90,7 @@ TEST = [
     f"pyuwsgi>=2.0.27; {WHEELS}",
     *REDIS,
     "selenium>=4.30",
+    "sentry-sdk>=2.20",
     "setuptools>=77",
     "uvicorn>=0.34",
     "waitress>=3.0",

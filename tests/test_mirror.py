@@ -24,6 +24,7 @@ WITHOUT_MODULE = {
     "test_docs_groups.py": "the page of the documentation on groups",
     "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",
     "test_docs_rest.py": "the page of the documentation on Django REST framework and django-ninja",
+    "test_docs_seeing.py": "the page of the documentation on seeing what happens",
     "test_docs_views.py": "the page of the documentation on views",
     "test_example_project.py": "the example project",
     "test_faults.py": "whole conversations on sockets that fail",

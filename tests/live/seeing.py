@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -94,9 +96,8 @@ class Site(Server):
     ) -> None:
         """Write the project with the blocks of the page that have these captions, and serve it.
 
-        ``files`` are written before the blocks, and a name that ends in a colon is one of a file to be continued.
+        ``files`` are written before the blocks, by names that may be those of captions. ``options`` are gunicorn's.
         """
-        self.directory = directory
         for name, text in {**PROJECT, **(files or {})}.items():
             write(directory, Block("python", name, text))
         for caption in captions:
@@ -105,7 +106,7 @@ class Site(Server):
             Kind("seeing", gunicorn("gthread", "--threads", "8", *options, "mysite.wsgi:application"), forks=True),
             directory / "log",
             environment={
-                "PYTHONPATH": f"{directory}:{ROOT}",
+                "PYTHONPATH": os.pathsep.join(filter(None, [str(directory), str(ROOT), os.environ.get("PYTHONPATH")])),
                 "DJANGO_SETTINGS_MODULE": "mysite.settings",
                 **(environment or {}),
             },
@@ -114,7 +115,7 @@ class Site(Server):
         )
 
     @contextmanager
-    def room(self):
+    def room(self) -> Iterator[ClientConnection]:
         """Open a WebSocket in a ``with`` statement, and close it at its end."""
         with connect(self.url("/room/tea/"), origin=self.origin, proxy=None) as client:
             yield client

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import ExitStack
+import socket
+from contextlib import ExitStack, suppress
 from datetime import datetime
 from urllib.request import Request, urlopen
 
 import pytest
 from websockets.sync.client import connect
 
+from django_websocket.connection.stats import ConnectionStats
 from lab.servers import HOST, eventually, insecure
 
 from .proxy import Nginx
@@ -42,6 +44,52 @@ def site(tmp_path):
             return server
 
         yield start
+
+
+# The lines of the package
+
+
+def lines_of(server):
+    """Serve a client, and one whose view fails; return the lines about WebSockets that the server has written.
+
+    Each of the two may be served while the other is ending: first come both lines of the beginnings, in order, then
+    that of the end of the first.
+    """
+    server.visit()
+    server.fail()
+    server.stop()
+    lines = [line for line in server.text.splitlines() if "WebSocket" in line]
+    return sorted(lines, key=lambda line: ("WebSocket closed" in line, "(error)" in line))
+
+
+def test_logging(site):
+    """Guards the configuration: with Django's own, none of these lines is seen."""
+    first, second, third, fourth = lines_of(site("mysite/settings.py: LOGGING"))
+    for line in (first, second):
+        assert re.fullmatch(r"[\d-]+ [\d:,]+ INFO WebSocket accepted: /room/tea/ \(RFC 6455\)", line)
+    assert " INFO WebSocket closed: /room/tea/ 1000 by client after " in third
+    assert third.endswith(f", {MESSAGES} messages in (90 bytes), {MESSAGES + 1} out (105 bytes)")
+    assert " INFO WebSocket closed: /room/tea/ 1011 by server (error) after " in fourth
+
+
+def test_logging_without_a_configuration(site):
+    assert lines_of(site()) == []
+
+
+def test_json(site):
+    """Guards the formatter."""
+    server = site("mysite/settings.py: LOGGING", "mysite/logs.py", "mysite/settings.py: JSON")
+    accepted, other, closed, failed = map(json.loads, lines_of(server))
+    assert accepted["message"] == "WebSocket accepted: /room/tea/ (RFC 6455)"
+    about = {"path": "/room/tea/", "route": "room/<name>/", "user_id": None, "version": 13, "subprotocol": None}
+    for fields in (accepted, closed):
+        assert about.items() <= fields.items()
+        assert (fields["level"], fields["logger"]) == ("INFO", "django_websocket.connection")
+        assert fields["id"] == accepted["id"] != other["id"]
+    assert accepted.keys() == {*about, "id", "time", "level", "logger", "message"}
+    assert closed.keys() == {*accepted, *ConnectionStats._fields}
+    assert (closed["messages_received"], closed["close_code"], closed["closed_by"]) == (MESSAGES, 1000, "client")
+    assert (failed["close_code"], failed["cause"]) == (1011, "error")
 
 
 #: What the site of the deployment page needs.
@@ -82,6 +130,37 @@ def test_gunicorn(site, tmp_path, recipe_used):
         # That of the exception too.
         assert [line[:2] for line in rest] == [("/room/tea/", "101")] * 3
         assert max(float(life) for _, _, life in rest) >= elapsed
+
+
+@as_it_is_and_with_the_recipe
+def test_statsd(site, tmp_path, recipe_used):
+    """Guards the sentence on the class to inherit from; without the recipe gunicorn takes that class itself."""
+    configuration = recipe("gunicorn.conf.py").text
+    for old, new in {
+        "from gunicorn.glogging import Logger\n": "from gunicorn.instrument.statsd import Statsd\n",
+        "(Logger)": "(Statsd)",
+    }.items():
+        assert old in configuration
+        configuration = configuration.replace(old, new)
+    path = tmp_path / "gunicorn.conf.py"
+    path.write_text(configuration if recipe_used else "")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind((HOST, 0))
+        server = site(options=("-c", str(path), "--statsd-host", f"{HOST}:{statsd.getsockname()[1]}"))
+        server.visit()
+        server.page()
+        server.stop()
+        statsd.setblocking(False)
+        messages = []
+        with suppress(BlockingIOError):
+            while True:
+                messages.append(statsd.recv(1024).decode())
+    statuses = [message for message in messages if message.startswith("gunicorn.request.status.")]
+    durations = [message for message in messages if message.startswith("gunicorn.request.duration:")]
+    # One of the pages is that which has found the server ready.
+    assert sum(".status.200:" in message for message in statuses) >= 2
+    assert sum(".status.101:" in message for message in statuses) == (0 if recipe_used else 1)
+    assert len(durations) == len(statuses)
 
 
 @pytest.mark.usefixtures("nginx")
@@ -200,8 +279,9 @@ def test_opentelemetry(site, tmp_path, recipe_used):
     (command,) = [block.text for block in blocks("seeing") if block.text.startswith("export OTEL_")]
     ((name, value),) = re.findall(r'export (\w+)="(.*)"', command)
     server = site(
-        *(["mysite/views.py"] if recipe_used else []),
-        files={"mysite/wsgi.py": TELEMETRY},
+        *(["mysite/views.py", "mysite/telemetry.py"] if recipe_used else []),
+        files={"mysite/wsgi.py": TELEMETRY}
+        | ({"mysite/urls.py: telemetry": "from . import telemetry\n"} if recipe_used else {}),
         environment={"TELEMETRY": str(tmp_path), **({name: value} if recipe_used else {})},
     )
     elapsed = server.visit()
@@ -214,7 +294,13 @@ def test_opentelemetry(site, tmp_path, recipe_used):
     rooms = [span for span in spans if "room" in span["name"]]
     failed = [span for span in rooms if span["status"]["status_code"] == "ERROR"]
     assert [span["events"][0]["attributes"]["exception.type"] for span in failed] == ["ValueError"]
-    durations = {point["attributes"]["http.target"]: point["sum"] for point in points(tmp_path)}
+    metrics = points(tmp_path)
+    durations = {
+        point["attributes"]["http.target"]: point["sum"]
+        for point in metrics["http.server.duration"]
+        # Without a route, it has found the server ready.
+        if "http.target" in point["attributes"]
+    }
     assert "page/" in durations
     if recipe_used:
         assert set(durations) == {"page/"}
@@ -228,6 +314,14 @@ def test_opentelemetry(site, tmp_path, recipe_used):
         assert {span["parent_id"] for span in rooms} == {None}
         assert len({span["context"]["trace_id"] for span in rooms}) == len(rooms)
         assert {span["attributes"]["http.route"] for span in rooms} == {"room/<name>/"}
+        (active,) = metrics["django_websocket.server.active_connections"]
+        assert (active["value"], active["attributes"]["http.route"]) == (0, "room/<name>/")
+        lives = {
+            point["attributes"]["close_code"]: point for point in metrics["django_websocket.server.connection.duration"]
+        }
+        assert [(code, point["count"]) for code, point in sorted(lives.items())] == [(1000, 1), (1011, 1)]
+        assert lives[1000]["sum"] >= elapsed
+        assert lives[1000]["explicit_bounds"][-1] == 86400
     else:
         assert [span["name"] for span in rooms] == ["GET room/<name>/"] * 2
         assert max(seconds(span["start_time"], span["end_time"]) for span in rooms) >= elapsed
@@ -236,15 +330,14 @@ def test_opentelemetry(site, tmp_path, recipe_used):
 
 
 def points(directory):
-    """Return the points of the histogram that have a route."""
+    """Return the points of each metric by its name."""
     (line,) = (directory / "metrics").read_text().splitlines()
-    metrics = {
+    return {
         metric["name"]: metric["data"]["data_points"]
         for resource in json.loads(line)["resource_metrics"]
         for scope in resource["scope_metrics"]
         for metric in scope["metrics"]
     }
-    return [point for point in metrics["http.server.duration"] if "http.target" in point["attributes"]]
 
 
 # django-prometheus

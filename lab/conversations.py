@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from django_websocket.connection.connection import CONTROL_RATE
 from django_websocket.connection.rate_limit import RateLimit
+from django_websocket.connection.stats import ConnectionStats
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.options import Options
 from django_websocket.protocols.base import Message
@@ -76,6 +77,7 @@ class Outcome(NamedTuple):
     errors: tuple[str, str]
     #: The bytes that the client has received behind the head of the handshake's answer.
     sent: bytes
+    stats: ConnectionStats
 
 
 def options(view: View) -> Options:
@@ -149,6 +151,7 @@ def converse(pieces: Sequence[bytes], view: View) -> Outcome:
         ws.close_reason,
         (error, repr(protocol.error)),
         bytes(sent).partition(b"\r\n\r\n")[2],
+        ws.open().stats(),
     )
 
 

@@ -106,5 +106,6 @@ def essence(pieces: list[bytes], view: View) -> str:
     if len(pongs) > MAX_PONGS:
         pongs = []
     end = [one for one in frames if one[0] == CLOSE]
+    stats = found.stats._replace(duration=0)
     kind = f"{min(len(found.messages), 3)} {found.code} {found.errors[1]} {min(len(pongs), 3)}"
-    return f"{kind}\n{found.messages} {found.reason!r} {echoes} {pongs} {end}"
+    return f"{kind}\n{found.messages} {found.reason!r} {echoes} {pongs} {end} {stats}"

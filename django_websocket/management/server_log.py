@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -18,19 +16,14 @@ from ..signals import websocket_accepted, websocket_closed
 logger = logging.getLogger("django.server")
 
 
-@contextmanager
-def websockets_logged() -> Iterator[None]:
-    """Return a context in which each WebSocket of this process is logged, as ``runserver`` logs each request.
+def log_websockets() -> None:
+    """Log each WebSocket of this process from now on, as ``runserver`` logs each request.
 
-    The server itself never sees the response to a handshake, and so prints nothing.
+    The server itself never sees the response to a handshake, and so prints nothing. This goes on until the process
+    ends, because WebSockets are closed when the server has ended already.
     """
     websocket_accepted.connect(_on_accepted, dispatch_uid=__name__)
     websocket_closed.connect(_on_closed, dispatch_uid=__name__)
-    try:
-        yield
-    finally:
-        websocket_accepted.disconnect(dispatch_uid=__name__)
-        websocket_closed.disconnect(dispatch_uid=__name__)
 
 
 def _on_accepted(request: HttpRequest, **_: Any) -> None:

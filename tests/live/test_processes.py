@@ -1,6 +1,7 @@
 """The process: how it ends, how it starts anew, and how much it takes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -246,6 +247,29 @@ def test_static_files(launch):
     server = launch(BY_NAME["multithreaded"], settings={"DEBUG": True})
     status, body = server.get("/static/live.txt")
     assert (status, body) == (200, (ROOT / "lab/project/static/live.txt").read_bytes())
+
+
+def test_lines_of_websockets(launch):
+    """Guards the lines that ``runserver`` prints for WebSockets, those that its own end closes among them."""
+    server = launch(BY_NAME["multithreaded"])
+
+    def lines():
+        found = [record["message"] for record in server.records("django.server")]
+        return [line.partition(" 101 ")[2] for line in found if line.startswith('"GET /echo/ HTTP/1.1" 101 ')]
+
+    with Raw(server) as client, Raw(server) as other:
+        client.open("/echo/")
+        eventually(lambda: lines() == ["open"])
+        client.end()
+        eventually(lambda: len(lines()) == 2)
+        other.open("/echo/")
+        server.signal(signal.SIGINT)
+        see_restart([other])
+        server.process.wait(PATIENCE)
+    first, closed, second, last = lines()
+    assert (first, second) == ("open", "open")
+    assert re.fullmatch(r"closed 1000 \d\.\d s", closed)
+    assert re.fullmatch(r"closed 1012 \d\.\d s", last)
 
 
 def test_multithreaded_without_threading():

@@ -18,7 +18,7 @@ from django.utils import autoreload
 
 from ...conf import conf
 from ...process.shutdown import close_on_exit
-from ..server_log import websockets_logged
+from ..server_log import log_websockets
 
 #: Seconds that the reloader's child may take to end by itself: a signal of the terminal has reached the child, too.
 _EXIT_TIMEOUT: Final = 0.25
@@ -121,5 +121,5 @@ class Command(_NextCommand):  # type: ignore[misc, valid-type]
             self.stderr.write(self.style.WARNING(NOTHREADING))
         if conf.close_on_sigterm:
             close_on_exit()
-        with websockets_logged():
-            super().inner_run(*args, **options)
+        log_websockets()
+        super().inner_run(*args, **options)

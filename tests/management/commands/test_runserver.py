@@ -17,6 +17,7 @@ from django.core.servers.basehttp import WSGIServer
 from django.utils import autoreload
 
 from ...views import OURS
+from ..test_server_log import stop_logging
 
 NAME = "django_websocket.management.commands.runserver"
 
@@ -58,6 +59,7 @@ def command(monkeypatch):
     monkeypatch.setattr(import_module(NAME.rpartition(".")[0]), "runserver", None, raising=False)
     yield load
     sys.modules.pop(NAME, None)
+    stop_logging()
 
 
 @pytest.fixture

@@ -90,7 +90,9 @@ def example_settings(django_db_setup: None, django_db_blocker: DjangoDbBlocker) 
     """Put the example's settings in the place of the tests', and its tables beside the tests'."""
     sys.path.append(str(PROJECT))
     settings = importlib.import_module("example_project.settings")
-    changed = {name: value for name, value in vars(settings).items() if name.isupper() and name != "DATABASES"}
+    # A log that is configured here would stay so for all tests that come later.
+    kept = {"DATABASES", "LOGGING"}
+    changed = {name: value for name, value in vars(settings).items() if name.isupper() and name not in kept}
     with override_settings(**changed):
         finders.get_finder.cache_clear()  # the applications are other ones
         with django_db_blocker.unblock():

@@ -89,9 +89,11 @@ def _loaded_user_id(request: HttpRequest) -> str | None:
     if isinstance(user, LazyObject) and user._wrapped is empty:  # noqa: SLF001 - see below
         # There is no public way to ask whether the user was loaded.
         return None
-    # Django REST framework and others let a project put any object here.
-    key = getattr(user, "pk", None)
-    return None if key is None else str(key)
+    try:
+        key = getattr(user, "pk", None)
+        return None if key is None else str(key)
+    except Exception:  # noqa: BLE001 - Django REST framework and others let a project put any object there.
+        return None
 
 
 def _load(store_class: Any, key: str) -> _SessionData | None:

@@ -42,10 +42,16 @@ def personal(request):
     request.websocket.send(request.user.get_username())
 
 
+class Broken:
+    @property
+    def pk(self):
+        raise RuntimeError("no key today")
+
+
 @route
 @require_websocket
 def stranger(request):
-    request.user = object()
+    request.user = object() if request.GET["kind"] == "object" else Broken()
     request.websocket.wait()
 
 
@@ -174,10 +180,11 @@ def test_the_user_is_not_loaded_for_a_line(client, caplog, django_assert_num_que
     assert [record.user_id for record in records(caplog, LOGGER)] == [None, None]
 
 
-def test_a_user_without_a_key(client, caplog):
+@pytest.mark.parametrize("kind", ["object", "broken"])
+def test_a_user_without_a_key(client, caplog, kind):
     """Other packages let a project put any object there."""
     caplog.set_level(logging.INFO, LOGGER)
-    with client.websocket("/stranger/"):
+    with client.websocket(f"/stranger/?kind={kind}"):
         (info,) = connections()
     assert info.user_id is None
     assert [record.user_id for record in records(caplog, LOGGER)] == [None, None]

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .connection.listing import connections
     from .decorators import accept_websocket, require_websocket
     from .groups.group import Group
+    from .groups.listing import all_connections
     from .groups.logout import disconnect_connection, disconnect_session, disconnect_user
     from .groups.status import groups_status
     from .requests import MaybeWebSocketRequest, WebSocketOptions, WebSocketRequest
@@ -52,6 +53,7 @@ _LAZY = {
     "WebSocketOptions": "requests",
     "WebSocketRequest": "requests",
     "accept_websocket": "decorators",
+    "all_connections": "groups.listing",
     "connections": "connection.listing",
     "disconnect_connection": "groups.logout",
     "disconnect_session": "groups.logout",
@@ -82,6 +84,7 @@ __all__ = [
     "WebSocketOptions",
     "WebSocketRequest",
     "accept_websocket",
+    "all_connections",
     "connections",
     "disconnect_connection",
     "disconnect_session",

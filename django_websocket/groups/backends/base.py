@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from ...conf.validators import count, seconds
 from ...connection.backlog import DEFAULT_LIMITS, QueueLimits
 from ..member import Member
 from ..payload import Payload
 from ..position import Position, Replay
+from ..snapshot import Search, Snapshot
 
 #: Whose WebSockets :meth:`Backend.disconnect` closes: those of a user, those of a session, or a single one.
 Owner: TypeAlias = Literal["user", "session", "connection"]
@@ -33,6 +34,18 @@ class GroupsStatus(NamedTuple):
     lost: int = 0
     #: How often the connection to other processes was made anew, since the process began.
     reconnects: int = 0
+
+
+class RollCall(Protocol):
+    """A question to all other processes: which WebSockets they have."""
+
+    def collect(self, deadline: float) -> tuple[list[Snapshot], list[str]]:
+        """Return the answers, and the processes that have not answered, as :attr:`.Snapshot.process`.
+
+        Wait for them until ``deadline``, a time on the monotonic clock.
+
+        :raises GroupUnavailable: the server of the backend is not available.
+        """
 
 
 def _on_error(value: object) -> object:
@@ -148,6 +161,15 @@ class Backend(ABC):
 
         :raises GroupUnavailable: see :meth:`publish`.
         """
+
+    def call_roll(self, search: Search, limit: int) -> RollCall | None:  # noqa: ARG002 - for those that ask
+        """Ask the other processes for the WebSockets that match; ``limit`` are listed by each of them at most.
+
+        Return where the answers arrive; ``None`` if no process can be asked.
+
+        :raises GroupUnavailable: see :meth:`publish`.
+        """
+        return None
 
     def watch(self) -> None:  # noqa: B027 - a backend within one process has nothing to do.
         """Begin to receive the calls of :meth:`disconnect` in other processes: this one serves a WebSocket.

@@ -13,8 +13,11 @@ from ....process.threads import native_rlock
 from ...member import Member
 from ...payload import Payload
 from ...position import Position, Replay, new_epoch
+from ...snapshot import Search
 from ..base import Backend, GroupsStatus, Owner
 from . import scripts
+from .answering import Answering
+from .asking import Asking
 from .channel import Channel, History
 from .channels import Channels
 from .client import Client
@@ -75,6 +78,7 @@ class RedisBackend(Backend):
             life=self._life,
             discard=self.discard,
             disconnect=_disconnect_here,
+            answer=Answering(inner, self._keys, self._wire, self.process).receive,
         )
         own_channel = self._keys.own_channel(self.process)
         self._subscribers = Subscribers(inner, self._receiver, own_channel, self._keys.channel)
@@ -143,6 +147,10 @@ class RedisBackend(Backend):
     def disconnect(self, owner: Owner, key: str) -> None:
         """Make other processes close the WebSockets of a user or a session; see :meth:`Backend.disconnect`."""
         self.publish(LOG_OUTS, log_out(owner, key, self.process), history=KEPT)
+
+    def call_roll(self, search: Search, limit: int) -> Asking:
+        """Ask the other processes for their WebSockets; see :meth:`Backend.call_roll`."""
+        return Asking(self._client, self._keys, self._wire, process=self.process, search=search, limit=limit)
 
     # Members
 

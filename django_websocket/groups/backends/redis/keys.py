@@ -11,6 +11,8 @@ class Keys:
         self._prefix = prefix
         #: The processes that live.
         self.processes = f"{prefix}:{{p}}:z"
+        #: What the channels of all processes begin with.
+        self.own_channels = f"{prefix}:p:"
 
     def of_group(self, group: str, kind: str) -> str:
         """Return a key of a group, or its channel; ``kind`` is the letter."""
@@ -38,4 +40,8 @@ class Keys:
 
     def own_channel(self, process: str) -> str:
         """Return the channel of a process itself."""
-        return f"{self._prefix}:p:{process}"
+        return f"{self.own_channels}{process}"
+
+    def answers(self, question: str) -> str:
+        """Return the key of the answers to a question."""
+        return f"{self._prefix}:{{p}}:a:{question}"

@@ -40,11 +40,12 @@ class Receiver:
         life: int,
         discard: Callable[[Member], None],
         disconnect: Callable[[str, str], None],
+        answer: Callable[[bytes], None],
     ) -> None:
         """Remember the parts of the backend.
 
-        ``discard`` is called for each member that has left by a delivery, and ``disconnect`` for a log-out of another
-        process than ``process``.
+        ``discard`` is called for each member that has left by a delivery, ``disconnect`` for a log-out of another
+        process than ``process``, and ``answer`` for a question to this one. None of them waits.
         """
         self._client = client
         self._keys = keys
@@ -55,6 +56,7 @@ class Receiver:
         self._life = life
         self._discard = discard
         self._disconnect = disconnect
+        self._answer = answer
         self._next_warning = 0.0
         #: Messages that were lost.
         self.lost = 0
@@ -96,6 +98,12 @@ class Receiver:
             self._take_closing(channel, epoch, number, content)
         else:
             self._warn(channel, "is not understood")
+
+    def receive_own(self, data: bytes) -> None:
+        """Handle what was published on the channel of this process. What a later version has published is ignored."""
+        kind, _, rest = data.partition(b" ")
+        if kind == b"q":
+            self._answer(rest)
 
     def _take_message(self, channel: Channel, epoch: str, number: int, content: bytes) -> None:
         payload = self._wire.read(channel.name, content)

@@ -16,7 +16,9 @@ key              type    content
 ``p:{p}:z``      zset    process -> the time of its last heartbeat in milliseconds, by the clock of Redis
 ``p:{p}:g:proc`` set     the groups in which a process has members
 ``p:{p}:s:proc`` string  the process that sweeps a dead one
-``p:p:proc``     channel what the subscriber of a process sends to itself: to be woken, and to test its connection
+``p:{p}:a:id``   list    the answers to a question for the WebSockets of all processes; forgotten after some seconds
+``p:p:proc``     channel what the subscriber of a process sends to itself: to be woken, and to test its connection; and
+                         ``q question``
 ================ ======= ============================================================================================
 
 All commands are in Redis since version 5, except SPUBLISH (7). A script runs as a whole, so that a message has its
@@ -134,6 +136,33 @@ LIVE: Final = Script(
 return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now - ARGV[1]), '+inf')
 """
 )
+
+#: Publish a question on the channels of all other processes that live. Return each, and how many subscribers have got
+#: it, which in a cluster is that of one node. O(processes). Keys: z. Arguments: milliseconds after which a process
+#: without a heartbeat is dead, the process that asks, what the channels begin with, question.
+ASK: Final = Script(
+    _NOW
+    + """
+local found = {}
+local live = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. string.format('%.0f', now - ARGV[1]), '+inf')
+for _, process in ipairs(live) do
+  if process ~= ARGV[2] then
+    found[#found + 1] = process
+    found[#found + 1] = redis.call('PUBLISH', ARGV[3] .. process, ARGV[4])
+  end
+end
+return found
+"""
+)
+
+#: Add an answer to a question. Keys: p:{p}:a:id. Arguments: milliseconds until it is forgotten, answers that are kept
+#: at most, answer.
+ANSWER: Final = Script("""
+if redis.call('LLEN', KEYS[1]) < tonumber(ARGV[2]) then
+  redis.call('RPUSH', KEYS[1], ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], ARGV[1])
+end
+""")
 
 #: Add names of a process, and publish those that no other process had. O(names x processes of a name). Keys: n, w.
 #: Arguments: channel, PUBLISH or SPUBLISH, process, number of its members, names.

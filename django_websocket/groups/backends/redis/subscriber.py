@@ -42,6 +42,9 @@ class Receiver(Protocol):
     def receive(self, channel: Channel, data: bytes) -> None:
         """Handle what was published on the channel of a group. May ask Redis, but not wait for anything else."""
 
+    def receive_own(self, data: bytes) -> None:
+        """Handle what was published on the channel of this process, as for :meth:`receive`."""
+
 
 class Owner(Protocol):
     """What has the subscribers. :class:`.Subscribers` is one."""
@@ -298,6 +301,8 @@ class Subscriber:
         if name == self._own.encode():
             if data == b"probe":
                 self._deadline = None
+            elif kind == b"message":
+                self._receiver.receive_own(data)
             return
         channel = self._wanted.get(name)
         if channel is None:

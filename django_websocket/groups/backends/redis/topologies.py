@@ -27,6 +27,8 @@ class Topology(ABC):
     loses = False
     #: Whether commands with keys of several groups can be sent at once.
     can_pipeline = True
+    #: Whether PUBLISH returns how many connections have got a message, and not those of one node.
+    counts_receivers = True
 
     def __init__(self, location: str | tuple[str, ...] | None, options: Mapping[str, Any]) -> None:
         """Remember the settings; nothing is connected.
@@ -135,6 +137,7 @@ class Cluster(Topology):
     """A Redis Cluster. ``LOCATION`` has the URLs of some nodes; user, password and TLS are taken from the first."""
 
     can_pipeline = False
+    counts_receivers = False
 
     def __init__(self, location: str | tuple[str, ...] | None, options: Mapping[str, Any]) -> None:
         super().__init__(location, options)

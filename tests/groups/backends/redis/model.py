@@ -32,6 +32,7 @@ class Model:
         self.wipe()
         self.discarded = []
         self.disconnected = []
+        self.asked = []
         self.channel = Channel(name, DEFAULT_LIMITS, close_on_gap=close_on_gap)
         self.receiver = Receiver(
             self,
@@ -43,6 +44,7 @@ class Model:
             life=1000,
             discard=self.discarded.append,
             disconnect=lambda *owner: self.disconnected.append(owner),
+            answer=self.asked.append,
         )
 
     # Redis

@@ -87,6 +87,18 @@ def test_a_name_that_is_not_signed(caplog):
     assert "is not signed" in caplog.text
 
 
+def test_a_question_is_passed_on(model):
+    model.receiver.receive_own(b"q what is asked")
+    assert model.asked == [b"what is asked"]
+
+
+@pytest.mark.parametrize("data", [b"", b"q", b"z something of a later version", b"wake"])
+def test_what_a_later_version_publishes_is_ignored(model, data, caplog):
+    model.receiver.receive_own(data)
+    assert model.asked == ([b""] if data == b"q" else [])
+    assert caplog.text == ""
+
+
 @pytest.mark.parametrize(("wipe", "lost"), [(False, 2), (True, None)])
 def test_losses_are_reported_where_there_is_a_member(model, put, caplog, wipe, lost):
     for one in (None, member("g")[0]):

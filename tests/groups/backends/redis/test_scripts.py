@@ -156,3 +156,23 @@ def test_beats(redis):
     assert redis.run(scripts.LIVE, "z", 20_000, tag="p") == ["a/1"]
     assert redis.run(scripts.BEAT, "z", "b/1", 20_000, tag="p") == [0, ["dead/1"]]
     assert sorted(redis.run(scripts.LIVE, "z", 20_000, tag="p")) == ["a/1", "b/1"]
+
+
+def test_a_question_reaches_the_channels_of_all_others_that_live(redis):
+    redis.client.zadd(redis.key("z", "p"), {"dead/1": 5})
+    for process in ("a/1", "b/1", "c/1"):
+        redis.run(scripts.BEAT, "z", process, 20_000, tag="p")
+    channels = f"{redis.prefix}:p:"
+    redis.pubsub.subscribe(f"{channels}b/1")
+    assert redis.pubsub.get_message(timeout=20)["type"] == "subscribe"
+    found = redis.run(scripts.ASK, "z", 20_000, "a/1", channels, "q x", tag="p")
+    assert sorted(zip(found[::2], found[1::2], strict=True)) == [("b/1", 1), ("c/1", 0)]
+    assert redis.heard == ["q x"]
+
+
+def test_answers_are_kept_for_a_while_and_not_too_many(redis):
+    for number in range(4):
+        redis.run(scripts.ANSWER, ["a:0f"], 10_000, 3, number, tag="p")
+    key = redis.key("a:0f", "p")
+    assert redis.client.lrange(key, 0, -1) == ["0", "1", "2"]
+    assert 0 < redis.client.pttl(key) <= 10_000

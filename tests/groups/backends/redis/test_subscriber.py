@@ -17,13 +17,16 @@ from .test_client import make_client
 
 class Receiver:
     def __init__(self):
-        self.marked, self.received = [], []
+        self.marked, self.received, self.own = [], [], []
 
     def mark(self, channels):
         self.marked += [channel.name for channel in channels]
 
     def receive(self, channel, data):
         self.received.append((channel.name, data))
+
+    def receive_own(self, data):
+        self.own.append(data)
 
 
 class Owner:
@@ -77,6 +80,15 @@ def test_what_is_published_is_received(subscriber, receiver, redis_server, prefi
     redis_server.command("PUBLISH", f"{prefix}:own", "anything")
     eventually(lambda: receiver.received, lambda received: received == [("a", b"hello")])
     assert subscriber.problem == ""
+
+
+def test_what_is_published_on_its_own_channel_is_received(subscriber, receiver, redis_server, prefix):
+    """Guards that a confirmation of the subscription is no message, and that probes stay with the subscriber."""
+    subscriber.start()
+    eventually(lambda: subscriber.problem, lambda problem: not problem)
+    redis_server.command("PUBLISH", f"{prefix}:own", "q hello")
+    eventually(lambda: b"q hello" in receiver.own)
+    assert {*receiver.own} <= {b"q hello", b"wake"}
 
 
 def test_many_channels(subscriber, receiver, monkeypatch):

@@ -10,6 +10,7 @@ from django_websocket.groups.backends.redis import topologies
 from django_websocket.groups.backends.redis.options import OPTIONS
 from django_websocket.groups.payload import Payload, unwrap
 from django_websocket.groups.position import Position
+from django_websocket.groups.snapshot import Search
 from lab.redis_servers import SERVICE, RedisCluster, RedisSentinels
 from lab.servers import eventually
 
@@ -58,6 +59,8 @@ def check(make, location, **more):
     for group, (one, _, _) in members.items():
         there.discard(one)
         eventually(lambda group=group: here.names(group), lambda names: names == set())
+    snapshots, silent = here.call_roll(Search(), 500).collect(time.monotonic() + 20)
+    assert (len(snapshots), silent) == (1, [])
     assert here.status().healthy
     return here, there
 

@@ -135,7 +135,7 @@ setup(
     license_files=["LICENSE"],
     packages=find_packages(include=["django_websocket", "django_websocket.*"]),
     # The sources of the extensions are for the source distribution only; see MANIFEST.in.
-    package_data={"django_websocket": ["py.typed"]},
+    package_data={"django_websocket": ["py.typed", "static/**", "templates/**"]},
     ext_modules=extensions(),
     zip_safe=False,
     python_requires=">=3.10",

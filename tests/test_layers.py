@@ -30,7 +30,7 @@ LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
 EAGER = {"gunicorn.eventlet_worker"}
 
 MAX_FLOORS = 10
-MAX_ROOMS = 29
+MAX_ROOMS = 31
 
 
 class Room(NamedTuple):
@@ -45,6 +45,7 @@ ROOMS = {
     "speedups": Room(1, PURE),
     "signals": Room(1, WORLD | BACKENDS),
     "htmx": Room(1, PURE),
+    "models": Room(1, WORLD | BACKENDS),
     # The command that reports what is compiled; it has to run where nothing else does.
     "__main__": Room(2, PURE),
     "transports": Room(2, NO_DJANGO),
@@ -67,6 +68,7 @@ ROOMS = {
     "requests": Room(6, WORLD | BACKENDS, {"transports", "handshake", "connection", "conf"}),
     # Where all of it meets.
     "middleware": Room(7, ANYTHING),
+    "admin": Room(7, ANYTHING, {"transports", "protocols", "handshake"}),
     "testing": Room(7, ANYTHING),
     "checks": Room(7, ANYTHING),
     # What stands on top.

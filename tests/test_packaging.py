@@ -141,7 +141,7 @@ def wheel(wheel_path):
 
 
 def sources():
-    found = (ROOT / "django_websocket").rglob("*.py")
+    found = [path for kind in ("py", "html", "css") for path in (ROOT / "django_websocket").rglob(f"*.{kind}")]
     return {path.relative_to(ROOT).as_posix() for path in found} | {"django_websocket/py.typed"}
 
 

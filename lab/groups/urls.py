@@ -13,7 +13,7 @@ from collections import Counter
 from django.http import HttpResponse, JsonResponse
 from django.urls import path
 
-from django_websocket import Group, groups_status, require_websocket
+from django_websocket import Group, all_connections, disconnect_connection, groups_status, require_websocket
 from django_websocket.exceptions import GroupError
 from django_websocket.process.threads import start_thread
 from django_websocket.signals import group_gap, member_joined, member_left
@@ -121,10 +121,29 @@ def names(request):
     return HttpResponse(f"{count}")
 
 
+def everyone(request):
+    """Return the WebSockets of all processes, as one of them sees them; with ``close``, close the one with that id."""
+    if "close" in request.GET:
+        disconnect_connection(request.GET["close"])
+    began = time.monotonic()
+    found = all_connections(float(request.GET.get("timeout", "20")), text=request.GET.get("text", ""))
+    return JsonResponse(
+        {
+            "ids": [info.id for info in found.connections],
+            "total": found.totals.connections,
+            "pids": {process.pid: process.open for process in found.processes},
+            "silent": found.silent,
+            "problems": found.problems,
+            "seconds": time.monotonic() - began,
+        }
+    )
+
+
 urlpatterns = [
     path("ready/", ready),
     path("join/<group>/", require_websocket(join)),
     path("many/<int:number>/", require_websocket(many)),
     path("publish/<group>/", publish),
     path("names/", names),
+    path("everyone/", everyone),
 ]

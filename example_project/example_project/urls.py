@@ -1,5 +1,9 @@
-"""The URLs of the example: its pages, and the views that their scripts connect to. Those of the chat are in its app."""
+"""The URLs of the example: its pages, and the views that their scripts connect to. Those of the chat are in its app.
 
+The admin lists the open WebSockets at ``/admin/django_websocket/liveconnection/``.
+"""
+
+from django.contrib import admin
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
 
@@ -21,5 +25,6 @@ urlpatterns = [
     path("lower_case/", views.lower_case, name="lower_case"),
     path("add_one/", views.add_one, name="add_one"),
     path("", include("chat.urls")),
+    path("admin/", admin.site.urls),
     *staticfiles_urlpatterns(),  # with DEBUG, for servers other than runserver
 ]

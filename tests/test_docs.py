@@ -298,4 +298,4 @@ def test_every_server_without_websockets_is_documented():
 def test_every_page_is_in_the_contents():
     index = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8")
     pages = {page.stem for page in PAGES if page.parent.name == "docs"}
-    assert pages - {"index"} <= set(re.findall(r"^    (\w+)$", index, re.MULTILINE))
+    assert pages - {"index"} <= set(re.findall(r"^    ([\w-]+)$", index, re.MULTILINE))

@@ -59,6 +59,9 @@ WHEELS = "sys_platform == 'linux'"
 # What groups on Redis or Valkey need.
 REDIS = ["redis>=5"]
 
+# What the metrics for Prometheus need.
+PROMETHEUS = ["prometheus-client>=0.16"]
+
 # What the test suite imports and starts, and Cython and setuptools because it builds wheels to look inside.
 TEST = [
     f"bjoern-binary>=3.2; {WHEELS}",
@@ -80,6 +83,7 @@ TEST = [
     "opentelemetry-sdk>=1.31",
     # gunicorn's worker on gevent imports it, and does not ask for it.
     "packaging",
+    *PROMETHEUS,
     "psycopg[binary,pool]>=3.2",
     "pytest>=8.4",
     "pytest-cov>=6",
@@ -122,7 +126,7 @@ BENCHMARKS = [
 FUZZING = ["atheris>=3; sys_platform == 'linux'"]
 # With redis and websockets, whose types instruments in lab/ use. Earlier wheels of pyright download it when it runs,
 # and all of them download Node.js without the extra.
-TYPES = ["django-stubs>=5.2", "mypy>=1.15", "pyright[nodejs]>=1.1.400", *REDIS, "websockets>=15"]
+TYPES = ["django-stubs>=5.2", "mypy>=1.15", *PROMETHEUS, "pyright[nodejs]>=1.1.400", *REDIS, "websockets>=15"]
 
 setup(
     name="django-websocket",
@@ -145,6 +149,7 @@ setup(
         "eventlet>=0.40.3",
     ],
     extras_require={
+        "prometheus": PROMETHEUS,
         "redis": REDIS,
         "test": TEST,
         "docs": DOCS,

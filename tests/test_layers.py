@@ -18,19 +18,22 @@ ROOT = Path(__file__).parent.parent / PACKAGE
 # What is outside the package and closed to a room, by top-level name.
 WORLD = {"socket", "ssl", "select", "selectors", "threading", "_thread", "queue", "signal", "subprocess"}
 WORLD |= {"multiprocessing", "concurrent", "asyncio", "time", "logging"}
-BACKENDS = {"eventlet", "gevent", "greenlet", "gunicorn", "redis"}
+BACKENDS = {"eventlet", "gevent", "greenlet", "gunicorn", "prometheus_client", "redis"}
 PURE = WORLD | BACKENDS | {"django"}  # bytes and nothing else
 NO_DJANGO = {"django"}
 ANYTHING: set[str] = set()
 
 # Imported only where they are in use already, or inside a function that needs them: a worker must be able to
 # monkey-patch first, and nobody has to install them all.
-LAZY = {"eventlet", "gevent", "gunicorn", "redis"}
-# Modules that are imported by what they import eagerly: the worker is loaded by gunicorn, and patches.
+LAZY = {"eventlet", "gevent", "gunicorn", "prometheus_client", "redis"}
+# Modules that are imported by what they import eagerly: the worker is loaded by gunicorn, and patches. The metrics are
+# loaded by their application alone.
 EAGER = {"gunicorn.eventlet_worker"}
+EAGER |= {f"prometheus.{name}" for name in ("collector", "connection_metrics", "group_metrics", "installation")}
+EAGER |= {"prometheus.route_metrics"}
 
 MAX_FLOORS = 10
-MAX_ROOMS = 31
+MAX_ROOMS = 32
 
 
 class Room(NamedTuple):
@@ -82,6 +85,8 @@ ROOMS = {
     "management": Room(9, ANYTHING),
     # The public names.
     "__init__": Room(10, NO_DJANGO | BACKENDS),
+    # An application that a project adds, and that nothing imports.
+    "prometheus": Room(10, BACKENDS - {"prometheus_client"}, {"transports", "protocols", "handshake", "servers"}),
 }
 
 # Inside a room some modules know less than the room may. Siblings among the protocols know only the contract, but for a

@@ -182,7 +182,7 @@ def test_what_is_installed_is_there():
     extras = set()
     for what in installations():
         name, _, extra = what.partition(": ")[2].strip('"').partition("[")
-        assert name in {".", "gunicorn", "redis", "tox", "tox-uv", "websockets"}, what
+        assert name in {".", "gunicorn", "prometheus-client", "redis", "tox", "tox-uv", "websockets"}, what
         extras.update(filter(None, extra.removesuffix("]").split(",")))
     assert {"README.rst: .", "docs/quickstart.rst: ."} <= set(installations())
     for extra in extras:

@@ -23,6 +23,7 @@ WITHOUT_MODULE = {
     "test_docs.py": "the documentation",
     "test_docs_groups.py": "the page of the documentation on groups",
     "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",
+    "test_docs_prometheus.py": "the page of the documentation on Prometheus",
     "test_docs_rest.py": "the page of the documentation on Django REST framework and django-ninja",
     "test_docs_seeing.py": "the page of the documentation on seeing what happens",
     "test_docs_views.py": "the page of the documentation on views",

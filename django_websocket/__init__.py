@@ -4,7 +4,7 @@ Each folder is a layer: ``protocols`` converts bytes to messages, ``transports``
 state of the process, ``connection`` joins a protocol to a transport, ``handshake`` decides whether a request may become
 a WebSocket, ``housekeeping`` does what Django does between requests, ``servers`` find the socket of a request, and
 ``groups`` send one message to many members; ``speedups`` has compiled twins of what each message passes through;
-``gunicorn``, ``conf``, ``checks``, ``management`` and ``testing`` serve
+``gunicorn``, ``conf``, ``checks``, ``doctor``, ``management``, ``testing``, ``admin`` and ``prometheus`` serve
 projects. A module imports only from its own layer and from lower ones, and ``middleware`` joins all of them. Where a
 folder has alternatives, its ``__init__.py`` chooses one.
 

@@ -20,6 +20,7 @@ from .handshake.responses import response_of_ended_websocket
 from .housekeeping.atomic_requests import AllDatabases, atomic
 from .housekeeping.caches import vary_on_upgrade
 from .middleware import WebSocketMiddleware
+from .middleware.refusals import report_exception
 from .middleware.upgrade import Upgrade, is_handled
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ class ViewMiddleware(WebSocketMiddleware):
             response: HttpResponseBase = view(*args, **kwargs)
         except Exception as exception:
             if upgrade is None or not upgrade.handshake_sent:
+                if upgrade is not None:
+                    report_exception(request, exception)
                 raise
             return self.process_exception(request, exception) or response_for_exception(request, exception)
         return response

@@ -181,13 +181,13 @@ class WebSocket:
         headers: Iterable[tuple[str, str]] = (),
         *,
         too_late: str = "",
-        rejection: tuple[int, str] | None = None,
+        rejecting: bool = False,
     ) -> Connection:
         """Send the handshake and return the connection; the errors are those of :meth:`accept`.
 
         If the handshake was sent already, perhaps by another thread just now, return the connection without doing
-        anything, or raise ``RuntimeError`` with the text ``too_late``. With a ``rejection``, a code and a reason, the
-        caller closes the connection at once.
+        anything, or raise ``RuntimeError`` with the text ``too_late``. A WebSocket that the caller is ``rejecting`` is
+        not reported as accepted.
         """
         # Read in this order, the opposite of the one in which they are set: without an opening there is a connection,
         # unless the view has ended.
@@ -209,10 +209,8 @@ class WebSocket:
                 connection.end(CloseCode.NORMAL_CLOSURE, wait=False)
             self._opening = None
         self._subprotocol = self._protocol.subprotocol
-        if rejection is None:
+        if not rejecting:
             opening.hooks.after_handshake(self)
-        else:
-            opening.hooks.after_rejection(self, *rejection)
         return connection
 
     def reject(self, code: int, reason: str = "") -> None:
@@ -231,14 +229,19 @@ class WebSocket:
         :raises ConnectionClosed: the WebSocket was closed before its handshake.
         """
         check_close(code, reason)
+        opening = self._opening
         connection = self._open(
             self._subprotocol,
             too_late="the handshake has been sent already, so it cannot be rejected: close() ends the WebSocket",
-            rejection=(code, reason),
+            rejecting=True,
         )
         shown = reason and f": {ascii(reason)[1:-1]}"
         logger.warning("WebSocket refused with %d at %s%s", code, self._name, shown, extra={"close_code": int(code)})
-        connection.close(code, reason)
+        try:
+            connection.close(code, reason)
+        finally:
+            if opening is not None:
+                opening.hooks.after_rejection(self, code, reason)
 
     # Receiving
 

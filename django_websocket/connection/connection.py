@@ -178,7 +178,11 @@ class Connection(Sender):
         code = protocol.close_code or CloseCode.ABNORMAL_CLOSURE
         if self._ending is not None:
             own_code, cause = self._ending
-            return (code, "network", cause) if own_code is None else (own_code, "server", cause)
+            if own_code is not None and (code != CloseCode.GOING_AWAY or cause != "normal"):
+                return own_code, "server", cause
+            # Nobody answers a Close with 1001: a page that is left has sent it before the view has ended.
+            if code == CloseCode.ABNORMAL_CLOSURE:
+                return code, "network", cause
         if protocol.error is not None:
             is_limit = code in {CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG}
             return code, "server", "limit" if is_limit else "error"

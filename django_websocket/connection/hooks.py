@@ -37,10 +37,13 @@ class Hooks:
         return ()
 
     def after_handshake(self, websocket: Any) -> None:
-        """Report that the handshake of this WebSocket was sent. Not called for one that is rejected."""
+        """Report that the handshake of this WebSocket was sent. Not called for one that is rejected.
+
+        Another thread than that of the view may call this, even while that one calls :meth:`after_end`.
+        """
 
     def after_rejection(self, websocket: Any, code: int, reason: str) -> None:
-        """Report that this WebSocket is rejected: its handshake was sent, and it is closed with this code."""
+        """Report that this WebSocket was rejected: its handshake was sent, and it was closed with this code."""
 
     def after_end(self) -> None:
         """Report that the WebSocket of :meth:`after_handshake` has ended; do nothing if there was none."""

@@ -257,6 +257,9 @@ class Sender(Core):
                 # behind its first part.
                 self._abort("interrupted while sending", "error")
                 raise
+            if self._ending is not None:
+                # Our Close was among these bytes, as nothing is sent behind it.
+                self._ending = None, "normal"
             # Bytes that the peer sent before it vanished, such as a Close, may still be unread: they are taken first.
             if self.poll():
                 self._abort("the client is gone")

@@ -18,7 +18,7 @@ class ConnectionStats(NamedTuple):
 
     #: Seconds from the handshake to the end of the view.
     duration: float
-    #: The messages of the peer, and how many were sent to it.
+    #: The messages of the peer, and how many were sent to it. Those of groups that wait for room count as sent.
     messages_received: int
     messages_sent: int
     #: The bytes of these messages: without headers, and before compression. Text counts as UTF-8.

@@ -58,13 +58,12 @@ def is_made_by(request: HttpRequest, owner: str, key: str) -> bool:
     The key of a user is its primary key, as text; that of a session comes from :func:`hash_session_key`. ``False`` is
     also returned if the request has not used its session, or its user: nothing is loaded. Thread-safe.
     """
-    session: Any = getattr(request, "session", None)
-    # A session that was accessed is loaded.
-    if session is None or not session.accessed:
-        session = {}
+    data = _loaded_session(request)
     if owner == "session":
-        return bool(session) and session.session_key is not None and hash_session_key(session.session_key) == key
-    if SESSION_KEY in session and str(session[SESSION_KEY]) == key:
+        session_key = request.session.session_key if data else None
+        return session_key is not None and hash_session_key(session_key) == key
+    user_key = data.get(SESSION_KEY)
+    if user_key is not None and str(user_key) == key:
         return True
     # Other ways to log in than by a session set the user of the request too.
     return _loaded_user_id(request) == key
@@ -79,8 +78,19 @@ def user_id(request: HttpRequest) -> str | None:
     loaded = _loaded_user_id(request)
     if loaded is not None:
         return loaded
+    key = _loaded_session(request).get(SESSION_KEY)
+    return None if key is None else str(key)
+
+
+def _loaded_session(request: HttpRequest) -> dict[str, Any]:
+    """Return the data of the session of a request; an empty dictionary if it has none, or has not loaded it.
+
+    Any access of the session itself could load it, in a thread that has no business with it.
+    """
     session: Any = getattr(request, "session", None)
-    return str(session[SESSION_KEY]) if session is not None and session.accessed and SESSION_KEY in session else None
+    if isinstance(session, LazyObject):
+        session = session._wrapped  # noqa: SLF001 - as in _loaded_user_id()
+    return getattr(session, "__dict__", {}).get("_session_cache") or {}
 
 
 def _loaded_user_id(request: HttpRequest) -> str | None:

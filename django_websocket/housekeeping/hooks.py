@@ -28,6 +28,9 @@ class DjangoHooks(Hooks):
     They are also a context manager, for a decorator to run the view in.
     """
 
+    #: The WebSocket once it was accepted, ``False`` if it was rejected, ``None`` before, and if the view ended before.
+    _websocket: Any = None
+
     def __init__(
         self, request: HttpRequest, name: str, *, keep_databases: bool, revalidate_interval: float | None
     ) -> None:
@@ -45,8 +48,6 @@ class DjangoHooks(Hooks):
         self._revalidate_interval = revalidate_interval
         # Whether a decorator runs the view in this context, so that __exit__() comes after it.
         self._runs_view = False
-        # The WebSocket, once its handshake was sent; None for one that is rejected.
-        self._websocket: Any = None
 
     def __enter__(self) -> None:
         """Note that a decorator runs the view in this context.
@@ -73,20 +74,23 @@ class DjangoHooks(Hooks):
         return cookies
 
     def after_handshake(self, websocket: Any) -> None:
-        """Report that the handshake was sent, by a line in the log and by a signal."""
-        self._websocket = websocket
+        """Report that the handshake was sent, by a line in the log and by a signal; not if the view has ended."""
+        # setdefault() is atomic: only one of the three methods that call it is the first.
+        if self.__dict__.setdefault("_websocket", websocket) is not websocket:
+            return
         # Most projects want to know nothing of it, and each call takes its time.
         if websocket_accepted.receivers or connection_logger.isEnabledFor(logging.INFO):
             report_accepted(self._request, websocket, self._name)
 
     def after_rejection(self, websocket: Any, code: int, reason: str) -> None:
-        """Send the signal for a WebSocket that is rejected."""
-        report_rejected(self._request, websocket, code, reason)
+        """Send the signal for a WebSocket that was rejected; not if the view has ended."""
+        if self.__dict__.setdefault("_websocket", False) is False:
+            report_rejected(self._request, websocket, code, reason)
 
     def after_end(self) -> None:
         """Report that the WebSocket has ended; do nothing for one that was rejected."""
-        websocket = self._websocket
-        if websocket is None:
+        websocket = self.__dict__.setdefault("_websocket", None)
+        if not websocket:
             return
         connection = websocket.open()
         if websocket_closed.receivers or connection_logger.isEnabledFor(logging.INFO) or connection.is_faulty:
@@ -94,7 +98,8 @@ class DjangoHooks(Hooks):
 
     def describe(self) -> Peer | None:
         """Return who the peer is; ``None`` before the handshake."""
-        return None if self._websocket is None else describe_peer(self._request, self._websocket)
+        websocket = self._websocket
+        return describe_peer(self._request, websocket) if websocket else None
 
     def before_wait(self) -> float | None:
         """Release pooled, old and broken database connections."""
@@ -111,7 +116,8 @@ class DjangoHooks(Hooks):
         thread may ask.
         """
         if owner == "connection":
-            return self._websocket is not None and self._websocket.has_member_id and self._websocket.member_id == key
+            websocket = self._websocket
+            return bool(websocket and websocket.has_member_id and websocket.member_id == key)
         return is_made_by(self._request, owner, key)
 
     def revalidate(self) -> str | None:

@@ -59,7 +59,7 @@ class WebSocketMiddleware:
             raise
         if upgrade is not None:
             response = upgrade.finish(request, response)
-        elif refusal_of(request) is not None:
+        elif response.status_code >= 400 and refusal_of(request) is not None:
             report_refusal(request, response)
         return vary_on_upgrade(response) if _TAKES_BOTH in request.META else response
 

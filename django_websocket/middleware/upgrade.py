@@ -258,15 +258,22 @@ class Upgrade:
                 code = CloseCode.INTERNAL_ERROR if failed else CloseCode.NORMAL_CLOSURE
                 self.websocket.end(code, wait=response is not None)
         finally:
-            registry.leave()
-            if response is None and not self.handshake_sent and self._connection is not None:
-                # Whatever the server responds to the exception, nobody else closes the connection behind it.
-                self._connection.refuse()
             # The hooks refer to the request, and the request to this object: only the garbage collector could free the
             # cycle.
             hooks, self.hooks = self.hooks, None
-            if hooks is not None:
-                hooks.after_end()
+            try:
+                # The end of the process waits for this report, as long as the view is counted.
+                if hooks is not None:
+                    hooks.after_end()
+            finally:
+                self._leave(interrupted=response is None)
+
+    def _leave(self, *, interrupted: bool) -> None:
+        """Stop counting the view; refuse the client of one that was interrupted before the handshake."""
+        registry.leave()
+        if interrupted and not self.handshake_sent and self._connection is not None:
+            # Whatever the server responds to the exception, nobody else closes the connection behind it.
+            self._connection.refuse()
 
     def finish(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         """End the connection of the request; return the response for the server."""

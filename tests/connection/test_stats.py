@@ -1,5 +1,6 @@
 """What a connection has done, and how it has ended: messages, bytes, the close code, who has closed it, and why."""
 
+import errno
 import random
 import struct
 
@@ -215,6 +216,44 @@ def test_the_client_was_first():
     assert ws.count_messages() == 0
     connection_of(ws).request_close(1012, cause="restart")
     assert end(ws) == (1001, "client", "normal")
+
+
+def test_a_page_is_left_while_the_view_does_something_else():
+    ws, line = connect()
+    line.feed(line_close(line, 1001))
+    assert end(ws) == (1001, "client", "normal")
+    ws, line = connect()
+    line.feed(line_close(line, 1001))
+    ws.end(1011)
+    assert end(ws) == (1011, "server", "error"), "the view has failed all the same"
+
+
+def test_a_client_that_was_gone_when_the_view_closed():
+    """The Close has not left."""
+
+    def fail(_):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+    ws, line = connect()
+    line.on_send = fail
+    line.feed(b"")
+    assert end(ws) == (1006, "network", "normal")
+
+
+def test_a_close_that_is_found_when_nothing_can_be_sent_any_more():
+    """A page has sent a message and its Close, and is gone before the answer."""
+
+    def fail(_):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+    ws, line = connect()
+    line.say("hello")
+    line.feed(line_close(line, 4001))
+    assert ws.wait() == "hello"
+    line.on_send = fail
+    with pytest.raises(ConnectionClosed):
+        ws.send("answer")
+    assert end(ws) == (4001, "client", "normal")
 
 
 def test_the_client_leaves_without_a_close():

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from django.contrib.auth import login, logout
+from django.contrib.auth import SESSION_KEY, login, logout
 from django.contrib.auth.models import User
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
@@ -14,8 +14,10 @@ from django.db import OperationalError, transaction
 from django.http import HttpResponse
 from django.urls import path
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 from django_websocket import ConnectionClosed, require_websocket
+from django_websocket.housekeeping.authentication import hash_session_key, is_made_by, user_id
 from django_websocket.housekeeping.hooks import RETRY_INTERVAL
 from django_websocket.testing.client import WebSocketClient
 
@@ -505,3 +507,43 @@ class TestErrors:
             user.delete()
             is_sent_away(websocket, "login no longer valid")
         assert ends == [None, (True, 4401)]
+
+
+class TestWhoMadeARequest:
+    """Any thread may ask, so that nothing is loaded for it."""
+
+    @pytest.fixture
+    def request_of(self, rf):
+        def make(session):
+            request = rf.get("/")
+            request.session = session
+            return request
+
+        return make
+
+    def test_a_session_that_is_being_loaded(self, request_of):
+        session = SessionStore("key")
+        session.accessed = True
+        assert user_id(request_of(session)) is None
+        assert not is_made_by(request_of(session), "session", hash_session_key("key"))
+        assert "_session_cache" not in vars(session)
+
+    @pytest.mark.parametrize("lazy", [False, True])
+    def test_a_session_that_was_loaded(self, request_of, user, lazy):
+        session = SessionStore()
+        session[SESSION_KEY] = str(user.pk)
+        session.create()
+        request = request_of(SimpleLazyObject(lambda: session) if lazy else session)
+        if lazy:
+            assert user_id(request) is None
+            assert request.session.session_key
+        assert user_id(request) == str(user.pk)
+        assert is_made_by(request, "user", str(user.pk))
+        assert is_made_by(request, "session", hash_session_key(session.session_key))
+        session.flush()
+        assert user_id(request) is None
+        assert not is_made_by(request, "user", str(user.pk))
+        assert not is_made_by(request, "user", "None")
+
+    def test_a_request_without_a_session(self, rf):
+        assert user_id(rf.get("/")) is None

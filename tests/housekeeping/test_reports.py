@@ -6,11 +6,13 @@ import sys
 import pytest
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
+from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpResponse
 from django.urls import path
 
 from django_websocket import WebSocket, accept_websocket, connections, require_websocket
 from django_websocket.connection.stats import ConnectionStats
+from django_websocket.middleware.upgrade import Upgrade
 from django_websocket.process.registry import registry
 from django_websocket.signals import websocket_accepted, websocket_closed, websocket_refused
 
@@ -18,6 +20,17 @@ from ..observing import received, records
 from ..views import OLD, OURS, VERSIONS, make_route_by_name
 
 LOGGER = "django_websocket.connection"
+
+#: What a view raises, and the status that Django makes of it.
+ERRORS = {
+    "404": (Http404(), 404),
+    "403": (PermissionDenied(), 403),
+    "bad": (BadRequest(), 400),
+    "suspicious": (SuspiciousOperation(), 400),
+    "zero": (ZeroDivisionError(), 500),
+}
+#: The hooks of a view that has ended.
+late = []
 
 urlpatterns = []
 route = make_route_by_name(urlpatterns)
@@ -62,10 +75,23 @@ def failing(request):
     raise RuntimeError("the view fails")
 
 
+@require_websocket
+def raising(request, name):
+    raise ERRORS[name][0]
+
+
+@route
+@accept_websocket
+def trying(request):
+    response = echo(request)
+    return response if request.is_websocket() else HttpResponse("a page")
+
+
 @route
 @require_websocket
-def missing(request):
-    raise Http404
+def abandoning(request):
+    late[:] = [Upgrade.of(request).hooks]
+    return HttpResponse("no")
 
 
 @route
@@ -88,7 +114,7 @@ def room(request, name):
     request.websocket.wait()
 
 
-urlpatterns.append(path("room/<str:name>/", room))
+urlpatterns += [path("room/<str:name>/", room), path("raising/<str:name>/", raising)]
 
 
 @pytest.fixture
@@ -214,19 +240,79 @@ def test_what_breaks_a_limit_or_the_protocol_is_a_warning(client, settings, capl
     assert {record.levelno for record in records(caplog, LOGGER)} == {logging.WARNING}
 
 
-@pytest.mark.parametrize(("address", "status"), [("/missing/", 404), ("/personal/", 302)])
-def test_an_answer_of_other_code_than_ours(client, settings, seen, address, status):
+def test_an_answer_of_other_code_than_ours(client, settings, seen):
     """Only the middleware sees what others answer."""
-    with client.websocket(address) as websocket:
+    with client.websocket("/personal/") as websocket:
         pass
-    assert websocket.response.status_code == status
+    assert websocket.response.status_code == 302
     if OURS in settings.MIDDLEWARE:
         ((kind, arguments),) = seen
-        assert (kind, arguments.pop("request").path) == ("refused", address)
-        assert arguments == {"status": status, "reason": f"answered with {status} before the handshake"}
+        assert (kind, arguments.pop("request").path) == ("refused", "/personal/")
+        assert arguments == {"status": 302, "reason": "answered with 302 before the handshake"}
     else:
         assert seen == []
     assert not registry.busy
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_an_exception_before_the_handshake(client, seen, name):
+    client.raise_request_exception = False
+    with client.websocket(f"/raising/{name}/") as websocket:
+        pass
+    status = websocket.response.status_code
+    assert status == ERRORS[name][1]
+    ((kind, arguments),) = seen
+    assert (kind, arguments.pop("request").path) == ("refused", f"/raising/{name}/")
+    assert arguments == {"status": status, "reason": f"answered with {status} before the handshake"}
+    assert not registry.busy
+
+
+def test_another_page_in_place_of_a_refusal(client, seen):
+    """A view tries one that takes WebSockets only, for a plain request."""
+    assert client.get("/trying/").content == b"a page"
+    assert seen == []
+
+
+def test_the_end_of_the_process_waits_for_the_receivers(client):
+    busy = []
+
+    def look(**_):
+        busy.append(registry.busy)
+
+    websocket_closed.connect(look)
+    try:
+        with client.websocket("/echo/"):
+            pass
+    finally:
+        websocket_closed.disconnect(look)
+    assert busy == [True]
+    assert not registry.busy
+
+
+def test_the_view_ends_while_another_thread_opens_the_websocket(client, seen):
+    """Whoever is the first decides: it is refused, and neither accepted nor closed."""
+    with client.websocket("/abandoning/"):
+        pass
+    hooks, websocket = late.pop(), seen[0][1]["request"].websocket
+    hooks.after_handshake(websocket)
+    hooks.after_rejection(websocket, 4403, "")
+    assert [kind for kind, _ in seen] == ["refused"]
+
+
+def test_a_client_is_rejected_before_the_receivers_run(client):
+    """They may take long, and must not reach it."""
+    states = []
+
+    def look(request, **_):
+        states.append(request.websocket.closed)
+
+    websocket_refused.connect(look)
+    try:
+        with client.websocket("/rejecting/") as websocket:
+            assert list(websocket) == []
+    finally:
+        websocket_refused.disconnect(look)
+    assert states == [True]
 
 
 def test_a_websocket_that_is_rejected(client, seen):

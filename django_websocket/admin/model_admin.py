@@ -21,7 +21,7 @@ from ..groups.listing import AllConnections, all_connections
 from ..groups.snapshot import LIMIT
 from ..models import LiveConnection
 from .closing import AllOfUser, OneConnection, Target
-from .rows import make_rows
+from .rows import make_rows, printable
 from .users import Users, find_keys
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ class LiveConnectionAdmin(ModelAdmin):
             raise PermissionDenied
         target = _target(request)
         found = target.find(self.timeout)
-        keys = [target.value] if isinstance(target, AllOfUser) else [info.user_id for info in found.connections]
-        users = Users(keys, self.admin_site, request)
+        others = [target.value] if isinstance(target, AllOfUser) else []
+        users = Users((info.user_id for info in found.connections), self.admin_site, request, others)
         # A process that has not answered may have it.
         if not found.connections and not found.silent and not found.problems:
             self.message_user(request, _("That is not open any more."), messages.INFO)
@@ -206,7 +206,7 @@ def _describe(target: Target, found: AllConnections, users: Users) -> str:
     if isinstance(target, AllOfUser):
         return _("all live connections of %(user)s") % {"user": users.show(target.value).name}
     for info in found.connections:
-        address = Truncator(info.path).chars(_PATH_SIZE)
+        address = Truncator(printable(info.path)).chars(_PATH_SIZE)
         if info.user_id is None:
             return _("the live connection %(path)s") % {"path": address}
         user = users.show(info.user_id).name

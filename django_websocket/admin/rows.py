@@ -36,7 +36,8 @@ def make_rows(infos: Iterable[ConnectionInfo], processes: Iterable[Snapshot], us
     """Return the rows of some WebSockets, which are of these processes."""
     places = {process.process: process for process in processes}
     rows = []
-    for info in infos:
+    for given in infos:
+        info = given._replace(path=printable(given.path))
         process = info.id.partition("/")[0]
         place = places.get(process)
         last = info.last_received
@@ -53,6 +54,11 @@ def make_rows(infos: Iterable[ConnectionInfo], processes: Iterable[Snapshot], us
             )
         )
     return rows
+
+
+def printable(text: str) -> str:
+    """Return a text of a client without what does not print, such as NUL, which databases refuse, and line breaks."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def duration(seconds: float) -> str:

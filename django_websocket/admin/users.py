@@ -9,6 +9,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
+from django.db.models import CharField, TextField
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.translation import gettext as _
@@ -30,14 +31,20 @@ class ShownUser(NamedTuple):
 class Users:
     """The users of some WebSockets, fetched by one query. One that was deleted meanwhile is shown by the key."""
 
-    def __init__(self, keys: Iterable[str | None], site: AdminSite, request: HttpRequest) -> None:
-        """Fetch the users with these primary keys, for a viewer of a site."""
+    def __init__(
+        self, keys: Iterable[str | None], site: AdminSite, request: HttpRequest, others: Iterable[str] = ()
+    ) -> None:
+        """Fetch the users with these primary keys, for a viewer of a site.
+
+        The names of ``others``, who need not have a WebSocket, are for viewers only who may see users.
+        """
         self._site = site
         self._model = get_user_model()
         self._meta = self._model._meta  # noqa: SLF001 - it is documented, in spite of its name
         self._may_see = self._can_be_seen(request)
         # The manager of a project may leave out users that are not active, for example.
-        found = self._model._base_manager.in_bulk(list(self._to_python(keys)))  # noqa: SLF001 - see above
+        shown = [*keys, *others] if self._may_see else keys
+        found = self._model._base_manager.in_bulk(list(self._to_python(shown)))  # noqa: SLF001 - see above
         self._names = {str(key): str(user.get_username()) for key, user in found.items()}
 
     def _can_be_seen(self, request: HttpRequest) -> bool:
@@ -78,5 +85,10 @@ class Users:
 def find_keys(text: str) -> tuple[str, ...]:
     """Return the primary keys, as text, of users that a viewer may mean: one with this key, or with this name."""
     model = get_user_model()
-    named = model._base_manager.filter(**{f"{model.USERNAME_FIELD}__iexact": text})  # noqa: SLF001 - it is documented
+    name = model.USERNAME_FIELD
+    field = model._meta.get_field(name)  # noqa: SLF001 - it is documented
+    if not isinstance(field, (CharField, TextField)):
+        # The names of such users are keys of other rows, or numbers.
+        return (text,)
+    named = model._base_manager.filter(**{f"{name}__iexact": text})  # noqa: SLF001 - see above
     return (text, *map(str, named.values_list("pk", flat=True)[:MAX_FOUND]))

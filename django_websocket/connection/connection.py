@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
@@ -156,7 +156,8 @@ class Connection(Sender):
     @property
     def is_faulty(self) -> bool:
         """Whether the connection has ended because somebody has broken the protocol, or the peer a limit."""
-        return self.protocol.close_code in _FAULTS or (self._ending is not None and self._ending[1] == "limit")
+        own_code, cause = self._ending or (None, "normal")
+        return cause == "limit" or (own_code or self.protocol.close_code) in _FAULTS
 
     def stats(self) -> ConnectionStats:
         """Return the figures of the connection, which has ended."""
@@ -194,15 +195,21 @@ class Connection(Sender):
             return own_code, "server", cause
         return code, "network", "normal"
 
-    def info(self, now: datetime, threads: Mapping[object, str]) -> ConnectionInfo | None:
-        """Return what can be told of the connection ``now``; ``None`` if nobody knows whose it is. Thread-safe.
+    @property
+    def opened_at(self) -> float:
+        """The time at which the connection was made, on a clock that never goes back."""
+        return self._opened_at
+
+    def info(self, threads: Mapping[object, str]) -> ConnectionInfo | None:
+        """Return what can be told of the connection now; ``None`` if nobody knows whose it is. Thread-safe.
 
         ``threads`` are the names of the threads by their identifiers.
         """
         peer = self._hooks.describe()
         if peer is None:
             return None
-        clock, opened_at, heard_at = self._clock(), self._opened_at, self._heard_at
+        opened_at, heard_at = self._opened_at, self._heard_at
+        now, clock = datetime.now(timezone.utc), self._clock()
         return ConnectionInfo(
             peer.id,
             peer.path,

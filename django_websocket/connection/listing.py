@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timezone
 from typing import cast
 
 from ..process.registry import registry
@@ -17,6 +16,6 @@ def connections() -> list[ConnectionInfo]:
     A WebSocket is open from its handshake to the end of its view.
     """
     threads: dict[object, str] = {thread.ident: thread.name for thread in threading.enumerate()}
-    now = datetime.now(timezone.utc)
-    found = [cast(Connection, connection).info(now, threads) for connection in registry.connections()]
-    return sorted((info for info in found if info is not None), key=lambda info: info.since)
+    found = cast("set[Connection]", registry.connections())
+    infos = (connection.info(threads) for connection in sorted(found, key=lambda connection: connection.opened_at))
+    return [info for info in infos if info is not None]

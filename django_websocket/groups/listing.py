@@ -36,7 +36,7 @@ def all_connections(
     timeout: float = 1.0,
     *,
     text: str = "",
-    users: Iterable[str] | None = None,
+    users: Iterable[object] | None = None,
     id: str | None = None,  # noqa: A002 - the name of the field
     limit: int = LIMIT,
 ) -> AllConnections:
@@ -45,11 +45,18 @@ def all_connections(
     Other processes have ``timeout`` seconds to answer. A backend that is not available is no error, but one of the
     ``problems``; to notice that may take as long as its own ``TIMEOUT``. Thread-safe.
 
-    ``text`` is a part of the path or the route, ``users`` are primary keys as text, and ``id`` is that of a single
+    ``text`` is a part of the path or the route, ``users`` are up to 100 primary keys, and ``id`` is that of a single
     WebSocket; by default all match. At most ``limit`` are listed, and at most 500 of each other process, whose texts
     are cut off after 500 characters.
+
+    :raises TypeError: an argument of the wrong type.
+    :raises ValueError: ``limit`` is negative, there are too many ``users``, or a text has over 500 characters.
     """
-    search = Search(text, None if users is None else tuple(users), id)
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"limit is a number of WebSockets, not {limit!r}")
+    if limit < 0:
+        raise ValueError(f"limit is a number of WebSockets, not {limit}")
+    search = Search.check(text, users, id)
     deadline = time.monotonic() + timeout
     calls: list[tuple[str, RollCall]] = []
     problems: list[str] = []

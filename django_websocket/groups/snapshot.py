@@ -14,6 +14,10 @@ from ..process.identity import identity
 
 #: WebSockets that are listed at most.
 LIMIT: Final = 500
+#: Characters of a text in a question or an answer: paths, for example, come from clients.
+TEXT_SIZE: Final = 500
+#: Users that a question can name.
+MAX_USERS: Final = 100
 
 
 class Search(NamedTuple):
@@ -25,6 +29,24 @@ class Search(NamedTuple):
     users: tuple[str, ...] | None = None
     #: The :attr:`.ConnectionInfo.id` of the only one; ``None`` matches all.
     id: str | None = None
+
+    @classmethod
+    def check(cls, text: str, users: Iterable[object] | None, identifier: str | None) -> Search:
+        """Return the search for these arguments, which other processes understand.
+
+        :raises TypeError: an argument of the wrong type.
+        :raises ValueError: a text that is too long, or too many users.
+        """
+        if not isinstance(text, str) or not (identifier is None or isinstance(identifier, str)):
+            raise TypeError("text and id are str")
+        if isinstance(users, (str, bytes)):
+            raise TypeError("users are several primary keys, not one")
+        keys = None if users is None else tuple(map(str, users))
+        if max(map(len, (text, identifier or "", *(keys or ())))) > TEXT_SIZE:
+            raise ValueError(f"nothing that is looked for has more than {TEXT_SIZE} characters")
+        if len(keys or ()) > MAX_USERS:
+            raise ValueError(f"a search names at most {MAX_USERS} users")
+        return cls(text, keys, identifier)
 
     def matches(self, info: ConnectionInfo) -> bool:
         """Return whether a WebSocket is one of those."""

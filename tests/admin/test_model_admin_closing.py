@@ -120,6 +120,16 @@ def test_the_filters_are_kept(closer, ws, ann):
 # What happens
 
 
+def test_a_path_that_databases_refuse(closer, enter, sleep):
+    """PostgreSQL takes no NUL, which a client can put into a path."""
+    ws = enter(path="/member/a%00b/")
+    sleep.append(ws)
+    response = closer.post(one(), follow=True)
+    assert messages(response) == ["Closed: the live connection /member/a\ufffdb/"]
+    assert ws.close_code == 1008
+    assert "\0" not in LogEntry.objects.get().object_repr
+
+
 def test_one_is_closed_and_the_others_are_not(closer, ws, enter, ann):
     address = one()
     other = enter(user=ann, path="/member/8/")
@@ -225,6 +235,15 @@ def test_one_that_a_silent_process_may_have(closer, ws, changes, monkeypatch):
     response = closer.post(address, follow=True)
     assert messages(response) == [f"Closed: the live connection {'b' * 12}/7"]
     assert closed == [f"{'b' * 12}/7"]
+
+
+def test_names_of_users_who_are_not_connected_are_for_those_who_may_see_users(closer, log_in, bob, monkeypatch):
+    """Guards against a walk through the keys while a process does not answer."""
+    found = closing.all_connections(id="nowhere")._replace(silent=["b" * 12])
+    monkeypatch.setattr(closing, "all_connections", lambda *_, **__: found)
+    assert "bob" not in Page(closer.get(all_of(bob))).source
+    may_see = log_in("view_liveconnection", "delete_liveconnection", "view_user", name="may see")
+    assert "bob" in Page(may_see.get(all_of(bob).replace("/admin/", "/with-users/"))).source
 
 
 def test_a_closing_is_logged_as_a_project_logs_deletions(closer, ws, monkeypatch):

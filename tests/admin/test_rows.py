@@ -31,6 +31,11 @@ def test_a_row():
     assert row[1:] == ("user 12", "web-1", 7, "RFC 6455", "1 min 5 s", "5 s", "46 ms")
 
 
+def test_a_path_has_nothing_that_does_not_print():
+    """Guards the page against text that runs backwards, and databases against NUL."""
+    assert make_row(path="/a\0b\n\u202egpj.é/").info.path == "/a\ufffdb\ufffd\ufffdgpj.é/"
+
+
 def test_what_is_not_known():
     row = make_row(user_id=None)
     assert (row.user, row.silence, row.latency) == (None, "", "")

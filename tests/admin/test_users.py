@@ -162,6 +162,13 @@ def test_not_too_many_are_found():
     assert len(find_keys("ANNABEL")) == MAX_FOUND + 1
 
 
+@pytest.mark.django_db
+def test_a_name_that_is_no_text(monkeypatch):
+    """It may be a number, or a relation, which no text can be compared with."""
+    monkeypatch.setattr(User, "USERNAME_FIELD", "date_joined")
+    assert find_keys("7") == ("7",)
+
+
 def _cases(word):
     """Return a word in all mixtures of upper and lower case."""
     if not word:

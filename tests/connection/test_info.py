@@ -8,8 +8,6 @@ from django_websocket.connection.hooks import Hooks, Peer
 
 from .line import connect, connection_of
 
-NOW = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
-
 
 class Known(Hooks):
     def describe(self):
@@ -21,9 +19,11 @@ def test_the_times():
     line.say("hello", at=line.now + 5)
     assert ws.wait() == "hello"
     line.now += 2
-    info = connection_of(ws).info(NOW, {})
-    assert info.since == NOW - dt.timedelta(seconds=7)
-    assert info.last_received == NOW - dt.timedelta(seconds=2)
+    before = dt.datetime.now(dt.timezone.utc)
+    info = connection_of(ws).info({})
+    after = dt.datetime.now(dt.timezone.utc)
+    assert before <= info.since + dt.timedelta(seconds=7) <= after
+    assert info.last_received - info.since == dt.timedelta(seconds=5)
     assert info[:4] == Known().describe()
 
 
@@ -32,10 +32,10 @@ def test_the_thread(known):
     ws, _ = connect(hooks=Known())
     connection = connection_of(ws)
     names = {connection._owner: "Thread-7"} if known else {}
-    assert connection.info(NOW, names).thread == ("Thread-7" if known else f"greenlet {id(connection._owner):#x}")
+    assert connection.info(names).thread == ("Thread-7" if known else f"greenlet {id(connection._owner):#x}")
 
 
 def test_a_connection_that_has_ended():
     ws, _ = connect(hooks=Known())
     ws.end()
-    assert connection_of(ws).info(NOW, {}) is None
+    assert connection_of(ws).info({}) is None

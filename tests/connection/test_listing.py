@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from django_websocket import connections, require_websocket
+from django_websocket.connection.hooks import Hooks, Peer
 from django_websocket.connection.info import ConnectionInfo
 from django_websocket.signals import websocket_accepted
 
@@ -88,12 +89,26 @@ def test_many_are_in_the_order_of_their_ages_and_each_has_an_id(client):
         session.__enter__()
     try:
         infos = connections()
-        assert infos == sorted(infos, key=lambda info: info.since)
         assert len({info.id for info in infos}) == 3
         assert [info.id for info in connections()] == [info.id for info in infos], "the ids stay"
     finally:
         for session in sessions:
             session.__exit__(None, None, None)
+
+
+def test_the_order_does_not_depend_on_the_time_that_listing_takes(clean_registry):
+    class Known(Hooks):
+        def __init__(self, number):
+            self.number = number
+
+        def describe(self):
+            return Peer(f"0123456789ab/{self.number}", "/", "", None)
+
+    for number in range(300):
+        ws, line = connect(hooks=Known(number), accept=False)
+        line.now += number / 1e6
+        ws.accept()
+    assert [info.id.partition("/")[2] for info in connections()] == [str(number) for number in range(300)]
 
 
 def test_what_is_rejected_is_not_listed(client):

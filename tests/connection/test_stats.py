@@ -331,6 +331,17 @@ def test_a_client_that_does_not_read():
     assert end(ws) == (1006, "network", "send_timeout")
 
 
+@pytest.mark.parametrize(("code", "faulty"), [(1007, True), (1002, True), (1000, False), (4000, False)])
+@pytest.mark.parametrize("answer", [1000, None])
+def test_a_fault_is_that_of_who_closes_first(code, faulty, answer):
+    ws, line = connect()
+    line.answering = False
+    if answer is not None:
+        line.feed(make_frame(Opcode.CLOSE, mask=bytes(4), length=2) + struct.pack("!H", answer), at=START + 1)
+    ws.close(code)
+    assert connection_of(ws).is_faulty is faulty
+
+
 def test_a_send_that_is_interrupted():
     ws, line = connect()
 

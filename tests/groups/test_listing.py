@@ -148,3 +148,30 @@ def echo(request):
 
 
 urlpatterns = [path("echo/", echo)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"limit": -1}, ValueError, "limit is a number of WebSockets"),
+        ({"limit": True}, TypeError, "limit is a number of WebSockets"),
+        ({"limit": "5"}, TypeError, "limit is a number of WebSockets"),
+        ({"text": None}, TypeError, "text and id are str"),
+        ({"id": 5}, TypeError, "text and id are str"),
+        ({"users": "12"}, TypeError, "several primary keys, not one"),
+        ({"users": range(101)}, ValueError, "at most 100 users"),
+        ({"users": ["x" * 501]}, ValueError, "more than 500 characters"),
+        ({"text": "x" * 501}, ValueError, "more than 500 characters"),
+        ({"id": "x" * 501}, ValueError, "more than 500 characters"),
+    ],
+)
+def test_arguments_that_other_processes_would_not_understand(arguments, error, text):
+    with pytest.raises(error, match=text):
+        all_connections(**arguments)
+
+
+def test_keys_of_users_may_be_of_any_type(monkeypatch):
+    infos = [make_info(user_id="7"), make_info(user_id="8")]
+    monkeypatch.setattr(snapshot, "connections", lambda: infos)
+    assert [info.user_id for info in all_connections(users=[7]).connections] == ["7"]
+    assert all_connections(users=(), limit=0).connections == []

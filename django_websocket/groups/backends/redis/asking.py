@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from contextlib import suppress
 from typing import Final
 
+from ....exceptions import GroupError
 from ...snapshot import Search, Snapshot
 from . import scripts
 from .client import Client
@@ -65,7 +67,9 @@ class Asking:
                 time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
                 pause = min(pause * 2, LONGEST_PAUSE)
         if self._asked:
-            self._client.execute("DEL", self._key)
+            # Without this, the key is forgotten a little later.
+            with suppress(GroupError):
+                self._client.execute("DEL", self._key)
         return list(self._snapshots.values()), sorted({name.partition("/")[0] for name in self._silent})
 
     def _look(self) -> None:

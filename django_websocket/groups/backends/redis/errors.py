@@ -46,7 +46,8 @@ def translate(error: Exception) -> GroupError:
         word in text for word in ("NOAUTH", "WRONGPASS", "unauthenticated")
     ):
         return GroupConfigurationError(f"Redis does not accept the user or the password in LOCATION: {text}")
-    if isinstance(error, exceptions.NoPermissionError):
+    # Within a script Redis words it in another way.
+    if isinstance(error, exceptions.NoPermissionError) or "can't publish" in text:
         return GroupConfigurationError(f"Redis forbids this user what groups need: {text}")
     if "unknown command" in text.lower() or "unknown redis command" in text.lower():
         return GroupConfigurationError(f"groups need Redis 5 or Valkey, and Redis 7 for the option SHARDED: {text}")

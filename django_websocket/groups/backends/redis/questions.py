@@ -11,15 +11,15 @@ from typing import Any, Final, NamedTuple
 
 from ....connection.info import ConnectionInfo
 from ...payload import Payload
-from ...snapshot import LIMIT, Search, Snapshot, Totals
+from ...snapshot import LIMIT, MAX_USERS, TEXT_SIZE, Search, Snapshot, Totals
 from .wire import Wire
 
 #: The name of the group for which questions are signed, and the beginning of that for answers. No project can have it.
 ROLL_CALL: Final = "~roll-call"
-#: Characters of a text in an answer: paths, for example, come from clients.
-TEXT_SIZE: Final = 500
-#: Users that a question can name.
-MAX_USERS: Final = 100
+#: Numbers in an answer are smaller: a page could not show what no float can hold.
+MAX_COUNT: Final = 1 << 63
+#: The years of times in an answer, without the first and the last few, which some time zones do not have.
+YEARS: Final = range(1970, 9000)
 _ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
 #: What reading JSON of somebody else may raise.
 _ERRORS: Final = (ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError)
@@ -117,7 +117,7 @@ def _text(value: object) -> str:
 
 
 def _count(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < MAX_COUNT:
         raise ValueError("no number of things")
     return value
 
@@ -129,7 +129,10 @@ def _seconds(value: object) -> float:
 
 
 def _time(value: object) -> datetime:
-    return datetime.fromtimestamp(_seconds(value), timezone.utc)
+    time = datetime.fromtimestamp(_seconds(value), timezone.utc)
+    if time.year not in YEARS:
+        raise ValueError("no time of a connection")
+    return time
 
 
 def _or_none(read: Callable[[object], Any]) -> Callable[[object], Any]:

@@ -173,3 +173,21 @@ def test_looks_become_rarer(make, infos, monkeypatch):
     question.collect(time.monotonic() + 0.2)
     assert pauses[:3] == [0.002, 0.004, 0.008]
     assert max(pauses) <= asking.LONGEST_PAUSE
+
+
+def test_answers_are_not_lost_because_they_cannot_be_deleted(make, infos, monkeypatch):
+    """A server may just have become a replica, which is read only."""
+    here, there = make(), make()
+    serve(there)
+    call = here.call_roll(ALL, 500)
+    execute = call._client.execute
+
+    def refuse(command, *arguments):
+        if command == "DEL":
+            raise GroupUnavailable("read only")
+        return execute(command, *arguments)
+
+    monkeypatch.setattr(call._client, "execute", refuse)
+    snapshots, silent = call.collect(time.monotonic() + PATIENCE)
+    assert silent == []
+    assert [one.connections for one in snapshots] == [infos[::-1]]

@@ -26,6 +26,7 @@ WITHOUT_MODULE = {
     "test_docs_prometheus.py": "the page of the documentation on Prometheus",
     "test_docs_rest.py": "the page of the documentation on Django REST framework and django-ninja",
     "test_docs_seeing.py": "the page of the documentation on seeing what happens",
+    "test_readme.py": "what README.rst claims about others, and about speed",
     "test_docs_views.py": "the page of the documentation on views",
     "test_example_project.py": "the example project",
     "test_faults.py": "whole conversations on sockets that fail",

@@ -20,7 +20,7 @@ from .info import ConnectionInfo
 from .rate_limit import RateLimit
 from .reentry import interrupts
 from .sending import POLL_INTERVAL, REENTERED, WRITERS, Sender
-from .stats import Cause, ClosedBy, ConnectionStats
+from .stats import Cause, ClosedBy, ConnectionStats, cause_of_failure
 
 #: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
 #: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
@@ -168,7 +168,7 @@ class Connection(Sender):
             self.messages_sent,
             self.bytes_received,
             self.bytes_sent,
-            code,
+            int(code),
             closed_by,
             cause,
         )
@@ -185,8 +185,7 @@ class Connection(Sender):
             if code == CloseCode.ABNORMAL_CLOSURE:
                 return code, "network", cause
         if protocol.error is not None:
-            is_limit = code in {CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG}
-            return code, "server", "limit" if is_limit else "error"
+            return code, "server", cause_of_failure(code)
         if code != CloseCode.ABNORMAL_CLOSURE:
             return code, "client", "normal"
         if self._requested_close is not None:

@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
-from ..exceptions import ConnectionClosed
+from ..exceptions import ConnectionClosed, ProtocolError
 from ..options import Options
 from ..process.flusher import flusher
 from ..protocols.base import CloseCode, PeerClose, Protocol, Shared, State, payload_size
@@ -17,7 +17,7 @@ from ..transports import TimedOut, Transport, is_interruption
 from .backlog import Backlog, Delivery, QueueLimits
 from .core import Core
 from .reentry import interrupts
-from .stats import Cause
+from .stats import Cause, cause_of_failure
 from .timers import Timers
 
 logger = logging.getLogger("django_websocket.connection")
@@ -515,6 +515,9 @@ class Sender(Core):
             self._fast_path = False
             was_open = protocol.state is not State.CLOSED
             if was_open:
+                if isinstance(protocol.deferred_end, ProtocolError):
+                    # The peer has broken the protocol before it went.
+                    cause = cause_of_failure(protocol.deferred_end.code)
                 self._ending = self._ending or (None, cause)
                 self._suspend_core()
                 protocol.connection_lost()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from ..protocols.base import CloseCode
+
 #: Who has ended a connection: the peer by its Close, or this side; ``"network"`` if it ended without a Close.
 ClosedBy: TypeAlias = Literal["client", "server", "network"]
 #: Why a connection has ended. ``"normal"``: the peer or the view has closed it, or the peer has gone away. ``"error"``:
@@ -28,3 +30,8 @@ class ConnectionStats(NamedTuple):
     close_code: int
     closed_by: ClosedBy
     cause: Cause
+
+
+def cause_of_failure(code: int) -> Cause:
+    """Return the cause of the end of a connection that was failed with a code, for an error of the peer."""
+    return "limit" if code in {CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG} else "error"

@@ -34,6 +34,7 @@ def end(ws):
     """Return the end of a WebSocket, after that of its view."""
     ws.end()
     stats = connection_of(ws).stats()
+    assert type(stats.close_code) is int
     return stats.close_code, stats.closed_by, stats.cause
 
 
@@ -254,6 +255,26 @@ def test_a_close_that_is_found_when_nothing_can_be_sent_any_more():
     with pytest.raises(ConnectionClosed):
         ws.send("answer")
     assert end(ws) == (4001, "client", "normal")
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [(b"\x81\x01x", "error"), (make_frame(Opcode.BINARY, mask=bytes(4), length=101), "limit")],
+    ids=["protocol", "size"],
+)
+def test_a_client_that_breaks_the_protocol_and_is_gone_before_the_answer(data, cause):
+    def fail(_):
+        raise ConnectionResetError(errno.ECONNRESET, "reset")
+
+    ws, line = connect()
+    protocol_of(ws).max_message_size = 100
+    line.say("hello")
+    line.incoming[-1] = (line.now, line.incoming[-1][1] + data)
+    assert ws.wait() == "hello"
+    line.on_send = fail
+    with pytest.raises(ConnectionClosed):
+        ws.send("answer")
+    assert end(ws) == (1006, "network", cause)
 
 
 def test_the_client_leaves_without_a_close():

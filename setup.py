@@ -14,6 +14,10 @@ HERE = Path(__file__).parent
 # the package is installed all the same, and does everything in Python: without a compiler, Cython or Python's headers.
 SWITCH = os.environ.get("DJANGO_WEBSOCKET_SPEEDUPS")
 
+# The web address of the repository, which only whoever publishes a release knows: a fork has the same sources. The name
+# is the package's own, because the variables of a site are set for every package that is built there.
+REPOSITORY = os.environ.get("DJANGO_WEBSOCKET_REPOSITORY", "").rstrip("/")
+
 
 def read(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
@@ -53,6 +57,23 @@ def extensions() -> list[Extension]:
     return [compiled("frames"), compiled("lock"), compiled("core"), *poller()]
 
 
+def project_urls() -> dict[str, str]:
+    """Return the addresses of the project: none where that of its repository is unknown."""
+    if not REPOSITORY:
+        return {}
+    if not re.fullmatch(r"https://[^\s/]+/\S+", REPOSITORY):
+        raise RuntimeError(
+            f"DJANGO_WEBSOCKET_REPOSITORY is {REPOSITORY!r}, but has to be the https address of a repository"
+        )
+    return {
+        "Documentation": f"{REPOSITORY}/tree/HEAD/docs",
+        "Changelog": f"{REPOSITORY}/blob/HEAD/CHANGES.rst",
+        "Source": REPOSITORY,
+        "Issues": f"{REPOSITORY}/issues",
+        "Security": f"{REPOSITORY}/blob/HEAD/SECURITY.rst",
+    }
+
+
 # Where bjoern and uWSGI need not be compiled.
 WHEELS = "sys_platform == 'linux'"
 
@@ -62,9 +83,10 @@ REDIS = ["redis>=5"]
 # What the metrics for Prometheus need.
 PROMETHEUS = ["prometheus-client>=0.16"]
 
-# What the test suite imports and starts, and Cython and setuptools because it builds wheels to look inside.
+# What the test suite imports and starts; build, Cython, setuptools and twine because it builds what is released.
 TEST = [
     f"bjoern-binary>=3.2; {WHEELS}",
+    "build>=1.2",
     "cheroot>=10.0",
     "coverage>=7.10",
     "cython>=3.1",
@@ -92,10 +114,12 @@ TEST = [
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.6",
     f"pyuwsgi>=2.0.27; {WHEELS}",
+    "pyyaml>=6.0.2",
     *REDIS,
     "selenium>=4.30",
     "sentry-sdk>=2.20",
     "setuptools>=77",
+    "twine>=6.1",
     "uvicorn>=0.34",
     "waitress>=3.0",
     "websocket-client>=1.8",
@@ -134,6 +158,7 @@ setup(
     description="WebSockets in plain, synchronous Django views",
     long_description=read("README.rst"),
     long_description_content_type="text/x-rst",
+    project_urls=project_urls(),
     author="The django-websocket contributors",
     license_expression="BSD-3-Clause",
     license_files=["LICENSE"],

@@ -20,7 +20,7 @@ from django_websocket.speedups import VARIABLE
 
 ROOT = Path(__file__).parent.parent
 #: What whoever has the sources reads first.
-DOCUMENTS = {"README.rst", "CHANGES.rst", "CONTRIBUTING.rst", "SECURITY.rst"}
+DOCUMENTS = {"README.rst", "CHANGES.rst", "CODE_OF_CONDUCT.rst", "CONTRIBUTING.rst", "SECURITY.rst"}
 
 REPORT = """
 import json, sys
@@ -108,11 +108,13 @@ SPEEDUPS = {
 FREE_THREADED = "import sysconfig; sysconfig.get_config_vars()['Py_GIL_DISABLED'] = 1"
 
 
-def build(kind, tree, first="", **environment):
-    """Build a package of a ``kind`` in a copy of the sources, away from the working tree and from the network.
+#: The variable that names the repository, and an address that no project has.
+REPOSITORY = "DJANGO_WEBSOCKET_REPOSITORY"
+ADDRESS = "https://code.example/people/project"
 
-    ``first`` is a statement that the process begins with.
-    """
+
+def copy_sources(tree):
+    """Copy what a distribution is built of, away from the working tree, and folders that must not get into it."""
     pytest.importorskip("setuptools", minversion="77")
     pytest.importorskip("Cython", minversion="3.1")
     for name in ("setup.py", "pyproject.toml", "LICENSE", "MANIFEST.in", *DOCUMENTS):
@@ -122,16 +124,40 @@ def build(kind, tree, first="", **environment):
     for other in ("lab", "tests"):
         (tree / other).mkdir()
         (tree / other / "__init__.py").touch()
-    code = f"{first}\nfrom setuptools import build_meta; build_meta.build_{kind}('dist')"
-    variables = {name: value for name, value in os.environ.items() if name != VARIABLE} | environment
-    subprocess.run([sys.executable, "-c", code], cwd=tree, env=variables, capture_output=True, text=True, check=True)
+
+
+def build(command, tree, **environment):
+    """Run a command of Python that builds something in ``tree``, without the network."""
+    variables = {name: value for name, value in os.environ.items() if name not in {VARIABLE, REPOSITORY}} | environment
+    subprocess.run(
+        [sys.executable, *command], cwd=tree, env=variables, capture_output=True, text=True, check=True, timeout=110
+    )
+
+
+def build_wheel(tree, first="", **environment):
+    """Build a wheel of a copy of the sources.
+
+    ``first`` is a statement that the process begins with.
+    """
+    copy_sources(tree)
+    build(["-c", f"{first}\nfrom setuptools import build_meta; build_meta.build_wheel('dist')"], tree, **environment)
     (path,) = (tree / "dist").iterdir()
     return path
 
 
 @pytest.fixture(scope="module")
-def wheel_path(tmp_path_factory):
-    return build("wheel", tmp_path_factory.mktemp("tree"))
+def distributions(tmp_path_factory):
+    """Build the source distribution and, of nothing but that, a wheel, as ``python -m build`` does."""
+    tree = tmp_path_factory.mktemp("tree")
+    copy_sources(tree)
+    build(["-m", "build", "--no-isolation"], tree, **{REPOSITORY: f"{ADDRESS}/"})
+    wheel, source = sorted((tree / "dist").iterdir(), key=lambda path: path.suffix != ".whl")
+    return source, wheel
+
+
+@pytest.fixture(scope="module")
+def wheel_path(distributions):
+    return distributions[1]
 
 
 @pytest.fixture(scope="module")
@@ -141,8 +167,17 @@ def wheel(wheel_path):
 
 
 def sources():
-    found = [path for kind in ("py", "html", "css") for path in (ROOT / "django_websocket").rglob(f"*.{kind}")]
-    return {path.relative_to(ROOT).as_posix() for path in found} | {"django_websocket/py.typed"}
+    """Return the files of the package that an installation has besides what is compiled.
+
+    All of them are: modules, ``py.typed``, templates, style sheets, scripts.
+    """
+    compiled = ("*.c", *(f"*{suffix}" for suffix in EXTENSION_SUFFIXES))
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "django_websocket").rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__" and not any(map(path.match, compiled))
+    }
+    return found - SPEEDUPS
 
 
 def contents(wheel):
@@ -190,14 +225,14 @@ def test_what_cannot_be_compiled_is_left_out(obstacle, tmp_path):
         (tmp_path / "hiding/Cython/__init__.py").write_text("raise ImportError")
         environment = {"PYTHONPATH": str(tmp_path / "hiding")}
     (tree := tmp_path / "tree").mkdir()
-    with zipfile.ZipFile(build("wheel", tree, **environment)) as archive:
+    with zipfile.ZipFile(build_wheel(tree, **environment)) as archive:
         assert contents(archive) == (sources(), set())
         assert compiled_in(archive, tmp_path / "installed") == set()
 
 
 def test_a_build_whose_wheel_has_to_be_compiled_fails_without_a_compiler(tmp_path):
     with pytest.raises(subprocess.CalledProcessError):
-        build("wheel", tmp_path, CC="false", **{VARIABLE: "1"})
+        build_wheel(tmp_path, CC="false", **{VARIABLE: "1"})
 
 
 @pytest.mark.parametrize(
@@ -206,7 +241,7 @@ def test_a_build_whose_wheel_has_to_be_compiled_fails_without_a_compiler(tmp_pat
 def test_the_pure_wheel(first, environment, tmp_path):
     """A free-threaded Python gets it too: to load an extension that relies on the GIL turns the GIL on."""
     (tree := tmp_path / "tree").mkdir()
-    path = build("wheel", tree, first, **environment)
+    path = build_wheel(tree, first, **environment)
     assert path.name.endswith("-py3-none-any.whl")
     with zipfile.ZipFile(path) as archive:
         assert contents(archive) == (sources(), set())
@@ -217,12 +252,30 @@ def test_the_wheel_with_compiled_code_is_for_one_python(wheel_path):
     assert "none" not in wheel_path.name
 
 
-def test_the_source_distribution_has_all_to_build_it(tmp_path):
-    with tarfile.open(build("sdist", tmp_path)) as archive:
+def test_sources_are_of_every_kind_that_a_package_has():
+    assert {"django_websocket/py.typed", "django_websocket/templatetags/django_websocket.py"} < sources()
+    assert {Path(name).suffix for name in sources()} <= {".py", ".typed", ".html", ".css", ".js", ".ts"}
+
+
+def test_the_source_distribution_has_all_to_build_it(distributions):
+    with tarfile.open(distributions[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert SPEEDUPS
     assert names >= sources() | DOCUMENTS | SPEEDUPS | {"setup.py", "pyproject.toml"}
     assert not [name for name in names if name.startswith(("lab/", "tests/")) or name.endswith(".c")]
+
+
+def test_an_index_takes_the_distributions(distributions):
+    """It renders the README and reads the metadata, and refuses what it cannot."""
+    run = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *map(str, distributions)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count("PASSED") == 2
 
 
 def test_wheels_are_built_for_every_python_that_the_metadata_names(wheel):
@@ -251,3 +304,35 @@ def test_the_metadata_of_the_wheel(wheel):
     required = {line.partition(">")[0] for line in metadata.get_all("Requires-Dist") if "extra ==" not in line}
     assert required == {"Django", "eventlet"}
     assert "django-websocket\n====" in metadata.get_payload()
+
+
+def test_the_addresses_of_the_project_begin_with_that_of_its_repository(wheel):
+    addresses = dict(line.split(", ") for line in metadata_of(wheel).get_all("Project-URL"))
+    assert set(addresses) == {"Documentation", "Changelog", "Source", "Issues", "Security"}
+    assert addresses.pop("Source") == ADDRESS
+    assert all(address.startswith(f"{ADDRESS}/") for address in addresses.values())
+    named = {address.partition("/HEAD/")[2] for address in addresses.values()} - {""}
+    assert named == {"docs", "CHANGES.rst", "SECURITY.rst"}
+    assert all((ROOT / name).exists() for name in named)
+
+
+#: Writes the metadata of the wheel, without what compiles.
+METADATA = "from setuptools import build_meta; build_meta.prepare_metadata_for_build_wheel('dist')"
+
+
+def test_no_address_is_invented_where_that_of_the_repository_is_unknown(tmp_path):
+    copy_sources(tmp_path)
+    (tmp_path / "dist").mkdir()
+    build(["-c", METADATA], tmp_path)
+    (path,) = (tmp_path / "dist").glob("*.dist-info/METADATA")
+    metadata = email.message_from_string(path.read_text(encoding="utf-8"))
+    assert metadata["Name"] == "django-websocket"
+    assert metadata.get_all("Project-URL") is None
+
+
+@pytest.mark.parametrize("address", ["people/project", "http://code.example/people/project", "https://code.example"])
+def test_an_address_that_is_none_of_a_repository_fails_the_build(address, tmp_path):
+    copy_sources(tmp_path)
+    with pytest.raises(subprocess.CalledProcessError) as failure:
+        build(["-c", METADATA], tmp_path, **{REPOSITORY: address})
+    assert f"DJANGO_WEBSOCKET_REPOSITORY is {address!r}, but has to be" in failure.value.stderr

@@ -123,7 +123,8 @@ def copy_sources(tree):
     shutil.copytree(ROOT / "django_websocket", tree / "django_websocket", ignore=ignored)
     for other in ("lab", "tests"):
         (tree / other).mkdir()
-        (tree / other / "__init__.py").touch()
+        for name in ("__init__.py", "test_something.py"):
+            (tree / other / name).touch()
 
 
 def build(command, tree, **environment):

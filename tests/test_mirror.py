@@ -31,6 +31,7 @@ WITHOUT_MODULE = {
     "test_example_project.py": "the example project",
     "test_faults.py": "whole conversations on sockets that fail",
     "test_promptness.py": "bounds of time on a busy machine",
+    "test_hosting.py": "the workflows, the forms, and what builds the documentation",
     "test_layers.py": "the imports of all modules",
     "test_mirror.py": "the places of the tests",
     "test_packaging.py": "what is installed, and the public names",

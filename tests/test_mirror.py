@@ -21,6 +21,7 @@ WITHOUT_TESTS = {"__init__.py": "tests/test_packaging.py and tests/test_exceptio
 WITHOUT_MODULE = {
     "test_deploy.py": "the files of the deployment page",
     "test_docs.py": "the documentation",
+    "test_docs_faq.py": "the page of the documentation with questions",
     "test_docs_groups.py": "the page of the documentation on groups",
     "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",
     "test_docs_prometheus.py": "the page of the documentation on Prometheus",

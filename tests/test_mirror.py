@@ -24,6 +24,7 @@ WITHOUT_MODULE = {
     "test_docs_faq.py": "the page of the documentation with questions",
     "test_docs_groups.py": "the page of the documentation on groups",
     "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",
+    "test_docs_messages.py": "the texts by which the package says what is wrong, and their anchors",
     "test_docs_prometheus.py": "the page of the documentation on Prometheus",
     "test_docs_rest.py": "the page of the documentation on Django REST framework and django-ninja",
     "test_docs_seeing.py": "the page of the documentation on seeing what happens",

@@ -295,7 +295,18 @@ def test_every_server_without_websockets_is_documented():
         assert name.lower() in section.lower()
 
 
-def test_every_page_is_in_the_contents():
+def contents() -> dict[str, list[str]]:
+    """Return the pages of each part of the documentation."""
     index = (ROOT / "docs" / "index.rst").read_text(encoding="utf-8")
-    pages = {page.stem for page in PAGES if page.parent.name == "docs"}
-    assert pages - {"index"} <= set(re.findall(r"^    ([\w-]+)$", index, re.MULTILINE))
+    parts = index.split("\n.. toctree::\n    :caption: ")[1:]
+    return {part.partition("\n")[0]: re.findall(r"^    ([\w-]+)$", part, re.MULTILINE) for part in parts}
+
+
+def test_every_page_is_in_the_contents():
+    pages = [page for part in contents().values() for page in part]
+    assert sorted(pages) == sorted(page.stem for page in PAGES if page.parent.name == "docs" and page.stem != "index")
+
+
+def test_the_contents_follow_the_way_of_a_newcomer():
+    assert list(contents()) == ["Start", "How to", "Reference", "How it works", "FAQ", "Project"]
+    assert contents()["Start"] == ["quickstart", "tutorial"]

@@ -76,3 +76,13 @@ def test_binary_and_json():
         websocket.send("text")
         websocket.send(b"\xff" * 300)
         assert websocket.wait_json() == {"bytes": 300, "sum": 76500 % 65536}
+
+
+def test_the_end():
+    names = view("watch_log")
+    urls = types.ModuleType("documented_urls")
+    urls.urlpatterns = [path("log/", names["watch_log"])]
+    with override_settings(ROOT_URLCONF=urls), WebSocketClient().websocket("/log/") as websocket:
+        websocket.send("a message, which the view waits for")
+        assert len(names["watchers"]) == 1
+    assert names["watchers"] == set()

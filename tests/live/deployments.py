@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Final
 
-from lab.servers import HOST, ServerProcess, make_certificate
+from lab.servers import HOST, ServerProcess, insecure, make_certificate
 
 from . import needs
 
@@ -104,9 +105,15 @@ def find_proxy(program: str) -> str:
 class Proxy(ServerProcess):
     """A proxy of Debian in front of a backend. It is started by its constructor."""
 
-    def __init__(self, program: str, directory: Path, backend: str, body: str, *, tls: bool = False) -> None:
-        """Start it with ``body`` in its configuration, in which ``{backend}`` and ``{directory}`` are replaced."""
-        _, self._template, arguments = PROGRAMS[program]
+    def __init__(
+        self, program: str, directory: Path, backend: str, body: str, *, tls: bool = False, template: str | None = None
+    ) -> None:
+        """Start it with ``body`` in its configuration, in which ``{backend}`` and ``{directory}`` are replaced.
+
+        ``template`` is what stands around the body, if that is not one interesting part of it.
+        """
+        _, default, arguments = PROGRAMS[program]
+        self._template = default if template is None else template
         path = find_proxy(program)
         directory.mkdir()
         self._configuration = directory / "configuration"
@@ -135,6 +142,20 @@ class Proxy(ServerProcess):
         self._configuration.write_text(self._template.format(port=self.port, **self._values))
         super()._spawn()
 
+    # As a server has it
+
+    def connect(self, timeout: float = 10.0) -> socket.socket:
+        sock = socket.create_connection((HOST, self.port), timeout=timeout)
+        return insecure().wrap_socket(sock) if self._tls else sock
+
+    @property
+    def host(self) -> str:
+        return f"{HOST}:{self.port}"
+
+    @property
+    def origin(self) -> str:
+        return f"http{'s' * self._tls}://{self.host}"
+
     def url(self, path: str) -> str:
         """Return the URL of a WebSocket at a path."""
-        return f"ws{'s' * self._tls}://{HOST}:{self.port}{path}"
+        return f"ws{'s' * self._tls}://{self.host}{path}"

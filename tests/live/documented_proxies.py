@@ -1,0 +1,116 @@
+"""The proxies of the documentation, each with its configuration as it is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from lab.servers import HOST, make_certificate
+
+from .deployments import Proxy
+from .typed import blocks
+
+#: How many threads Apache has here, as it stands below.
+APACHE_THREADS: Final = 16
+#: Apache, with what Debian loads, the modules that the page has enabled, and the limits for slow requests that Debian
+#: sets, shortened.
+_APACHE: Final = """
+ServerRoot {directory}
+PidFile {directory}/pid
+ErrorLog {directory}/error.log
+DefaultRuntimeDir {directory}
+Listen {host}:{port}
+User www-data
+Group www-data
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule reqtimeout_module {modules}/mod_reqtimeout.so
+LoadModule headers_module {modules}/mod_headers.so
+LoadModule proxy_module {modules}/mod_proxy.so
+LoadModule proxy_http_module {modules}/mod_proxy_http.so
+LoadModule ssl_module {modules}/mod_ssl.so
+RequestReadTimeout header=1-2,minrate=500 body=1,minrate=500
+ServerLimit 1
+ThreadsPerChild 16
+MaxRequestWorkers 16
+{body}
+"""
+_CADDY: Final = """
+{{
+    admin unix/{directory}/admin
+    auto_https off
+}}
+{body}
+"""
+
+
+class Configuration(NamedTuple):
+    """How a printed configuration is run here."""
+
+    program: str
+    #: What stands around it.
+    around: str
+    #: What is replaced in it by addresses and files of the test.
+    addresses: dict[str, str]
+    #: Where it expects the server.
+    backend: str = "127.0.0.1:8000"
+
+
+CADDY: Final = "/etc/caddy/Caddyfile"
+APACHE: Final = "/etc/apache2/sites-available/example.conf"
+HAPROXY: Final = "/etc/haproxy/haproxy.cfg"
+#: Caddy cannot get a certificate here.
+_CADDY_SITE: Final = "https://{host}:{port} {{\n    tls {certificate} {certificate}"
+#: By the captions of the page on proxies.
+CONFIGURATIONS: Final = {
+    CADDY: Configuration("caddy", _CADDY, {"example.org {{": _CADDY_SITE}),
+    APACHE: Configuration(
+        "apache2",
+        _APACHE,
+        {
+            "*:443": "{host}:{port}",
+            "ServerName example.org": "ServerName {host}",
+            "/etc/letsencrypt/live/example.org/fullchain.pem": "{certificate}",
+            "/etc/letsencrypt/live/example.org/privkey.pem": "{certificate}",
+        },
+    ),
+    HAPROXY: Configuration(
+        "haproxy", "{body}", {"bind :443": "bind {host}:{port}", "/etc/haproxy/example.org.pem": "{certificate}"}
+    ),
+}
+
+
+def printed(name: str) -> str:
+    """Return a configuration as it is printed."""
+    (block,) = [block for block in blocks("proxies") if block.caption == name]
+    return block.text
+
+
+class DocumentedProxy(Proxy):
+    """A proxy with a configuration of the documentation, in front of a backend. It speaks TLS."""
+
+    def __init__(self, name: str, directory: Path, backend: str, changes: dict[str, str] | None = None) -> None:
+        """Start it; ``changes`` replace parts of what is printed."""
+        self._text = printed(name)
+        configuration = CONFIGURATIONS[name]
+        self._addresses = configuration.addresses
+        self._replace({**(changes or {}), configuration.backend: backend})
+        super().__init__(configuration.program, directory, backend, "", tls=True, template=configuration.around)
+
+    @property
+    def directory(self) -> Path:
+        """Where its files are."""
+        return self._configuration.parent
+
+    def _replace(self, changes: dict[str, str]) -> None:
+        for old, new in changes.items():
+            assert self._text.count(old) == 1, old
+            self._text = self._text.replace(old, new)
+
+    def _spawn(self) -> None:
+        values = {"host": HOST, "port": self.port, "certificate": make_certificate()}
+        self._replace({old.format(**values): new.format(**values) for old, new in self._addresses.items()})
+        # If the port was taken by another process meanwhile, the next one is put in its place.
+        self._addresses = {f"{HOST}:{self.port}": "{host}:{port}"}
+        self._values["body"] = self._text
+        super()._spawn()

@@ -20,6 +20,7 @@ WITHOUT_TESTS = {"__init__.py": "tests/test_packaging.py and tests/test_exceptio
 #: Test modules of no single module, and their subjects.
 WITHOUT_MODULE = {
     "test_deploy.py": "the files of the deployment page",
+    "test_deploy_containers.py": "the files of the page on Docker",
     "test_docs.py": "the documentation",
     "test_docs_faq.py": "the page of the documentation with questions",
     "test_docs_groups.py": "the page of the documentation on groups",

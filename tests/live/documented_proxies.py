@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from lab.servers import HOST, make_certificate
+from lab.servers import HOST, ROOT, make_certificate
 
 from .deployments import Proxy
 from .typed import blocks
@@ -59,9 +59,10 @@ class Configuration(NamedTuple):
 CADDY: Final = "/etc/caddy/Caddyfile"
 APACHE: Final = "/etc/apache2/sites-available/example.conf"
 HAPROXY: Final = "/etc/haproxy/haproxy.cfg"
+CONTAINER: Final = "example_project/deploy/Caddyfile"
 #: Caddy cannot get a certificate here.
 _CADDY_SITE: Final = "https://{host}:{port} {{\n    tls {certificate} {certificate}"
-#: By the captions of the page on proxies.
+#: By the captions of the page on proxies, and the file of the page on Docker.
 CONFIGURATIONS: Final = {
     CADDY: Configuration("caddy", _CADDY, {"example.org {{": _CADDY_SITE}),
     APACHE: Configuration(
@@ -77,11 +78,14 @@ CONFIGURATIONS: Final = {
     HAPROXY: Configuration(
         "haproxy", "{body}", {"bind :443": "bind {host}:{port}", "/etc/haproxy/example.org.pem": "{certificate}"}
     ),
+    CONTAINER: Configuration("caddy", _CADDY, {"{{$SITE}} {{": _CADDY_SITE}, "web:8000"),
 }
 
 
 def printed(name: str) -> str:
     """Return a configuration as it is printed."""
+    if name == CONTAINER:
+        return (ROOT / name).read_text(encoding="utf-8")
     (block,) = [block for block in blocks("proxies") if block.caption == name]
     return block.text
 

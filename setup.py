@@ -87,6 +87,7 @@ PROMETHEUS = ["prometheus-client>=0.16"]
 TEST = [
     f"bjoern-binary>=3.2; {WHEELS}",
     "build>=1.2",
+    "channels>=4.2",
     "cheroot>=10.0",
     "coverage>=7.10",
     "cython>=3.1",
@@ -95,6 +96,7 @@ TEST = [
     "django-ninja>=1.4",
     "django-prometheus>=2.4",
     "djangorestframework>=3.16",
+    "flask-sock>=0.7",
     "gevent>=24.10",
     "granian>=2.0",
     "gunicorn>=26",

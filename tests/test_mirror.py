@@ -26,6 +26,7 @@ WITHOUT_MODULE = {
     "test_docs_groups.py": "the page of the documentation on groups",
     "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",
     "test_docs_messages.py": "the texts by which the package says what is wrong, and their anchors",
+    "test_docs_migrating.py": "the page of the documentation on coming from other packages",
     "test_docs_prometheus.py": "the page of the documentation on Prometheus",
     "test_docs_reference.py": "the reference in the documentation",
     "test_docs_rest.py": "the page of the documentation on Django REST framework and django-ninja",

@@ -145,7 +145,7 @@ VERDICTS: Final = _verdicts(
         "cut-when-idle",
         "The WebSocket opens, and is cut without a Close while it is silent.",
         "Make the timeout of the proxy longer than WEBSOCKET_PING_INTERVAL: nginx has 'proxy_read_timeout', HAProxy "
-        "'timeout tunnel'.",
+        "'timeout tunnel', Apache 'ProxyTimeout'.",
     ),
     Verdict(
         "killed",

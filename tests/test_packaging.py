@@ -210,6 +210,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert extensions <= {Path(name).stem for name in SPEEDUPS if name.endswith(".pyx")}
 
 
+def test_the_wheel_holds_the_browser_module(wheel):
+    names, _ = contents(wheel)
+    assert {f"django_websocket/static/django_websocket/websocket{suffix}" for suffix in (".js", ".d.ts")} <= names
+
+
 def test_the_wheel_is_compiled_where_there_is_a_compiler(wheel, tmp_path):
     extensions = contents(wheel)[1]
     # The poller imports greenlet, which is not installed there.

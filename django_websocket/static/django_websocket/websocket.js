@@ -1,0 +1,224 @@
+// A WebSocket that comes back. The page "In the browser" of the documentation describes it.
+
+const OPEN = 1, CLOSING = 2, CLOSED = 3;
+
+const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
+
+// Every position becomes a part of the address, whose length servers limit.
+const MOST_GROUPS = 30;
+
+// What a group with history sends: its name, then the position and the data of a message, or which messages are missing.
+const ENVELOPE =
+  /^\{"group":\s*"([\w.:-]+)",\s*(?:"id":\s*"(\w+)-(\d+)",\s*"data":\s*(.*)|"gap":\s*(null|\[\d+,\s*\d+\]))\}$/s;
+
+export class ReconnectingWebSocket extends EventTarget {
+  static CONNECTING = 0;
+  static OPEN = OPEN;
+  static CLOSING = CLOSING;
+  static CLOSED = CLOSED;
+  CONNECTING = 0;
+  OPEN = OPEN;
+  CLOSING = CLOSING;
+  CLOSED = CLOSED;
+
+  retries = 0;
+  #url;
+  #protocols;
+  #options;
+  #socket;
+  #tries = false; // not while it waits for the next attempt
+  #turn = 0; // the number of the attempt
+  #ended = 0; // CLOSING or CLOSED, if it does not come back
+  #timer; // of the wait, then of the attempt, then of the time until a connection counts as stable
+  #queue = [];
+  #positions = new Map();
+  #address = "";
+  #binaryType = "blob";
+
+  constructor(url, protocols = [], options = {}) {
+    super();
+    const { min = 500, max = 30000, timeout = 10000, stable = 5000, queue = 100, since = "since", ...others } = options;
+    const { final = (code) => FINAL.includes(code) || (code > 3999 && code < 5000), ...unknown } = others;
+    for (const [name, value] of Object.entries({ min, max, timeout, ...unknown })) {
+      // A longer timer would run out at once.
+      if (name in unknown || !(value > 0 && value < 2 ** 31)) throw new TypeError(`bad option ${name}: ${value}`);
+    }
+    for (const type of ["open", "message", "error", "close", "reconnecting", "gap"]) {
+      this["on" + type] = null;
+      this.addEventListener(type, (event) => this["on" + type]?.(event));
+    }
+    this.#url = url;
+    this.#protocols = protocols;
+    this.#options = { min, max, timeout, stable, queue, since, final };
+    this.#connect();
+    this.#watch("addEventListener");
+  }
+
+  get readyState() {
+    return this.#ended || (this.#isOpen() ? OPEN : 0);
+  }
+
+  get url() {
+    return this.#address;
+  }
+
+  get protocol() {
+    return this.#socket?.protocol ?? "";
+  }
+
+  get extensions() {
+    return this.#socket?.extensions ?? "";
+  }
+
+  get bufferedAmount() {
+    return new Blob(this.#queue).size + (this.#socket?.bufferedAmount ?? 0);
+  }
+
+  get binaryType() {
+    return this.#binaryType;
+  }
+
+  set binaryType(type) {
+    this.#binaryType = type;
+    if (this.#socket) this.#socket.binaryType = type;
+  }
+
+  send(data) {
+    if (this.#ended) console.warn("not sent, the WebSocket is closed:", data);
+    // After a Close of the server, a socket that is not closed yet drops what it is to send.
+    else if (this.#isOpen()) this.#socket.send(data);
+    else if (this.#queue.length >= this.#options.queue) throw new DOMException("too many wait", "QuotaExceededError");
+    // A Blob does not change when the page writes to its buffer again.
+    else this.#queue.push(typeof data === "object" ? new Blob([data]) : data);
+  }
+
+  close(code, reason) {
+    if (this.#ended) return;
+    this.#socket?.close(code, reason);
+    this.#ended = CLOSING;
+    if (this.#socket) return;
+    this.#drop();
+    setTimeout(() => this.#lost({ code: 1006, reason: "" }));
+  }
+
+  reconnect() {
+    if (this.#ended) throw new DOMException("the WebSocket is closed", "InvalidStateError");
+    this.retries = 0;
+    this.#drop();
+    this.#connect();
+    this.#tell("reconnecting", { code: 1000, reason: "", delay: 0, retries: 0 });
+  }
+
+  #isOpen() {
+    return this.#socket?.readyState === OPEN;
+  }
+
+  #watch(how) {
+    globalThis[how]("online", this.#wake);
+    globalThis[how]("pageshow", this.#wake);
+    globalThis.document?.[how]("visibilitychange", this.#wake);
+  }
+
+  #wake = ({ type }) => {
+    const hidden = type === "visibilitychange" && document.visibilityState === "hidden";
+    if (!this.#tries && !this.#ended && !hidden) this.#connect();
+  };
+
+  #wait(act, delay) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(act, delay);
+  }
+
+  #connect() {
+    const turn = ++this.#turn;
+    this.#tries = true;
+    if (typeof this.#url === "function") {
+      // Whatever goes wrong here goes wrong later, when the page listens.
+      (async () => {
+        try {
+          const url = await new Promise((resolve) => resolve(this.#url()));
+          if (turn === this.#turn) this.#open(url);
+        } catch (error) {
+          console.error(error);
+          if (turn === this.#turn) this.#lost({ code: 1006, reason: `${error}` });
+        }
+      })();
+    } else this.#open(this.#url);
+    this.#wait(() => this.#lost({ code: 1006, reason: "timeout" }), this.#options.timeout);
+  }
+
+  #open(address) {
+    const { since, stable } = this.#options;
+    const url = new URL(address, globalThis.document?.baseURI ?? location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    for (const [group, position] of this.#positions) {
+      const id = position.join("-");
+      url.searchParams.set(`${since}.${group}`, id);
+      // No position, so that a view that knows of one group only gets a gap.
+      url.searchParams.set(since, this.#positions.size > 1 ? "several" : id);
+    }
+    const socket = new WebSocket(url, this.#protocols);
+    this.#socket = socket;
+    this.#address = socket.url;
+    socket.binaryType = this.#binaryType;
+    socket.onopen = () => {
+      this.#wait(() => (this.retries = 0), stable);
+      for (const data of this.#queue.splice(0)) socket.send(data);
+      this.dispatchEvent(new Event("open"));
+    };
+    socket.onmessage = (event) => this.#receive(event);
+    socket.onerror = () => this.dispatchEvent(new Event("error"));
+    socket.onclose = (event) => this.#lost(event);
+  }
+
+  #receive({ data, origin }) {
+    const found = this.#options.since && typeof data === "string" && ENVELOPE.exec(data);
+    let content;
+    try {
+      content = found && JSON.parse(data);
+    } catch {
+      // It only looked like an envelope.
+    }
+    if (!content) return this.dispatchEvent(new MessageEvent("message", { data, origin }));
+    const [, group, epoch, number, raw, gap] = found;
+    if (gap) return this.#tell("gap", { group, gap: content.gap });
+    const [last, highest] = this.#positions.get(group) ?? [];
+    if (epoch === last && +number <= +highest) return; // It has come before.
+    this.#positions.delete(group);
+    this.#positions.set(group, [epoch, number]);
+    if (this.#positions.size > MOST_GROUPS) this.#positions.delete(this.#positions.keys().next().value);
+    // The same text as without a history, so that long numbers keep their digits.
+    const text = typeof content.data === "string" ? content.data : raw;
+    const event = new MessageEvent("message", { data: text, origin });
+    this.dispatchEvent(Object.assign(event, { group, id: `${epoch}-${number}` }));
+  }
+
+  #lost({ code, reason, wasClean = false }) {
+    const { min, max, final } = this.#options;
+    this.#drop();
+    if (this.#ended || final(code, reason)) {
+      this.#ended = CLOSED;
+      this.#watch("removeEventListener");
+      return this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean }));
+    }
+    // All clients of a server are lost at the same time, and should not come back at the same time.
+    const delay = navigator.onLine === false ? max : Math.random() * Math.min(max, min * 2 ** this.retries);
+    this.#wait(() => this.#connect(), delay);
+    this.#tell("reconnecting", { code, reason, delay, retries: ++this.retries });
+  }
+
+  #drop() {
+    const socket = this.#socket;
+    clearTimeout(this.#timer);
+    this.#turn++;
+    this.#tries = false;
+    this.#socket = null;
+    if (!socket) return;
+    socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
+    socket.close();
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -22,6 +22,7 @@ WITHOUT_MODULE = {
     "test_deploy.py": "the files of the deployment page",
     "test_deploy_containers.py": "the files of the page on Docker",
     "test_docs.py": "the documentation",
+    "test_docs_browser.py": "the page of the documentation on browsers",
     "test_docs_faq.py": "the page of the documentation with questions",
     "test_docs_groups.py": "the page of the documentation on groups",
     "test_docs_htmx.py": "the page of the documentation on htmx and Turbo",

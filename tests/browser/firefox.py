@@ -35,7 +35,7 @@ class Firefox:
         self._number = 0
         self._process = subprocess.Popen(
             [program, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port=0"],
-            env={"HOME": str(profile), "PATH": "/usr/bin:/bin", "MOZ_DISABLE_CONTENT_SANDBOX": "1"},
+            env={"HOME": str(profile), "PATH": "/usr/bin:/bin"},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

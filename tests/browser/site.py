@@ -1,8 +1,9 @@
-"""A site with the page and the view of docs/browser.rst, and with views that do what a test needs."""
+"""A site with pages and views of docs/browser.rst and docs/htmx.rst, and with views that do what a test needs."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
@@ -14,10 +15,10 @@ from django_websocket import Group, accept_websocket, require_websocket
 
 from ..live.typed import blocks
 
-PAGE = "browser"
-PYTHON = [block.text for block in blocks(PAGE) if block.language == "python"]
-#: The templates and scripts of the page, by their captions.
-FILES = {block.caption: block.text for block in blocks(PAGE) if block.caption}
+PAGES = ("browser", "htmx")
+PYTHON = [block.text for page in PAGES for block in blocks(page) if block.language == "python"]
+#: The templates and scripts of the pages, by their captions.
+FILES = {block.caption: block.text for page in PAGES for block in blocks(page) if block.caption}
 
 DEBUG = True
 SECRET_KEY = "not a secret"
@@ -46,11 +47,16 @@ RECORDER = """<!doctype html><link rel=icon href="data:,"><title>recorder</title
     };
     window.socket = start();
 </script>"""
-LOADERS = [("django.template.loaders.locmem.Loader", {**FILES, "recorder.html": RECORDER})]
+TURBO = """<!doctype html><link rel=icon href="data:,"><title>orders</title>
+<script src="/static/turbo.js"></script>{% include "orders/lasting.html" %}"""
+LOADERS = [("django.template.loaders.locmem.Loader", {**FILES, "recorder.html": RECORDER, "turbo.html": TURBO})]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "OPTIONS": {"loaders": LOADERS, "context_processors": [f"{__name__}.nonce"]},
+        "OPTIONS": {
+            "loaders": LOADERS,
+            "context_processors": [f"{__name__}.nonce", "django.template.context_processors.request"],
+        },
     }
 ]
 WEBSOCKET_GROUPS = {
@@ -109,9 +115,12 @@ def publish(request: Any) -> HttpResponse:
 
 
 def serve_file(request: Any, name: str) -> HttpResponse:
-    """Serve the files of the package, and a script of the documentation, as ``runserver`` does."""
+    """Serve the files of the package as ``runserver`` does, and scripts of the documentation and of npm."""
     from django.contrib.staticfiles.views import serve
 
+    package = Path(os.environ["NPM_FILES"], name)
+    if package.is_file():
+        return HttpResponse(package.read_bytes(), content_type="text/javascript")
     if name in FILES:
         return HttpResponse(FILES[name], content_type="text/javascript")
     response: HttpResponse = serve(request, name, insecure=True)
@@ -136,6 +145,8 @@ urlpatterns = [
     path("plain/", accept_websocket(plain)),
     path("mapped/", template("mapped.html")),
     path("bids/", DOCUMENTED["bids"]),
+    path("orders/", DOCUMENTED["orders"], name="orders"),
+    path("turbo/", template("turbo.html")),
     path("talk/", talk),
     path("ends/<int:code>/", ends),
     path("publish/", publish),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import statistics
@@ -21,6 +22,7 @@ from lab.servers import HOST, PATIENCE, eventually, gunicorn
 
 from ..live.needs import module, program
 from .firefox import Firefox
+from .npm import install
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -35,11 +37,16 @@ class Site(Server):
     """The site of tests/browser/site.py on one worker of gunicorn, which its master replaces."""
 
     def __init__(self, directory, redis):
+        self.directory = directory
         options = ("--threads", str(THREADS), "--timeout", "600", "--graceful-timeout", "10")
         super().__init__(
             Kind("site", gunicorn("gthread", *options, "tests.browser.site:application"), forks=True),
             directory / "log",
-            environment={"DJANGO_SETTINGS_MODULE": "tests.browser.site", "REDIS_URL": redis.url},
+            environment={
+                "DJANGO_SETTINGS_MODULE": "tests.browser.site",
+                "NPM_FILES": str(directory),
+                "REDIS_URL": redis.url,
+            },
             strict=False,
             ready="/",
         )
@@ -419,6 +426,23 @@ def test_the_import_map_of_the_documentation(page):
     eventually(
         lambda: page.server.bid("three") and page.run("return document.body.textContent"), lambda text: "three" in text
     )
+
+
+@pytest.fixture
+def turbo(site, tmp_path):
+    """Let the site serve Turbo."""
+    packages = install(tmp_path, "@hotwired/turbo@8").parent
+    shutil.copy(packages / "@hotwired/turbo/dist/turbo.es2017-umd.js", site.directory / "turbo.js")
+
+
+@pytest.mark.usefixtures("turbo")
+def test_turbo(page):
+    """Guards that Turbo takes the module for a source of streams, before and after a restart."""
+    shown = "[...document.querySelectorAll('#orders li')].map((item) => item.textContent)"
+    page.open("/turbo/")
+    page.until(shown, lambda texts: texts == ["1", "2"])
+    page.server.restart()
+    page.until(shown, lambda texts: texts == ["1", "2", "1", "2"])
 
 
 def test_plain(page):

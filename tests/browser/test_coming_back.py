@@ -85,8 +85,11 @@ class Page:
         return eventually(lambda: self.run(f"return {expression}"), good, PATIENCE * 2)
 
     def until_open(self, times=1):
-        """Wait until the socket has been opened so many times, and return all that it has seen."""
-        self.until("socket.readyState === 1 && socket.seen.opened.length", lambda opened: opened == times)
+        """Wait until the socket is open, and was opened so many times or more, and return all that it has seen.
+
+        A worker that is about to end may take a connection, and close it with 1012 as well.
+        """
+        self.until("socket.readyState === 1 && socket.seen.opened.length", lambda opened: opened >= times)
         return self.seen()
 
     def seen(self):
@@ -381,7 +384,8 @@ def test_many_pages_come_back(chromium_page):
     page.until("sockets.filter(({ readyState }) => readyState === 1).length", lambda opened: opened == CLIENTS)
     page.server.restart()
     opened = page.until(
-        "sockets.filter(({ seen }) => seen.opened.length === 2).map(({ seen }) => seen.opened[1][0])",
+        "sockets.filter(({ readyState, seen }) => readyState === 1 && seen.opened.length > 1)"
+        ".map(({ seen }) => seen.opened.at(-1)[0])",
         lambda opened: len(opened) == CLIENTS,
     )
     lost = page.run("return sockets.map(({ seen }) => seen.lost[0])")
@@ -442,7 +446,7 @@ def test_turbo(page):
     page.open("/turbo/")
     page.until(shown, lambda texts: texts == ["1", "2"])
     page.server.restart()
-    page.until(shown, lambda texts: texts == ["1", "2", "1", "2"])
+    page.until(shown, lambda texts: texts[2:4] == ["1", "2"])
 
 
 def test_plain(page):

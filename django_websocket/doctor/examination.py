@@ -201,7 +201,9 @@ class _Examination:
         tried: dict[str | None, bool] = {}
         for origin in candidates(self._address).values():
             if origin not in tried:
-                tried[origin] = self._try(13, origin).status == 101
+                answer = self._try(13, origin)
+                # Who is sent to a login, for example, has come past the check of the Origin.
+                tried[origin] = answer.status is not None and judge(answer, self._address) != ORIGIN_REFUSED
         accepted = {name: tried[origin] for name, origin in candidates(self._address).items()}
         word = judge_origins(accepted, self._address, listed=project.lists_origins(self._address.path))
         self._report.add("origins", "fail", describe_origins(accepted, self._address), deadline.spent_ms, accepted)

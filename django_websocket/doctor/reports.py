@@ -56,6 +56,13 @@ class Report:
         """The exit status of the command."""
         return EXIT_OK if self.verdict.word == "ok" else EXIT_ILL
 
+    @property
+    def _summary(self) -> str:
+        """The summary of the verdict; a good one that has warnings says so."""
+        if self.verdict.word == "ok" and any(check.status == "warn" for check in self.checks):
+            return "Nothing is wrong. The lines with 'warn' deserve a thought."
+        return self.verdict.summary
+
     def as_json(self) -> dict[str, Any]:
         """Return the report as a dict of what JSON has."""
         verdict = self.verdict
@@ -75,7 +82,7 @@ class Report:
             took = "" if check.ms is None else f" ({check.ms:g} ms)"
             yield f"{check.status:4}  {check.id:{width}}  {check.message}{took}"
         yield ""
-        yield f"{self.verdict.word}: {self.verdict.summary}"
+        yield f"{self.verdict.word}: {self._summary}"
         if self.verdict.change:
             yield f"Change: {self.verdict.change}"
             yield f"More:   {self.verdict.docs}"

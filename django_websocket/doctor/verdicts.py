@@ -35,7 +35,8 @@ VERDICTS: Final = _verdicts(
     Verdict(
         "tls",
         "The connection is made, but TLS is not agreed on.",
-        "Use wss:// where TLS is spoken and ws:// where it is not, and give the host a certificate that clients trust.",
+        "Use wss:// where TLS is spoken and ws:// where it is not, and give the host a certificate that clients trust. "
+        "For one that is to be distrusted, there is --insecure.",
     ),
     Verdict(
         "no-answer",
@@ -107,7 +108,7 @@ VERDICTS: Final = _verdicts(
     ),
     Verdict(
         "login",
-        "The address is for visitors who are logged in, or have a permission.",
+        "The address is for visitors who are logged in, or have a permission; what is behind that was not looked at.",
         'Pass the cookie of a session that may connect: --cookie "sessionid=...".',
     ),
     Verdict(

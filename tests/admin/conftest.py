@@ -5,8 +5,16 @@ from contextlib import ExitStack
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import translation
 
 from django_websocket.testing import WebSocketClient
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    """Read the pages in English, whatever language a request of an earlier test has left behind."""
+    with translation.override("en-us"):
+        yield
 
 
 @pytest.fixture

@@ -217,6 +217,21 @@ def test_origins(may, verdict):
     assert "no Origin accepted" in checks["origins"].message
 
 
+@pytest.mark.parametrize("status", [302, 401, 404])
+def test_an_origin_counts_as_accepted_whatever_the_view_answers(status):
+    """A visitor without a session is sent to the login, by a view whose Origin was checked before."""
+
+    def handle(sock, head):
+        fields = fields_of(head)
+        refused = fields.get("origin") not in {None, f"http://{fields['host']}"}
+        answer = refuses(403, "the Origin is not allowed") if refused else refuses(status, "log in")
+        answer(sock, head)
+
+    word, checks = look(handle, origin="http://other.example")
+    assert word == "origin-refused"
+    assert "no Origin accepted" in checks["origins"].message
+
+
 PAGE = refuses(200, "page", kind="text/html")
 ELSEWHERE = refuses(404, "nothing", kind="text/html")
 

@@ -10,6 +10,13 @@ def test_all_is_well():
     assert list(report.lines()) == ["", "ok: Everything that was looked at is as it should be."]
 
 
+def test_all_is_well_but_for_a_warning():
+    report = Report()
+    report.add("deploy", "warn", "a risk")
+    assert report.exit_status == 0
+    assert list(report.lines())[-1] == "ok: Nothing is wrong. The lines with 'warn' deserve a thought."
+
+
 def test_lines():
     report = Report("ws://localhost/", verdict=VERDICTS["unreachable"])
     report.add("dns", "ok", "localhost is 127.0.0.1", 1.2345)

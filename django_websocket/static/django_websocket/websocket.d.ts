@@ -14,10 +14,15 @@ export class ReconnectingWebSocket extends EventTarget {
    *
    * @param url The address, relative to the page if it is no absolute one; `http` becomes `ws`. A function is called
    *   for every attempt; if it fails, so does the attempt.
+   * @param protocols The subprotocols, as for `WebSocket`. A function is called for every attempt.
    * @throws {TypeError} An option or the address is wrong.
    * @throws {DOMException} What the constructor of `WebSocket` throws.
    */
-  constructor(url: Address | (() => Address | Promise<Address>), protocols?: string | string[], options?: Options);
+  constructor(
+    url: Address | (() => Address | Promise<Address>),
+    protocols?: Protocols | (() => Protocols | Promise<Protocols>),
+    options?: Options,
+  );
 
   /** `CONNECTING` also while it waits to come back; `CLOSED` once it does not come back. */
   readonly readyState: 0 | 1 | 2 | 3;
@@ -125,4 +130,5 @@ export interface ReconnectingWebSocketEventMap {
 }
 
 type Address = string | URL;
+type Protocols = string | string[];
 type Handler<E> = ((this: ReconnectingWebSocket, event: E) => unknown) | null;

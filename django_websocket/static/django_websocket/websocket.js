@@ -4,12 +4,17 @@ const OPEN = 1, CLOSING = 2, CLOSED = 3;
 
 const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
 
-// Every position becomes a part of the address, whose length servers limit.
+// Servers limit the length of an address.
 const MOST_GROUPS = 30;
 
 // What a group with history sends: its name, then the position and the data of a message, or which messages are missing.
 const ENVELOPE =
-  /^\{"group":\s*"([\w.:-]+)",\s*(?:"id":\s*"(\w+)-(\d+)",\s*"data":\s*(.*)|"gap":\s*(null|\[\d+,\s*\d+\]))\}$/s;
+  /^\{"group":\s*"([\w.:-]+)",\s*(?:"id":\s*"([0-9a-f]{8})-(\d{1,15})",\s*"data":\s*(.*)|"gap":\s*(null|\[\d+,\s*\d+\]))\}$/s;
+
+const resolve = (url) => new URL(url, globalThis.document?.baseURI ?? location.href);
+
+const isFunction = (value) => typeof value === "function";
+const call = (value) => (isFunction(value) ? value() : value);
 
 export class ReconnectingWebSocket extends EventTarget {
   static CONNECTING = 0;
@@ -39,7 +44,7 @@ export class ReconnectingWebSocket extends EventTarget {
     super();
     const { min = 500, max = 30000, timeout = 10000, stable = 5000, queue = 100, since = "since", ...others } = options;
     const { final = (code) => FINAL.includes(code) || (code > 3999 && code < 5000), ...unknown } = others;
-    for (const [name, value] of Object.entries({ min, max, timeout, ...unknown })) {
+    for (const [name, value] of Object.entries({ min, max, timeout, stable, queue: queue + 1, ...unknown })) {
       // A longer timer would run out at once.
       if (name in unknown || !(value > 0 && value < 2 ** 31)) throw new TypeError(`bad option ${name}: ${value}`);
     }
@@ -47,7 +52,7 @@ export class ReconnectingWebSocket extends EventTarget {
       this["on" + type] = null;
       this.addEventListener(type, (event) => this["on" + type]?.(event));
     }
-    this.#url = url;
+    this.#url = isFunction(url) ? url : resolve(url);
     this.#protocols = protocols;
     this.#options = { min, max, timeout, stable, queue, since, final };
     this.#connect();
@@ -89,7 +94,7 @@ export class ReconnectingWebSocket extends EventTarget {
     else if (this.#isOpen()) this.#socket.send(data);
     else if (this.#queue.length >= this.#options.queue) throw new DOMException("too many wait", "QuotaExceededError");
     // A Blob does not change when the page writes to its buffer again.
-    else this.#queue.push(typeof data === "object" ? new Blob([data]) : data);
+    else this.#queue.push(data?.byteLength >= 0 || data instanceof Blob ? new Blob([data]) : `${data}`);
   }
 
   close(code, reason) {
@@ -98,7 +103,7 @@ export class ReconnectingWebSocket extends EventTarget {
     this.#ended = CLOSING;
     if (this.#socket) return;
     this.#drop();
-    setTimeout(() => this.#lost({ code: 1006, reason: "" }));
+    setTimeout(() => this.#lost({}));
   }
 
   reconnect() {
@@ -106,7 +111,6 @@ export class ReconnectingWebSocket extends EventTarget {
     this.retries = 0;
     this.#drop();
     this.#connect();
-    this.#tell("reconnecting", { code: 1000, reason: "", delay: 0, retries: 0 });
   }
 
   #isOpen() {
@@ -132,32 +136,34 @@ export class ReconnectingWebSocket extends EventTarget {
   #connect() {
     const turn = ++this.#turn;
     this.#tries = true;
-    if (typeof this.#url === "function") {
+    if (isFunction(this.#url) || isFunction(this.#protocols)) {
       // Whatever goes wrong here goes wrong later, when the page listens.
       (async () => {
         try {
-          const url = await new Promise((resolve) => resolve(this.#url()));
-          if (turn === this.#turn) this.#open(url);
+          const given = [await call(this.#url), await call(this.#protocols)];
+          if (turn === this.#turn) this.#open(...given);
         } catch (error) {
           console.error(error);
-          if (turn === this.#turn) this.#lost({ code: 1006, reason: `${error}` });
+          await 0;
+          if (turn === this.#turn) this.#lost({ reason: `${error}` });
         }
       })();
-    } else this.#open(this.#url);
-    this.#wait(() => this.#lost({ code: 1006, reason: "timeout" }), this.#options.timeout);
+    } else this.#open(this.#url, this.#protocols);
+    this.#wait(() => this.#lost({ reason: "timeout" }), this.#options.timeout);
   }
 
-  #open(address) {
+  #open(address, protocols) {
     const { since, stable } = this.#options;
-    const url = new URL(address, globalThis.document?.baseURI ?? location.href);
+    const url = resolve(address);
     url.protocol = url.protocol.replace("http", "ws");
-    for (const [group, position] of this.#positions) {
+    url.hash = "";
+    for (const [group, position] of [...this.#positions].slice(-MOST_GROUPS)) {
       const id = position.join("-");
       url.searchParams.set(`${since}.${group}`, id);
       // No position, so that a view that knows of one group only gets a gap.
       url.searchParams.set(since, this.#positions.size > 1 ? "several" : id);
     }
-    const socket = new WebSocket(url, this.#protocols);
+    const socket = new WebSocket(url, protocols);
     this.#socket = socket;
     this.#address = socket.url;
     socket.binaryType = this.#binaryType;
@@ -167,7 +173,11 @@ export class ReconnectingWebSocket extends EventTarget {
       this.dispatchEvent(new Event("open"));
     };
     socket.onmessage = (event) => this.#receive(event);
-    socket.onerror = () => this.dispatchEvent(new Event("error"));
+    socket.onerror = () => {
+      this.dispatchEvent(new Event("error"));
+      // With a content security policy no "close" may follow.
+      setTimeout(() => socket.readyState === CLOSED && socket.onclose?.({}));
+    };
     socket.onclose = (event) => this.#lost(event);
   }
 
@@ -177,31 +187,37 @@ export class ReconnectingWebSocket extends EventTarget {
     try {
       content = found && JSON.parse(data);
     } catch {
-      // It only looked like an envelope.
+      // No envelope.
     }
-    if (!content) return this.dispatchEvent(new MessageEvent("message", { data, origin }));
+    if (!content || Object.keys(content).length !== (found[5] ? 2 : 3))
+      return this.dispatchEvent(new MessageEvent("message", { data, origin }));
     const [, group, epoch, number, raw, gap] = found;
     if (gap) return this.#tell("gap", { group, gap: content.gap });
     const [last, highest] = this.#positions.get(group) ?? [];
     if (epoch === last && +number <= +highest) return; // It has come before.
     this.#positions.delete(group);
     this.#positions.set(group, [epoch, number]);
-    if (this.#positions.size > MOST_GROUPS) this.#positions.delete(this.#positions.keys().next().value);
     // The same text as without a history, so that long numbers keep their digits.
     const text = typeof content.data === "string" ? content.data : raw;
     const event = new MessageEvent("message", { data: text, origin });
     this.dispatchEvent(Object.assign(event, { group, id: `${epoch}-${number}` }));
   }
 
-  #lost({ code, reason, wasClean = false }) {
+  #lost({ code = 1006, reason = "", wasClean = false }) {
     const { min, max, final } = this.#options;
     this.#drop();
-    if (this.#ended || final(code, reason)) {
+    let ends = this.#ended;
+    try {
+      ends ||= final(code, reason);
+    } catch (error) {
+      console.error(error);
+    }
+    if (ends) {
       this.#ended = CLOSED;
       this.#watch("removeEventListener");
       return this.dispatchEvent(new CloseEvent("close", { code, reason, wasClean }));
     }
-    // All clients of a server are lost at the same time, and should not come back at the same time.
+    // All clients of a server are lost at once, and should not come back at once.
     const delay = navigator.onLine === false ? max : Math.random() * Math.min(max, min * 2 ** this.retries);
     this.#wait(() => this.#connect(), delay);
     this.#tell("reconnecting", { code, reason, delay, retries: ++this.retries });

@@ -238,7 +238,7 @@ describe("coming back", () => {
     assert.ok(first.closed);
     first.say("late");
     assert.equal(socket.readyState, 0);
-    assert.deepEqual(socket.events.at(-1), ["reconnecting", { code: 1000, reason: "", delay: 0, retries: 0 }]);
+    assert.deepEqual(socket.types(), ["open"], "the page knows what it does");
     page.socket.lose();
     page.socket.lose();
     socket.reconnect();
@@ -722,5 +722,101 @@ describe("groups with history", () => {
     assert.deepEqual(socket.events.slice(1).map(([, data]) => data), [text, text, '{"group": "news", "gap": null}']);
     comeBack();
     assert.deepEqual(parameters(), {});
+  });
+});
+
+describe("what pages do", () => {
+  test("the address of the page changes before it comes back", () => {
+    connect("?since=0123abcd-1");
+    page.document.baseURI = "https://site/other/page/";
+    page.socket.lose();
+    page.clock.advance(HOUR);
+    assert.equal(page.sockets.length > 1, true);
+    assert.ok(page.sockets.every(({ url }) => url === "wss://site/room/7/?since=0123abcd-1"));
+  });
+
+  test("the address of a page has a fragment", () => {
+    assert.equal(connect("https://site/room/7/?a=1#below").url, "wss://site/room/7/?a=1");
+  });
+
+  for (const data of [
+    '{"group": "chat", "id": "0123abcd-12", "data": {"a": 1}, "user": "ann"}',
+    '{"group": "chat", "id": "msg-12", "data": 1}',
+    '{"group": "chat", "id": "0123abcd-1234567890123456", "data": 1}',
+    '{"group": "chat", "gap": null, "more": 1}',
+  ]) {
+    test(`no envelope: ${data}`, () => {
+      const socket = connect();
+      page.socket.open();
+      page.socket.say(data);
+      page.socket.say(data);
+      assert.deepEqual(socket.events.slice(1), [["message", data], ["message", data]]);
+      page.socket.lose();
+      page.clock.advance(HOUR);
+      assert.equal(page.socket.url, "wss://site/ws/");
+    });
+  }
+
+  test("subprotocols are asked for at each attempt", async () => {
+    let number = 0;
+    connect("/ws/", async () => {
+      if (++number === 2) throw new Error("no token");
+      return ["chat", `token-${number}`];
+    });
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await settle();
+      if (attempt === 0) page.socket.lose();
+      page.clock.advance(1000);
+    }
+    await settle();
+    assert.deepEqual(page.sockets.map(({ protocols }) => protocols), [["chat", "token-1"], ["chat", "token-3"]]);
+    assert.match(complaints[0], /no token/);
+  });
+
+  test("a final that throws does not decide", () => {
+    const socket = connect("/ws/", [], { final: () => { throw new Error("a mistake"); } });
+    page.socket.lose(1006);
+    assert.deepEqual(socket.types(), ["error", "reconnecting"]);
+    assert.match(complaints[0], /a mistake/);
+  });
+
+  test("a page that does not want to wait", () => {
+    const socket = connect();
+    socket.addEventListener("reconnecting", () => socket.reconnect());
+    page.socket.lose();
+    assert.equal(page.sockets.length, 2);
+  });
+
+  test("more groups than an address has room for", () => {
+    const socket = connect();
+    page.socket.open();
+    for (let number = 0; number < 40; number++) page.socket.say(envelope(`g${number}`, "0123abcd-1", ""));
+    page.socket.lose();
+    page.clock.advance(500);
+    page.socket.open();
+    for (let number = 0; number < 40; number++) page.socket.say(envelope(`g${number}`, "0123abcd-1", ""));
+    assert.equal(socket.types().filter((type) => type === "message").length, 40, "each is delivered once");
+    assert.equal(new URL(page.socket.url).searchParams.size, 31);
+  });
+
+  for (const options of [{ stable: Infinity }, { stable: 2 ** 31 }, { queue: NaN }, { queue: "many" }, { queue: -1 }]) {
+    test(`an option that makes no sense: ${Object.entries(options)}`, () => {
+      assert.throws(() => connect("/ws/", [], options), TypeError);
+    });
+  }
+
+  test("what is neither text nor bytes is text, whether it waits or not", () => {
+    const socket = connect();
+    for (const data of [null, [1, 2], new URL("https://site/")]) socket.send(data);
+    page.socket.open();
+    assert.deepEqual(page.socket.sent, ["null", "1,2", "https://site/"]);
+  });
+
+  test("an error without a close", () => {
+    const socket = connect();
+    page.socket.readyState = 3;
+    page.socket.onerror(new Event("error"));
+    page.clock.advance(1);
+    assert.deepEqual(socket.types(), ["error", "reconnecting"]);
   });
 });

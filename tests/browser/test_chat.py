@@ -124,7 +124,7 @@ def test_lost_connection(ada, bob):
     ada.say("Before")
     bob.until_talk(("Ada", "Before"))
     bob.cable.cut()
-    bob.until_text("#status", "Reconnecting")
+    bob.until_state("returning")
     ada.until_here("Ada")
     texts = ["Before", "First", "Second", "Third"]
     for text in texts[1:]:
@@ -150,7 +150,7 @@ def test_lost_message(ada, bob):
     assert bob.run("return document.querySelectorAll('#log [data-pending]').length") == 1
     assert bob.talk() == []
     bob.cable.cut()
-    bob.until_text("#status", "Reconnecting")
+    bob.until_state("returning")
     bob.cable.mend()
     bob.until_online()
     assert bob.run("return document.getElementById('message').value") == "Are you there?"
@@ -169,7 +169,7 @@ def test_server_restarts(ada, bob, chat):
     bob.until_talk(("Ada", "Before"))
     chat.stop()
     for person in (ada, bob):
-        person.until_text("#status", "Reconnecting")
+        person.until_state("returning")
     save_messages(chat, 2)
     chat.start()
     for person in (ada, bob):
@@ -187,7 +187,7 @@ def test_more_was_missed_than_the_history_has(ada, bob, chat):
     """Guards a gap: the page gets from the database what the group does not remember."""
     bob.tolerate(*AWAY)
     bob.cable.cut()
-    bob.until_text("#status", "Reconnecting")
+    bob.until_state("returning")
     save_messages(chat, 250, author="Ada")
     bob.cable.mend()
     bob.until_online()

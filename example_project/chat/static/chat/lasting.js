@@ -56,5 +56,5 @@ export class LastingConnection extends Connection {
   }
 }
 
-/** What the status of such a connection is called. */
-export const STATES = { connecting: "Connecting", open: "Connected", closing: "Leaving", closed: "Reconnecting" };
+/** How its status is shown. */
+export const STATES = { closed: "returning" };

@@ -94,13 +94,20 @@ export class Connection extends EventTarget {
   #fire(type, detail) { this.dispatchEvent(new CustomEvent(type, { detail })); }
 }
 
-const NAMES = { connecting: "Connecting", open: "Open", closing: "Closing", closed: "Closed" };
+const WORDS = {
+  connecting: "Connecting",
+  open: "Open",
+  closing: "Closing",
+  returning: "Closed, coming back",
+  closed: "Closed",
+};
 
-/** Keep a status pill up to date. */
-export function showStatus(connection, element, names = NAMES) {
-  connection.addEventListener("state", ({ detail: state }) => {
+/** Keep a status up to date; `shown` names the states that are shown as other ones. */
+export function showStatus(connection, element, shown = {}) {
+  connection.addEventListener("state", ({ detail }) => {
+    const state = shown[detail] ?? detail;
     element.dataset.state = state;
-    element.textContent = names[state];
+    element.textContent = WORDS[state];
   });
 }
 

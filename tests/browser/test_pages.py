@@ -251,6 +251,14 @@ def test_about(browser):
     assert browser.text("[data-fact=user_agent]") == browser.run("return navigator.userAgent")
     # The server's ping is answered by the browser, and its time is told with a later answer.
     browser.until(lambda: browser.text("[data-fact=latency]"), lambda text: re.fullmatch(r"[\d.]+ m?s", text))
+    # The chart has a scale, with its unit, on which all points have room.
+    top = re.fullmatch(r"([\d.]+) ms", browser.text("#top"))[1]
+    assert float(browser.text("#middle").removesuffix(" ms")) == float(top) / 2
+    assert browser("#chart").get_dom_attribute("aria-label").endswith(f"from 0 to {top} ms")
+    for line in ("#question-line", "#ping-line"):
+        points = [point.split(",") for point in browser(line).get_dom_attribute("points").split()]
+        assert points
+        assert all(0 <= float(x) <= 300 and 0 <= float(y) <= 100 for x, y in points)
     browser.click("#disconnect")
     browser.until_state("closed")
     assert browser.text("#close-code").startswith("1005")

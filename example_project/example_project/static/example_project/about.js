@@ -1,8 +1,8 @@
 import { Connection, REFUSED, list, meaning, showStatus } from "./connection.js";
 import { $, duration, showError } from "./page.js";
 
-const EVERY = 1000; // milliseconds between two questions, but quicker at first
-const KEPT = 60;
+const EVERY = 1000; // milliseconds between two questions
+const SPAN = 30_000; // milliseconds that the chart shows
 const VERSIONS = { 13: "13 (RFC 6455)", 8: "8 (hybi-08 to hybi-12)", 7: "7 (hybi-07)", 76: "hixie-76", 75: "hixie-75" };
 
 const HOW = {
@@ -17,7 +17,6 @@ const connection = new Connection();
 const times = { ping: [], question: [] };
 let asked = 0;
 let timer = 0;
-let answers = 0;
 
 function show(fact, value) {
   const shown = HOW[fact] ? HOW[fact](value) : value;
@@ -31,17 +30,28 @@ function ask() {
 }
 
 function draw() {
-  const highest = Math.max(...times.ping, ...times.question);
+  const now = performance.now();
+  const top = roundUp(Math.max(0.1, ...Object.values(times).flat().map(({ time }) => time)));
   for (const [name, series] of Object.entries(times)) {
-    const first = KEPT - series.length; // the newest stands at the right end
-    $(`${name}-line`).setAttribute("points",
-      series.map((time, index) => `${(first + index) * (300 / (KEPT - 1))},${62 - (58 * time) / highest}`).join(" "));
+    const points = series.map(({ at, time }) => `${300 * (1 - (now - at) / SPAN)},${100 * (1 - time / top)}`);
+    $(`${name}-line`).setAttribute("points", [points[0], ...points].join(" ")); // a line of one point is not drawn
   }
+  $("top").textContent = `${top} ms`;
+  $("middle").textContent = `${top / 2} ms`;
+  $("chart").setAttribute("aria-label", `Round trips of the last 30 seconds, on a scale from 0 to ${top} ms`);
+}
+
+/** Round up to a number for the end of a scale: 1, 2 or 5 with zeros, or a fraction of that kind. */
+function roundUp(number) {
+  const digits = Math.max(0, -Math.floor(Math.log10(number)));
+  const power = 10 ** Math.floor(Math.log10(number));
+  return Number(([1, 2, 5, 10].find((step) => step * power >= number) * power).toFixed(digits));
 }
 
 function keep(series, time) {
-  series.push(time);
-  if (series.length > KEPT) series.shift();
+  const now = performance.now();
+  series.push({ at: now, time });
+  while (now - series[0].at > SPAN) series.shift();
 }
 
 showStatus(connection, $("status"));
@@ -64,13 +74,11 @@ connection.addEventListener("message", ({ detail }) => {
   keep(times.question, time);
   if (facts.latency !== null) keep(times.ping, 1000 * facts.latency);
   draw();
-  answers += 1;
-  timer = setTimeout(ask, answers < KEPT / 2 ? EVERY / 10 : EVERY);
+  timer = setTimeout(ask, EVERY);
 });
 
 connection.addEventListener("close", ({ detail: { code, reason, opened } }) => {
   $("close-code").textContent = `${code}, ${reason || meaning(code)}`;
-  $("connect").textContent = "Reconnect";
   if (!opened) showError(REFUSED);
 });
 

@@ -226,7 +226,7 @@ def test_both_ways_fail(browser):
         lambda: browser.text("#add-one [data-way=websocket] .answer"),
         lambda answer: answer.startswith("Closed with 1011"),
     )
-    assert browser.text("#add-one [data-way=http] .answer").startswith("500")
+    browser.until(lambda: browser.text("#add-one [data-way=http] .answer"), lambda answer: answer.startswith("500"))
 
 
 def test_about(browser):

@@ -1,37 +1,5 @@
 import { Connection, meaning, showStatus } from "./connection.js";
-import { duration, make, median, restoreFocus } from "./page.js";
-
-/** One side of an experiment: its answer, and how long its answers took. */
-class Way {
-  #times = [];
-
-  constructor(element) { this.element = element; }
-
-  find(name) { return this.element.querySelector(`.${name}`); }
-
-  get median() { return this.#times.length ? median(this.#times) : 0; }
-
-  /** Ask once: `ask` gives a promise of the answer. */
-  async measure(ask) {
-    const start = performance.now();
-    try {
-      this.#answer(await ask(), false);
-    } catch (error) {
-      this.#answer(error.message, true);
-      return false;
-    }
-    const time = performance.now() - start;
-    this.#times.push(time);
-    this.find("last").textContent = duration(time);
-    this.find("median").replaceChildren(duration(this.median), make("small", {}, ` of ${this.#times.length}`));
-    return true;
-  }
-
-  #answer(text, failed) {
-    this.find("answer").textContent = text;
-    this.element.toggleAttribute("data-failed", failed);
-  }
-}
+import { restoreFocus } from "./page.js";
 
 /** Questions over a WebSocket, which is opened at the first of them and stays open. */
 class Questions {
@@ -48,20 +16,21 @@ class Questions {
     });
   }
 
-  /** Open the connection where it is not: its handshake is no part of an answer's time. */
-  async ready() {
-    if (this.#connection.isOpen) return;
-    if (this.#connection.state !== "connecting") this.#connection.open(this.url);
-    await new Promise((resolve) => {
-      for (const type of ["open", "close"]) this.#connection.addEventListener(type, resolve, { once: true });
-    });
-  }
-
-  ask(message) {
+  /** Ask, and return the answer. */
+  async ask(message) {
+    await this.#opened();
     return new Promise((resolve, reject) => {
       if (!this.#connection.isOpen) throw new Error("Refused or unreachable");
       this.#asked.push({ resolve, reject });
       this.#connection.send(message);
+    });
+  }
+
+  async #opened() {
+    if (this.#connection.isOpen) return;
+    this.#connection.open(this.url);
+    await new Promise((resolve) => {
+      for (const type of ["open", "close"]) this.#connection.addEventListener(type, resolve, { once: true });
     });
   }
 }
@@ -72,35 +41,34 @@ async function askByHTTP(url, parameter, value) {
   return response.text();
 }
 
+/** Show the answer of one way, or why there is none. */
+async function show(way, ask) {
+  const answer = way.querySelector(".answer");
+  try {
+    answer.textContent = await ask();
+    way.toggleAttribute("data-failed", false);
+  } catch (error) {
+    answer.textContent = error.message;
+    way.toggleAttribute("data-failed", true);
+  }
+}
+
 for (const form of document.querySelectorAll(".experiment")) {
   const { url, parameter } = form.dataset;
-  const [http, webSocket] = Array.from(form.querySelectorAll(".way"), (element) => new Way(element));
+  const [http, webSocket] = form.querySelectorAll(".way");
   const questions = new Questions(url, form.querySelector(".status"));
-
-  const ask = async (times) => {
-    const value = form.elements[parameter].value;
-    const buttons = form.querySelectorAll("button");
-    for (const button of buttons) button.disabled = true;
-    for (let number = 0; number < times; number += 1) {
-      if (!await http.measure(() => askByHTTP(url, parameter, value))) break;
-    }
-    await questions.ready();
-    for (let number = 0; number < times; number += 1) {
-      if (!await webSocket.measure(() => questions.ask(value))) break;
-    }
-    const longest = Math.max(http.median, webSocket.median) || 1;
-    for (const way of [http, webSocket]) way.find("bar").style.width = `${(100 * way.median) / longest}%`;
-    for (const button of buttons) button.disabled = false;
-  };
+  const button = form.querySelector(".ask");
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const focused = document.activeElement; // which a disabled button loses
-    await ask(1);
+    const value = form.elements[parameter].value;
+    button.disabled = true;
+    await Promise.all([
+      show(http, () => askByHTTP(url, parameter, value)),
+      show(webSocket, () => questions.ask(value)),
+    ]);
+    button.disabled = false;
     restoreFocus(focused);
-  });
-  form.querySelector(".ask-many").addEventListener("click", async ({ currentTarget }) => {
-    await ask(50);
-    restoreFocus(currentTarget);
   });
 }

@@ -45,7 +45,7 @@ class Page(NamedTuple):
 
 PAGES = [
     Page(
-        "/",
+        "/echo/",
         "example_project.views.echo",
         "example_project/echo.js",
         "connect disconnect message send file log status close-code subprotocol",
@@ -150,6 +150,20 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 # Pages
 
 
+def test_the_first_page_is_the_chat(client):
+    response = client.get("/", follow=True)
+    assert response.redirect_chain == [(CHAT, 302), (f"/chat/login/?next={CHAT}", 302)]
+    assert 'id="name"' in response.content.decode()
+
+
+def test_staff_find_the_live_connections(client):
+    link = '<a href="/admin/django_websocket/liveconnection/">Live connections</a>'
+    assert link not in client.get("/echo/").content.decode()
+    client.force_login(get_user_model().objects.create_superuser("root"))
+    assert link in client.get("/echo/").content.decode()
+    assert client.get("/admin/django_websocket/liveconnection/").status_code == 200
+
+
 @each_page
 def test_a_page_has_its_elements_and_marks_itself_in_the_navigation(client, page):
     text = read(client, page)
@@ -251,9 +265,8 @@ def test_echo(websocket_client, version):
             assert websocket.wait() == message
 
 
-def test_echo_chooses_a_subprotocol_and_takes_bytes(websocket_client):
-    with websocket_client.websocket("/ws/echo/", subprotocols=["echo.v1", "echo.v2"]) as websocket:
-        assert websocket.subprotocol == "echo.v2"
+def test_echo_takes_bytes(websocket_client):
+    with websocket_client.websocket("/ws/echo/") as websocket:
         websocket.send(b"\x00\xff")
         assert websocket.wait() == b"\x00\xff"
 
@@ -291,6 +304,11 @@ def test_about_knows_the_connection(websocket_client, version):
     assert facts["pages_seen"] == 2
     assert "Django" in facts["server"]
     assert (facts["latency"] is None) == (version == 76)
+
+
+def test_about_chooses_a_subprotocol(websocket_client):
+    with websocket_client.websocket("/ws/about/", subprotocols=["about.v1", "about.v2"]) as websocket:
+        assert websocket.subprotocol == "about.v2"
 
 
 # The project

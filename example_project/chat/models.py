@@ -11,7 +11,7 @@ from django_websocket import Group
 
 
 class Room(models.Model):
-    #: The number of messages that a page shows, and that a browser which was away gets at once.
+    #: Messages that a page shows, and that a browser which was away gets at once.
     HISTORY = 200
 
     name = models.CharField(max_length=40, unique=True)
@@ -24,12 +24,12 @@ class Room(models.Model):
 
     @property
     def talk(self):
-        """The messages. A browser that was away gets those that it missed: that is the history."""
+        """The messages. A browser that was away gets those that it missed."""
         return Group(f"chat.talk:{self.pk}", history=self.HISTORY)
 
     @property
     def signs(self):
-        """Who is here, and who is typing. A browser that was away has no use for what these were meanwhile."""
+        """Who is here, and who is typing: of no use to a browser that was away."""
         return Group(f"chat.signs:{self.pk}")
 
 

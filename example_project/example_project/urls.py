@@ -1,11 +1,13 @@
 """The URLs of the example: its pages, and the views that their scripts connect to. Those of the chat are in its app.
 
-The admin lists the open WebSockets at ``/admin/django_websocket/liveconnection/``.
+The first page is the chat: one field, a name, and one is in it; the smaller examples are a click away from there. The
+admin lists the open WebSockets at ``/admin/django_websocket/liveconnection/``.
 """
 
 from django.contrib import admin
 from django.contrib.staticfiles.urls import staticfiles_urlpatterns
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from example_project import views
 from example_project.pages import Page
@@ -16,7 +18,8 @@ def page(name):
 
 
 urlpatterns = [
-    path("", page("echo"), name="echo-page"),
+    path("", RedirectView.as_view(pattern_name="chat:rooms")),
+    path("echo/", page("echo"), name="echo-page"),
     path("both-ways/", page("both_ways"), name="both-ways-page"),
     path("about/", page("about"), name="about-page"),
     path("ws/echo/", views.echo, name="echo"),

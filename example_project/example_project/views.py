@@ -12,7 +12,7 @@ from django.http import HttpResponse
 from django_websocket import UnsupportedFeature, accept_websocket, require_websocket
 
 
-@require_websocket(subprotocols=["echo.v2", "echo.v1"])
+@require_websocket
 def echo(request):
     for message in request.websocket:
         request.websocket.send(message)

@@ -127,12 +127,16 @@ class Browser:
         self.until(lambda: self(selector), lambda button: button.is_displayed() and button.is_enabled())
         self(selector).click()
 
-    def connect(self, path: str = "", subprotocols: str = "") -> None:
-        """Connect the echo page."""
-        if path:
-            self.fill("#url", path)
+    def unfold(self) -> None:
+        """Unfold what is folded away."""
+        self.run("for (const fold of document.querySelectorAll('details')) fold.open = true")
+
+    def connect(self, path: str, subprotocols: str = "") -> None:
+        """Connect the echo page to another view, in place of the one that it is connected to."""
+        self.unfold()
+        self.fill("#url", path)
         self.fill("#subprotocol", subprotocols)
-        self.click("#connect")
+        self.click("#connection button:not([type])")
 
     def say(self, text: str) -> None:
         """Send a text, on the echo page or in the chat."""

@@ -68,7 +68,7 @@ class Example(Server):
             log,
             # A development server that is stopped leaves its listener to the system; other leaks the live tests see.
             arguments=("-W", "ignore::ResourceWarning", *arguments),
-            ready="/",
+            ready="/echo/",
             environment=self._variables,
         )
 

@@ -97,8 +97,7 @@ class Manager(Browser):
 def page(chat, chromium):
     """Return a page that has an open WebSocket."""
     page = chromium(chat)
-    page.open("/")
-    page.connect()
+    page.open("/echo/")
     page.until_state("open")
     return page
 

@@ -14,14 +14,16 @@ from .servers import PROJECT, RELOADING, STOPPED
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-PAGES = ["/", "/both-ways/", "/about/"]
+PAGES = ["/echo/", "/both-ways/", "/about/"]
 each_page = pytest.mark.parametrize("page", PAGES)
 
 
 def open_echo(browser: Browser, path: str = "", subprotocols: str = "") -> None:
-    browser.open("/")
-    browser.connect(path, subprotocols)
+    browser.open("/echo/")
     browser.until_state("open")
+    if path:
+        browser.connect(path, subprotocols)
+        browser.until_state("open")
 
 
 # All pages
@@ -44,10 +46,11 @@ def test_everything_comes_from_the_server(browser, page):
 
 
 def test_navigation(browser):
-    """Guards the way from page to page."""
+    """Guards the way from page to page; the first one is the chat."""
     browser.open("/")
+    assert browser("nav a[aria-current]").get_dom_attribute("href") == "/chat/"
     seen = []
-    for page in [*PAGES[1:], "/chat/", PAGES[0]]:
+    for page in [*PAGES, "/chat/"]:
         browser.click(f"nav a[href='{page}']")
         browser.until(
             lambda: browser("nav a[aria-current]").get_dom_attribute("href"), lambda href, page=page: href == page
@@ -86,6 +89,7 @@ def test_empty_and_long_text(browser):
 def test_a_hundred(browser):
     """Guards many messages, one after the other."""
     open_echo(browser)
+    browser.unfold()
     browser.fill("#message", "again")
     browser.click("#send-many")
     browser.until_text("#received", "100")
@@ -100,6 +104,7 @@ def test_file(browser, tmp_path, size):
     path = tmp_path / "data.bin"
     path.write_bytes(data)
     open_echo(browser)
+    browser.unfold()
     browser("#file").send_keys(str(path))
     browser.click("#send-file")
     shown = data[:32].hex(" ") + " …" * (size > 32)
@@ -114,6 +119,7 @@ def test_file(browser, tmp_path, size):
 def test_close(browser):
     """Guards the browser's Close: the code comes back, which is the server's answer to it."""
     open_echo(browser)
+    browser.unfold()
     browser.fill("#code", "4001")
     browser.fill("#reason", "enough ☃")
     browser.click("#disconnect")
@@ -152,19 +158,19 @@ def test_view_fails(browser):
 
 @pytest.mark.parametrize(
     ("offered", "chosen"),
-    [("echo.v1, echo.v2", "echo.v2"), ("echo.v1", "echo.v1"), ("other, echo.v1", "echo.v1"), ("", "none")],
+    [("about.v1, about.v2", "about.v2"), ("about.v1", "about.v1"), ("other, about.v1", "about.v1"), ("", "none")],
 )
 def test_subprotocol(browser, offered, chosen):
     """Guards the negotiation: the first of the view's own that the browser offers."""
-    open_echo(browser, subprotocols=offered)
+    open_echo(browser, "/ws/about/", offered)
     assert browser.text("#subprotocol-accepted") == chosen
 
 
 def test_no_common_subprotocol(browser):
     """Guards a browser that offers only what the view does not speak: the server takes it, and the browser leaves."""
     browser.expect("WebSocket connection to")
-    browser.open("/")
-    browser.connect(subprotocols="other")
+    open_echo(browser)
+    browser.connect("/ws/about/", "other")
     browser.until(lambda: browser("#error").is_displayed())
     assert browser.state() == "closed"
     assert browser.text("#close-code") == "1006"
@@ -176,7 +182,7 @@ def test_no_common_subprotocol(browser):
 def test_refused(browser, path, status):
     """Guards refusals: the browser sees the status, and the page says that no WebSocket came about."""
     browser.expect(f"Unexpected response code: {status}")
-    browser.open("/")
+    open_echo(browser)
     browser.connect(path)
     browser.until(lambda: browser("#error").is_displayed())
     assert browser.text("#error").startswith("No WebSocket came about")
@@ -191,7 +197,8 @@ def test_refused(browser, path, status):
 def test_another_origin(browser):
     """Guards against pages of other sites: the same server by another name is refused."""
     browser.expect("Unexpected response code: 403")
-    browser.driver.get(f"http://localhost:{browser.server.port}/")
+    browser.driver.get(f"http://localhost:{browser.server.port}/echo/")
+    browser.until_state("open")
     browser.connect(browser.server.url("/ws/echo/"))
     browser.until(lambda: browser("#error").is_displayed())
     assert browser.state() == "closed"

@@ -80,7 +80,7 @@ def test_containers(launch, redis, environment, tmp_path):
     arguments[arguments.index("0.0.0.0:8000")] = f"{HOST}:{{port}}"
     arguments[arguments.index("-c") + 1] = str(DEPLOY / "gunicorn.conf.py")
     kind = Kind("web", (*arguments, "--chdir", str(working_directory())))
-    server = launch(kind, warm=False, ready="/", environment=environment)
+    server = launch(kind, warm=False, ready="/echo/", environment=environment)
     assert len(server.children()) == 2
 
     publish = "from django_websocket import Group; Group('news', history=1).send('hello')"
@@ -96,7 +96,7 @@ def test_containers(launch, redis, environment, tmp_path):
     )
     try:
         opener = build_opener(ProxyHandler({}), HTTPSHandler(context=insecure()))
-        page = opener.open(f"{caddy.origin}/", timeout=10).read().decode()
+        page = opener.open(f"{caddy.origin}/echo/", timeout=10).read().decode()
         script, *_ = re.findall(r'"(/static/[^"]*\.js)"', page)
         assert opener.open(f"{caddy.origin}{script}", timeout=10).headers["Server"] == "Caddy"
         end_of_a_conversation(server, caddy)

@@ -469,13 +469,13 @@ def test_example_project(launch, proxies, tmp_path):
     arguments[-1] = str(DEPLOY / "gunicorn.conf.py")
     options = ("--chdir", unit("WorkingDirectory"), "--bind", f"{HOST}:{{port}}")
     kind = Kind("example", (*arguments, *options), forks=True)
-    server = launch(kind, warm=False, ready="/", environment=environment)
+    server = launch(kind, warm=False, ready="/echo/", environment=environment)
     nginx = proxies(server, changes={"/srv/example/static/": f"{tmp_path}/static/"})
 
     with nginx.connect() as sock:
         assert b"Location: /chat/login/" in read(sock, "/chat/")
     with nginx.connect() as sock:
-        page = read(sock, "/")
+        page = read(sock, "/echo/")
         assert page.startswith(b"HTTP/1.1 200 ")
     (script,) = re.findall(rb'"(/static/[^"]*\.js)"', page)
     with nginx.connect() as sock:
@@ -489,9 +489,10 @@ def test_example_project(launch, proxies, tmp_path):
     with context.wrap_socket(socket.create_connection((HOST, nginx.port), timeout=10)) as sock:
         assert sock.selected_alpn_protocol() == "h2"
     with connect(
-        nginx.url("/ws/echo/"), proxy=None, origin=nginx.origin, ssl=insecure(), subprotocols=["echo.v2"]
+        nginx.url("/ws/about/"), proxy=None, origin=nginx.origin, ssl=insecure(), subprotocols=["about.v2"]
     ) as client:
-        assert client.subprotocol == "echo.v2"
+        assert client.subprotocol == "about.v2"
+    with connect(nginx.url("/ws/echo/"), proxy=None, origin=nginx.origin, ssl=insecure()) as client:
         client.send("Hello")
         assert client.recv(timeout=10) == "Hello"
     assert "WebSockets take all" not in server.text

@@ -1,5 +1,5 @@
 import { Connection, REFUSED, isTrouble, list, meaning, showStatus, webSocketURL } from "./connection.js";
-import { $, Log, clock, duration, make, median, restoreFocus, showError, size } from "./page.js";
+import { $, Log, clock, duration, make, restoreFocus, showError, size } from "./page.js";
 
 const SHOWN = 600; // characters of a text, and
 const PREVIEWED = 32; // bytes of a binary message in the log
@@ -9,7 +9,6 @@ const connection = new Connection();
 const log = new Log($("log"), $("log-empty"));
 const encoder = new TextEncoder();
 const waiting = []; // when each message left that has not come back
-let latencies = [];
 let sent = 0;
 let received = 0;
 let repeats = 0; // how often the text is still to be sent again
@@ -56,8 +55,6 @@ function writeMessage(direction, data, latency) {
 function count() {
   $("sent").textContent = sent;
   $("received").textContent = received;
-  $("last").textContent = latencies.length ? duration(latencies.at(-1)) : "–";
-  $("median").textContent = latencies.length ? duration(median(latencies)) : "–";
 }
 
 // The connection
@@ -65,20 +62,19 @@ function count() {
 showStatus(connection, $("status"));
 
 connection.addEventListener("state", ({ detail: state }) => {
-  for (const id of ["send", "send-many", "send-file"]) $(id).disabled = state !== "open";
-  $("connect").disabled = state !== "closed";
-  $("disconnect").disabled = state === "closed" || state === "closing";
+  for (const button of document.querySelectorAll("[data-while]")) {
+    button.disabled = !button.dataset.while.split(" ").includes(state);
+  }
 });
 
 connection.addEventListener("open", () => {
   $("subprotocol-accepted").textContent = connection.protocol || "none";
   write("info", [`Open${connection.protocol ? `, speaking ${connection.protocol}` : ""}`]);
-  $("message").focus();
+  restoreFocus($("message"));
 });
 
 connection.addEventListener("message", ({ detail: data }) => {
   const latency = waiting.length ? performance.now() - waiting.shift() : undefined;
-  if (latency !== undefined) latencies = [...latencies.slice(-999), latency];
   received += 1;
   writeMessage("received", data, latency);
   if (repeats > 0 && connection.isOpen) { // one after the other, so that none waits for those before it
@@ -93,14 +89,12 @@ connection.addEventListener("close", ({ detail: { code, reason, opened } }) => {
   repeats = 0;
   $("close-code").textContent = code;
   $("close-reason").textContent = reason || meaning(code);
-  $("connect").textContent = "Reconnect";
   write(isTrouble(code) ? "error" : "info", [opened ? `Closed with ${code}, ${reason || meaning(code)}` : "Refused or unreachable"]);
   if (!opened) showError(REFUSED);
   restoreFocus($("connect"));
 });
 
-$("connection").addEventListener("submit", (event) => {
-  event.preventDefault();
+function connect() {
   showError();
   try {
     connection.open($("url").value, list($("subprotocol").value));
@@ -110,12 +104,16 @@ $("connection").addEventListener("submit", (event) => {
   }
   for (const id of ["subprotocol-accepted", "close-code", "close-reason"]) $(id).textContent = "–";
   write("info", [`Connecting to ${webSocketURL($("url").value)}`]);
+}
+
+$("connection").addEventListener("submit", (event) => {
+  event.preventDefault();
+  connect();
 });
 
 for (const chip of document.querySelectorAll(".chip")) {
   chip.addEventListener("click", () => {
     $("url").value = chip.dataset.url;
-    $("connect").focus();
   });
 }
 
@@ -154,10 +152,10 @@ $("composer").addEventListener("submit", (event) => {
 });
 
 $("message").addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-    event.preventDefault();
-    $("composer").requestSubmit();
-  }
+  // On a screen keyboard, Enter breaks the line.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || matchMedia("(pointer: coarse)").matches) return;
+  event.preventDefault();
+  $("composer").requestSubmit();
 });
 
 $("send-many").addEventListener("click", () => {
@@ -184,6 +182,10 @@ $("attachment").addEventListener("submit", async (event) => {
 $("clear").addEventListener("click", () => {
   log.clear();
   sent = received = 0;
-  latencies = [];
   count();
+});
+
+connect();
+addEventListener("pageshow", ({ persisted }) => {
+  if (persisted) connect();
 });

@@ -26,12 +26,6 @@ export function clock(date = new Date()) {
   return `${date.toTimeString().slice(0, 8)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
 }
 
-export function median(numbers) {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 /** Show an error in the page's alert, or hide it with no text. */
 export function showError(text = "") {
   $("error").textContent = text;

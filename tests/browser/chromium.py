@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -90,6 +91,20 @@ class Browser:
     def messages(self) -> list[tuple[str, str, str]]:
         """Return those rows that are messages."""
         return [row for row in self.log() if row[0] in {"sent", "received"}]
+
+    @contextmanager
+    def screen(self, width: int, height: int, scheme: str = "light") -> Iterator[None]:
+        """Show the page in a window of this size, on a phone if it is narrow, and in a colour scheme; nothing moves."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        media = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}
+        features = [{"name": name, "value": value} for name, value in media.items()]
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        try:
+            yield
+        finally:
+            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     # Waiting
 

@@ -79,18 +79,12 @@ class Manager(Browser):
 
     def overflow(self, width: int, height: int) -> list[int]:
         """Return how much wider than a window of this size the page is, and the list than what is there for it."""
-        self.driver.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500},
-        )
-        try:
+        with self.screen(width, height):
             self.driver.refresh()
             return self.run(
                 "return [document.documentElement, ...document.querySelectorAll('.results')].map((one) =>"
                 " one.scrollWidth - one.clientWidth)"
             )
-        finally:
-            self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.fixture

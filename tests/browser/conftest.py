@@ -1,12 +1,18 @@
 """Fixtures: one Chromium for all tests, a server of each kind, and both together."""
 
+import contextlib
+import os
+import signal
+
 import pytest
 
 from lab.redis_servers import RedisServer
+from lab.servers import eventually
 
 from ..live.needs import module, program
 from .cable import Cable
 from .chromium import Browser, check_console, start
+from .coming_back import Page, Site
 from .people import HOSTS, Person
 from .servers import GUNICORN, KINDS, PROJECT, RUNSERVER, Example
 
@@ -135,3 +141,54 @@ def redis_server(tmp_path):
 def browser(request, chromium, examples):
     """Return the browser, at a server of each kind."""
     return chromium(examples(request.param))
+
+
+# Pages that come back
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory):
+    module("redis", "redis")
+    program("redis-server", "redis-server")
+    server = RedisServer(tmp_path_factory.mktemp("redis") / "redis")
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def site(redis, tmp_path_factory):
+    site = Site(tmp_path_factory.mktemp("site"), redis)
+    yield site
+    site.stop()
+
+
+@pytest.fixture
+def server(site):
+    """Return the site. Nothing may go wrong in it, whatever happens to it."""
+    site.begin()
+    yield site
+    for pid in site.children():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    eventually(site.is_ready)
+    site.check_log()
+
+
+@pytest.fixture
+def quiet_driver(driver):
+    """Return the Chromium. It complains of each connection that fails; nobody listens."""
+    first = driver.current_window_handle
+    yield driver
+    for handle in driver.window_handles:
+        if handle != first:
+            driver.switch_to.window(handle)
+            driver.close()
+    driver.switch_to.window(first)
+    driver.get("about:blank")
+    driver.get_log("browser")
+
+
+@pytest.fixture
+def chromium_page(quiet_driver, server):
+    return Page(quiet_driver, server)

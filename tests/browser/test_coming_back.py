@@ -8,124 +8,24 @@ import signal
 import socket
 import statistics
 import threading
-import urllib.parse
 
 import pytest
-from websockets.sync.client import connect
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Message, Request
 
-from lab.kinds import Kind
-from lab.project.server import Server
-from lab.redis_servers import RedisServer
-from lab.servers import HOST, PATIENCE, eventually, gunicorn
+from lab.servers import HOST, PATIENCE, eventually
 
-from ..live.needs import module, program
+from ..live.needs import program
+from .coming_back import Page
 from .firefox import Firefox
 from .npm import install
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-THREADS = 250
 #: Pages that come back after one restart.
 CLIENTS = 200
 #: Waits that no test waits for.
 NEVER = {"min": 2**31 - 1, "max": 2**31 - 1}
-
-
-class Site(Server):
-    """The site of tests/browser/site.py on one worker of gunicorn, which its master replaces."""
-
-    def __init__(self, directory, redis):
-        self.directory = directory
-        options = ("--threads", str(THREADS), "--timeout", "600", "--graceful-timeout", "10")
-        super().__init__(
-            Kind("site", gunicorn("gthread", *options, "tests.browser.site:application"), forks=True),
-            directory / "log",
-            environment={
-                "DJANGO_SETTINGS_MODULE": "tests.browser.site",
-                "NPM_FILES": str(directory),
-                "REDIS_URL": redis.url,
-            },
-            strict=False,
-            ready="/",
-        )
-
-    def restart(self):
-        """Replace the worker as a new version of the code demands it: its pages get 1012."""
-        before = self.pid
-        self.process.send_signal(signal.SIGHUP)
-        eventually(self.children, lambda pids: pids and before not in pids)
-
-    def bid(self, text):
-        """Bid as a page does, and return what it gets."""
-        with connect(self.url("/bids/"), origin=self.origin, proxy=None) as client:
-            client.send(text)
-            return client.recv(timeout=PATIENCE)
-
-    def publish(self, text):
-        """Send to the room."""
-        assert self.get(f"/publish/?text={urllib.parse.quote(text)}")[0] == 200
-
-
-class Page:
-    """A page with the module, in a browser."""
-
-    def __init__(self, driver, server):
-        self.driver = driver
-        self.server = server
-
-    def open(self, path="/recorder/"):
-        self.driver.get(f"{self.server.origin}{path}")
-
-    def run(self, script):
-        return self.driver.execute_script(script)
-
-    def until(self, expression, good=bool):
-        return eventually(lambda: self.run(f"return {expression}"), good, PATIENCE * 2)
-
-    def until_open(self, times=1):
-        """Wait until the socket is open, and was opened so many times or more, and return all that it has seen.
-
-        A worker that is about to end may take a connection, and close it with 1012 as well.
-        """
-        self.until("socket.readyState === 1 && socket.seen.opened.length", lambda opened: opened >= times)
-        return self.seen()
-
-    def seen(self):
-        return self.run("return socket.seen")
-
-    def until_messages(self, *texts):
-        self.until("socket.seen.messages", lambda messages: messages == list(texts))
-
-
-@pytest.fixture(scope="module")
-def redis(tmp_path_factory):
-    module("redis", "redis")
-    program("redis-server", "redis-server")
-    server = RedisServer(tmp_path_factory.mktemp("redis") / "redis")
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def site(redis, tmp_path_factory):
-    site = Site(tmp_path_factory.mktemp("site"), redis)
-    yield site
-    site.stop()
-
-
-@pytest.fixture
-def server(site):
-    """Return the site. Nothing may go wrong in it, whatever happens to it."""
-    site.begin()
-    yield site
-    for pid in site.children():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGCONT)
-    eventually(site.is_ready)
-    site.check_log()
 
 
 @pytest.fixture(scope="session")
@@ -135,30 +35,11 @@ def firefox(tmp_path_factory):
     browser.quit()
 
 
-@pytest.fixture
-def quiet_driver(driver):
-    """Return the Chromium. It complains of each connection that fails; nobody listens."""
-    first = driver.current_window_handle
-    yield driver
-    for handle in driver.window_handles:
-        if handle != first:
-            driver.switch_to.window(handle)
-            driver.close()
-    driver.switch_to.window(first)
-    driver.get("about:blank")
-    driver.get_log("browser")
-
-
 @pytest.fixture(params=["chromium", "firefox"])
 def page(request, server):
     driver = request.getfixturevalue("quiet_driver" if request.param == "chromium" else "firefox")
     yield Page(driver, server)
     driver.get("about:blank")
-
-
-@pytest.fixture
-def chromium_page(quiet_driver, server):
-    return Page(quiet_driver, server)
 
 
 # Restarts

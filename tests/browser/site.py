@@ -49,7 +49,19 @@ RECORDER = """<!doctype html><link rel=icon href="data:,"><title>recorder</title
 </script>"""
 TURBO = """<!doctype html><link rel=icon href="data:,"><title>orders</title>
 <script src="/static/turbo.js"></script>{% include "orders/lasting.html" %}"""
-LOADERS = [("django.template.loaders.locmem.Loader", {**FILES, "recorder.html": RECORDER, "turbo.html": TURBO})]
+ICON = '<link rel=icon href="data:,">'
+#: The page of the documentation with an import map, with another script.
+REACT = (
+    f"{FILES['mapped.html'].replace('bids.js', 'bids-react.js')}{ICON}"
+    '<div id="root" data-url="/bids/?since={{ position }}"></div>'
+)
+PAGES_OF_TESTS = {
+    "recorder.html": RECORDER,
+    "turbo.html": TURBO,
+    "alpine.html": FILES["bids/alpine.html"] + ICON,
+    "react.html": REACT,
+}
+LOADERS = [("django.template.loaders.locmem.Loader", {**FILES, **PAGES_OF_TESTS})]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -134,11 +146,13 @@ def documented() -> dict[str, Any]:
     return names
 
 
-def template(name: str) -> Any:
-    return lambda request: render(request, name)
-
-
 DOCUMENTED = documented()
+
+
+def template(name: str) -> Any:
+    return lambda request: render(request, name, {"position": DOCUMENTED["everybody"].position()})
+
+
 urlpatterns = [
     path("", lambda request: HttpResponse("<!doctype html><link rel=icon href='data:,'><title>another</title>")),
     path("recorder/", template("recorder.html")),
@@ -147,6 +161,8 @@ urlpatterns = [
     path("bids/", DOCUMENTED["bids"]),
     path("orders/", DOCUMENTED["orders"], name="orders"),
     path("turbo/", template("turbo.html")),
+    path("alpine/", template("alpine.html")),
+    path("react/", template("react.html")),
     path("talk/", talk),
     path("ends/<int:code>/", ends),
     path("publish/", publish),

@@ -14,6 +14,7 @@ from django.urls import path, re_path
 from django_websocket import Group, accept_websocket, require_websocket
 
 from ..live.typed import blocks
+from . import clients
 
 PAGES = ("browser", "htmx")
 PYTHON = [block.text for page in PAGES for block in blocks(page) if block.language == "python"]
@@ -110,6 +111,21 @@ def talk(request: Any) -> None:
 
 
 @require_websocket
+def waits(request: Any) -> None:
+    """Say that it waits, in a way that every client takes, and close with the code that :func:`end` sends."""
+    events = Group("waiting").listen(request.websocket)
+    request.websocket.send('<p id="ready" hx-swap-oob="true">waiting</p>')
+    for event in events:
+        if event.kind == "group":
+            request.websocket.close(int(event.data), "as was asked for")
+
+
+def end(request: Any, code: int) -> HttpResponse:
+    Group("waiting").send(str(code))
+    return HttpResponse("sent")
+
+
+@require_websocket
 def ends(request: Any, code: int) -> None:
     request.websocket.close(code, "as was asked for")
 
@@ -163,6 +179,10 @@ urlpatterns = [
     path("turbo/", template("turbo.html")),
     path("alpine/", template("alpine.html")),
     path("react/", template("react.html")),
+    path("clients/", lambda request: HttpResponse(clients.ALL)),
+    path("clients/<name>/", lambda request, name: HttpResponse(clients.page(name, request.get_host()))),
+    path("waits/", waits),
+    path("end/<int:code>/", end),
     path("talk/", talk),
     path("ends/<int:code>/", ends),
     path("publish/", publish),

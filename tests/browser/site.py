@@ -49,7 +49,7 @@ RECORDER = """<!doctype html><link rel=icon href="data:,"><title>recorder</title
     window.socket = start();
 </script>"""
 TURBO = """<!doctype html><link rel=icon href="data:,"><title>orders</title>
-<script src="/static/turbo.js"></script>{% include "orders/lasting.html" %}"""
+<script src="/static/turbo.js"></script><body>{% include "orders/lasting.html" %}</body>"""
 ICON = '<link rel=icon href="data:,">'
 #: The page of the documentation with an import map, with another script.
 REACT = (

@@ -8,6 +8,7 @@ import signal
 import socket
 import statistics
 import threading
+import time
 
 import pytest
 from wsproto import ConnectionType, WSConnection
@@ -328,6 +329,23 @@ def test_turbo(page):
     page.until(shown, lambda texts: texts == ["1", "2"])
     page.server.restart()
     page.until(shown, lambda texts: texts[2:4] == ["1", "2"])
+
+
+@pytest.mark.usefixtures("turbo")
+def test_turbo_visits(page):
+    """Guards that a page that Turbo has left takes its source along: each would come back, and show all twice."""
+    shown = "[...document.querySelectorAll('#orders li')].map((item) => item.textContent)"
+    page.open("/turbo/")
+    for number in range(3):
+        page.until(shown, lambda texts: texts == ["1", "2"])
+        page.run(f"document.title = 'left'; Turbo.visit('/turbo/?visit={number}')")
+        page.until("document.title", lambda title: title == "orders")
+    page.until(shown, lambda texts: texts == ["1", "2"])
+    page.server.restart()
+    page.until(shown, lambda texts: len(texts) >= 4)
+    # Those of the pages before would have come back by now: they wait half a second at first.
+    time.sleep(1.5)
+    page.until(shown, lambda texts: texts == ["1", "2", "1", "2"])
 
 
 def test_plain(page):

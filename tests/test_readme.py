@@ -43,3 +43,9 @@ def test_the_figures_are_those_that_are_published():
                 # A rate stands behind its ratio, and ahead of the time that a message takes.
                 cell = results[server, ROWS[row]]
                 assert figure in (cell, cell.partition("/s")[0].split()[-1]), (row, server, cell)
+
+
+def test_its_pictures_are_there():
+    pictures = re.findall(r"\.\. image:: (.*)", (ROOT / "README.rst").read_text(encoding="utf-8"))
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)

@@ -5,6 +5,7 @@ The environment may set ``DEBUG`` (``0`` turns it off), ``SECRET_KEY``, ``ALLOWE
 """
 
 import os
+import sys
 from pathlib import Path
 
 DEBUG = os.environ.get("DEBUG", "1") not in {"", "0", "false", "False", "off", "no"}
@@ -70,7 +71,9 @@ DATABASES = {
 }
 
 # Without Redis, groups reach the WebSockets of their own process: enough for runserver, not for two workers.
-if REDIS_URL := os.environ.get("REDIS_URL"):
+# The tests must not reach it: they would send to the rooms of the site that runs, and read their history.
+REDIS_URL = os.environ.get("REDIS_URL")
+if REDIS_URL and sys.argv[1:2] != ["test"]:
     WEBSOCKET_GROUPS = {
         "default": {"BACKEND": "django_websocket.groups.backends.redis.RedisBackend", "LOCATION": REDIS_URL},
     }

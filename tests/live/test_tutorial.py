@@ -161,6 +161,12 @@ def test_its_tests_pass(tutorial):
     assert re.search(r"Ran [1-9]\d* tests in .*\n\nOK\n", tutorial.output), tutorial.output
 
 
+def test_its_tests_use_no_redis(tutorial):
+    """Guards the condition in the settings: nothing listens at this address, so that a test would fail."""
+    tutorial.go_on("gunicorn --workers")
+    tutorial.run("export REDIS_URL=redis://127.0.0.1:1/0\npython manage.py test")
+
+
 def test_two_processes_and_a_shell(tutorial, serve, redis):
     """Guards the rest of the page; the address of Redis is the only thing that is typed in otherwise."""
     redis, tutorial.redis_url = redis

@@ -15,6 +15,7 @@ from datetime import datetime
 from urllib.request import Request, urlopen
 
 import pytest
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from django_websocket.connection.stats import ConnectionStats
@@ -74,6 +75,17 @@ def test_logging(site):
 
 def test_logging_without_a_configuration(site):
     assert lines_of(site()) == []
+
+
+@as_it_is_and_with_the_recipe
+def test_what_the_project_answers_is_in_the_log_of_django(site, recipe_used):
+    """Guards the line for ``"django"``: without it, a handshake for an address that does not exist leaves none."""
+    server = site(*["mysite/settings.py: LOGGING"] * recipe_used)
+    with pytest.raises(InvalidStatus), connect(server.url("/nowhere/"), origin=server.origin, proxy=None):
+        pass
+    server.stop()
+    assert (" WARNING Not Found: /nowhere/\n" in server.text) == recipe_used
+    assert ("django_websocket" in server.text or "WebSocket" in server.text) is False
 
 
 def test_json(site):

@@ -12,14 +12,16 @@ from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
 
 import pytest
 import websocket as websocket_client
+from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from django_websocket.groups.backends.redis.keys import Keys
 from lab.redis_servers import RedisServer, find_redis
+from lab.servers import ROOT
 
 from . import needs
 from .tutorial import Tutorial
-from .typed import blocks
+from .typed import blocks, blocks_in, write
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
 
@@ -38,11 +40,14 @@ class Visitor:
     def get(self, path):
         return self._opener.open(f"{self.server.origin}{path}", timeout=PATIENCE).read().decode()
 
+    def post(self, path, data):
+        body = urlencode(data).encode()
+        return self._opener.open(f"{self.server.origin}{path}", body, timeout=PATIENCE).read().decode()
+
     def open_room(self, name):
         """Fill in the form of the rooms, with the token that it has; return the page of the room."""
         (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', self.get("/"))
-        data = urlencode({"csrfmiddlewaretoken": token, "name": name}).encode()
-        return self._opener.open(f"{self.server.origin}/", data, timeout=PATIENCE).read().decode()
+        return self.post("/", {"csrfmiddlewaretoken": token, "name": name})
 
     def address(self, page, name):
         """Return the address to which the script of a page connects."""
@@ -89,8 +94,8 @@ def tutorial(tmp_path):
 def serve(tutorial):
     servers = []
 
-    def serve(text):
-        servers.append(tutorial.serve(text))
+    def serve(text, **options):
+        servers.append(tutorial.serve(text, **options))
         servers[-1].begin()
         return servers[-1]
 
@@ -153,6 +158,37 @@ def test_one_process(tutorial, serve):
         assert next_message(back.recv)["data"]["text"] == "are you there?"
         back.close()
     assert "&lt;b&gt;hello&lt;/b&gt;" in bob.get("/room/tea/")
+    server.check_log()
+
+
+def test_users_who_log_in(tutorial, serve):
+    """Guards the list of changes: the pages lead to a login that works, and a WebSocket without one gets 4401."""
+    commands = tutorial.go_on("runserver")
+    page = (ROOT / "docs" / "tutorial.rst").read_text(encoding="utf-8")
+    _, _, section = page.partition("\nUsers who log in\n---")
+    changes = blocks_in(re.sub("^  ", "", section.partition("\nTests\n===")[0], flags=re.MULTILINE))
+    assert len(changes) == 4
+    for block in changes:
+        write(tutorial.project, block)
+    tutorial.run("""python manage.py shell -c "
+from django.contrib.auth.models import User
+User.objects.create_user('ann', password='tea')"
+""")
+    server = serve(commands, ready="/accounts/login/")
+    ann = Visitor(server)
+    (token,) = re.findall('name="csrfmiddlewaretoken" value="(.*?)"', ann.get("/"))
+    (following,) = re.findall('name="next" value="(.*?)"', ann.get("/"))
+    data = {"csrfmiddlewaretoken": token, "username": "ann", "password": "tea", "next": following}
+    assert "<h1>Rooms</h1>" in ann.post("/accounts/login/", data)
+    room = ann.open_room("tea")
+    assert name_in(room) == "ann"
+    with ann.connect(room, "tea") as hers:
+        assert json.loads(hers.recv(PATIENCE)) == {"here": ["ann"]}
+    stranger = Visitor(server)
+    assert "<h1>Log in</h1>" in stranger.get("/room/tea/")
+    with stranger.connect(room, "tea") as theirs, pytest.raises(ConnectionClosedError) as closed:
+        theirs.recv(PATIENCE)
+    assert closed.value.rcvd.code == 4401
     server.check_log()
 
 

@@ -76,8 +76,11 @@ class Tutorial:
         self.output += done.stdout
         assert done.returncode == 0, done.stdout
 
-    def serve(self, text: str) -> Server:
-        """Start the server that the last line of ``text`` starts, on a free port; the lines before it export."""
+    def serve(self, text: str, ready: str = "/") -> Server:
+        """Start the server that the last line of ``text`` starts, on a free port; the lines before it export.
+
+        ``ready`` is the path of a page that is answered with 200.
+        """
         *exports, line = text.splitlines()
         variables = dict(export.removeprefix("export ").split("=", 1) for export in exports)
         program, *arguments = shlex.split(line)
@@ -93,5 +96,5 @@ class Tutorial:
             self.directory / program,
             environment={**self.environment, **path, **variables},
             strict=False,
-            ready="/",
+            ready=ready,
         )

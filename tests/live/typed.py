@@ -21,7 +21,11 @@ class Block(NamedTuple):
 
 def blocks(page: str) -> list[Block]:
     """Return the code blocks of a page of ``docs/``, in its order."""
-    text = (ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8")
+    return blocks_in((ROOT / "docs" / f"{page}.rst").read_text(encoding="utf-8"))
+
+
+def blocks_in(text: str) -> list[Block]:
+    """Return the code blocks of a text that are not within something else, such as an item of a list."""
     found = re.findall(r"^\.\. code-block:: (.+)\n((?:    :.*\n)*)\n((?:    .*\n|\n)+)", text, re.MULTILINE)
     return [
         Block(language, "".join(re.findall(":caption: (.*)", options)), textwrap.dedent(body).strip() + "\n")

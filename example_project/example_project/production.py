@@ -11,8 +11,9 @@ os.environ.setdefault("DATABASE", "/var/lib/example/db.sqlite3")
 
 from example_project.settings import *
 
-# The proxy always overwrites this header, so that clients cannot forge it. Without this setting the site would take its
-# own scheme for http, and would refuse the https origin of its own pages.
+# The proxy always overwrites this header, so that clients cannot forge it. gunicorn takes the scheme from it by itself,
+# but only from a proxy on its own machine (forwarded_allow_ips). With a proxy elsewhere, as in a container, or another
+# server, the site would without this setting take its scheme for http, and refuse the https origin of its own pages.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True

@@ -21,9 +21,11 @@ TESTS: Final = (
     "tests/protocols/rfc6455/test_messages.py",
     "tests/protocols/rfc6455/test_protocol.py",
     "tests/protocols/rfc6455/test_protocol_differential.py",
+    # The client of tests runs views in greenlets.
+    "--ignore=tests/connection/test_listing.py",
 )
 #: The same in greenlets.
-GREEN_TESTS: Final = ("tests/transports/test_gevent.py",)
+GREEN_TESTS: Final = ("tests/transports/test_gevent.py", "tests/connection/test_listing.py")
 #: The targets of the fuzzers that reach them.
 TARGETS: Final = ("compiled_frames", "compiled_core")
 

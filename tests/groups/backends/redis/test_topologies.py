@@ -1,6 +1,7 @@
 """One server by TCP, TLS and a Unix socket; a cluster; a master that Sentinels watch."""
 
 import itertools
+import re
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from django_websocket.groups.snapshot import Search
 from lab.redis_servers import SERVICE, RedisCluster, RedisSentinels
 from lab.servers import eventually
 
+from ....test_docs import ROOT
 from ...recording import member
 
 pytestmark = pytest.mark.timeout(240)
@@ -151,10 +153,16 @@ def test_a_user_that_may_not_do_what_groups_need(make, redis_server):
         send(here, "hello")
 
 
+def documented_user(prefix, *more):
+    """Return what the page on scaling gives the user ``web``, with the prefix of a test."""
+    page = (ROOT / "docs" / "scaling.rst").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^ +user (web on >the-password .+)$", page, re.MULTILINE)
+    return [*line.replace("django-websocket", prefix).split(), *more]
+
+
 def test_a_user_with_the_documented_rights(make, redis_server, prefix):
-    rights = ["+@read", "+@write", "+@pubsub", "+@scripting", "+@connection", "+time", "-@dangerous", "+keys"]
-    redis_server.command("ACL SETUSER", "groups", "on", ">groups", f"~{prefix}:*", f"&{prefix}:*", *rights)
-    check(make, f"redis://groups:groups@127.0.0.1:{redis_server.port}/0")
+    redis_server.command("ACL SETUSER", *documented_user(prefix))
+    check(make, f"redis://web:the-password@127.0.0.1:{redis_server.port}/0")
 
 
 def test_a_server_that_has_no_room(make, start):
@@ -220,6 +228,16 @@ class TestCluster:
         here, there = check(make, cluster.urls, CLUSTER=True, SHARDED=sharded)
         for backend in (here, there):
             assert len(backend._subscribers._subscribers) == (1 if sharded is False else 3)
+
+    @pytest.mark.live
+    @pytest.mark.parametrize("sharded", [None, False])
+    def test_a_user_with_the_documented_rights(self, make, cluster, prefix, sharded):
+        rights = ["+cluster", "+command", "+info"]
+        assert f"``{' '.join(rights)}``" in (ROOT / "docs" / "scaling.rst").read_text(encoding="utf-8")
+        for node in cluster.nodes:
+            node.command("ACL SETUSER", *documented_user(prefix, *rights))
+        urls = [f"redis://web:the-password@127.0.0.1:{node.port}" for node in cluster.nodes]
+        check(make, urls, CLUSTER=True, SHARDED=sharded)
 
     @pytest.mark.live
     def test_its_option_is_missing(self, make, cluster):

@@ -161,6 +161,8 @@ def test_the_context_has_what_is_copied():
     lines = (DEPLOY / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     copied = {source for line in instructions("COPY") for source in line.split()[:-1]}
     assert {line.removeprefix("!") for line in lines if line.startswith("!")} == copied
+    # The last pattern that fits decides: the secret key, which stands beside compose.yaml, comes into no image.
+    assert lines.index("**/.env") > max(number for number, line in enumerate(lines) if line.startswith("!"))
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "compose.yaml", "Caddyfile"])

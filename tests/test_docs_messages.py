@@ -149,7 +149,7 @@ def is_logger(node: ast.expr) -> bool:
 
 
 def is_close_code(node: ast.expr) -> bool:
-    return re.fullmatch(r"CloseCode\.\w+|UNAUTHORIZED|FORBIDDEN", ast.unparse(node)) is not None
+    return re.fullmatch(r"CloseCode\.\w+|UNAUTHORIZED|FORBIDDEN|10[01]\d", ast.unparse(node)) is not None
 
 
 def strings_in(function: ast.FunctionDef) -> Iterator[ast.expr]:
@@ -256,6 +256,7 @@ def test_the_rule_is_that_of_the_page():
         ('self._log(logging.WARNING, f"A {x}")', ["A …"]),
         ('self._log(logging.INFO, "A")', []),
         ('x = CloseCode.POLICY_VIOLATION, "A"', ["A"]),
+        ('x = (1012, "A")', ["A"]),
         ('def warnings_for():\n    """A b."""\n    return [f"C {d} e", "F g", "h"]', ["C … e", "F g"]),
     ],
 )

@@ -6,6 +6,7 @@ and behind ``TYPE_CHECKING`` too, and compare them with the table. Nothing is im
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -245,6 +246,13 @@ def test_the_house_has_few_floors_and_few_rooms():
     assert len(floors(graph)) <= MAX_FLOORS
     assert len(graph) <= MAX_ROOMS
     assert graph.keys() == ROOMS.keys()
+
+
+def test_contributors_see_each_room_with_its_floor():
+    page = (ROOT.parent / "CONTRIBUTING.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^(\d+) +``(\w+)(?:\.py|/)`` ", page, re.MULTILINE)
+    found = sorted((name, int(floor)) for floor, name in rows)
+    assert found == sorted((name, room.floor) for name, room in ROOMS.items())
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import override_settings
-from django.urls import include, path
+from django.urls import include, path, resolve
 
+from django_websocket import disconnect_user
+from django_websocket.handshake.marks import read_marks
 from django_websocket.testing import WebSocketClient
 
 from .requests import attempt
@@ -96,6 +98,20 @@ def test_view_set(client):
     assert client.get("/boards/").json() == [7]
 
 
+@at(
+    lambda: path(
+        "boards/<pk>/",
+        (boards := example("Boards")["Boards"]).as_view({"websocket": "live"}, **boards.live.kwargs),
+    )
+)
+def test_view_set_without_a_router(client):
+    """The options of the action hold, which ``as_view()`` does not know by itself."""
+    client.force_login(User.objects.get())
+    with client.websocket("/boards/7/") as websocket:
+        assert websocket.wait_json() == {"board": "7", "by": "ann"}
+    assert read_marks(resolve("/boards/7/").func).options == {"max_message_size": 1024}
+
+
 @at(lambda: path("echo/", example("echo")["echo"]))
 def test_function(client):
     with client.websocket("/echo/") as websocket:
@@ -141,6 +157,16 @@ class TestFirstMessage:
         with client.websocket("/prices/") as websocket:
             websocket.send("ann-key")
             assert websocket.wait() == "hello ann"
+
+    def test_the_user_is_known(self, client):
+        with client.websocket("/prices/") as websocket:
+            websocket.send("ann-key")
+            assert websocket.wait() == "hello ann"
+            websocket.send("tea")
+            assert websocket.wait() == "tea costs 42"
+            disconnect_user(User.objects.get())
+            assert websocket.wait() is None
+        assert websocket.close_code == 4401
 
     def test_a_wrong_token(self, client):
         with client.websocket("/prices/") as websocket:

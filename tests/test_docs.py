@@ -189,6 +189,13 @@ def test_what_is_installed_is_there():
         assert re.search(rf'"{extra}"[:\]]', setup), extra
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_file_that_is_named_is_there(page):
+    """The files of the repository, which a page names by their paths."""
+    named = re.findall(r"``((?:tests|lab|example_project)/[\w./-]+)``", page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def documented_settings() -> dict[str, str]:
     text = (ROOT / "docs" / "settings.rst").read_text(encoding="utf-8")
     return dict(re.findall(r"^    \* - ``(WEBSOCKET_\w+)``\n      - (.+)$", text, re.MULTILINE))

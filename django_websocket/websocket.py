@@ -200,7 +200,7 @@ class WebSocket:
             raise self._protocol.closed_error()
         connection, received = opening.answer(subprotocol, headers)
         try:
-            connection.start(received, self._handshake_timeout)
+            connection.start(received, self._handshake_timeout, opening.began)
         finally:
             # Other threads see the connection from now on. Before, their frames could overtake the handshake.
             self._connection = connection

@@ -44,6 +44,7 @@ CALLS = {
     "WARNING": 0,
     "Rejection": 1,
     "request_close": 1,
+    "Closing": 3,
 }
 #: Functions that return texts, or lists of them.
 FUNCTIONS = {"reason_to_close", "warnings_for"}
@@ -63,6 +64,7 @@ PASSED_ON = {
     ("groups/members.py", "reason"),
     ("handshake/responses.py", "reason"),
     ("middleware/upgrade.py", "str(error)"),
+    ("process/registry.py", "closing.reason"),
 }
 
 

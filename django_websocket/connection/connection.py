@@ -118,11 +118,12 @@ class Connection(Sender):
         #: The number of bytes that reads without waiting have taken since the queue was empty.
         self._polled_size = 0
 
-    def start(self, received: bytes, handshake_timeout: float) -> None:
+    def start(self, received: bytes, handshake_timeout: float, began: float = math.inf) -> None:
         """Send the answer to the handshake, read the rest of one of hixie-76, and add the connection to the registry.
 
         ``received`` holds the bytes that the server has read behind the request. The rest of hixie-76's handshake has
         eight bytes, which have to arrive within ``handshake_timeout`` seconds; the connection is closed otherwise.
+        ``began`` is as for :meth:`.Registry.add`.
         """
         # The answer goes out before anything is read: some proxies hold the rest of an old handshake back until then.
         self._flush()
@@ -141,7 +142,7 @@ class Connection(Sender):
             self._follow_protocol()
             self._transport.engage(self, (self._reading, self._writing))
         self._fast_path = self._allows_fast_path()
-        registry.add(self)
+        registry.add(self, began)
 
     @property
     def latency(self) -> float | None:

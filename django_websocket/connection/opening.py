@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,7 +16,7 @@ from .hooks import Hooks
 class Opening:
     """A handshake that was checked and is not answered yet. Thread-safe: one thread answers it."""
 
-    __slots__ = ("_name", "_options", "_protocol", "_take_over", "_unanswered", "hooks")
+    __slots__ = ("_name", "_options", "_protocol", "_take_over", "_unanswered", "began", "hooks")
 
     def __init__(
         self,
@@ -30,6 +31,8 @@ class Opening:
         ``take_over`` returns the socket and the bytes that the server has read behind the request. ``name`` names
         the connection in the log.
         """
+        #: When the handshake arrived, on the monotonic clock.
+        self.began = time.monotonic()
         self._protocol = protocol
         self._take_over = take_over
         self._options = options

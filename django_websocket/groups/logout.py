@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
+import weakref
+from collections import deque
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
+from asgiref.sync import sync_to_async
 from django.core.signals import request_finished
+from django.db import connections, router, transaction
 
 from ..conf import MEMORY_BACKEND, conf
 from ..exceptions import GroupError
 from ..housekeeping.authentication import hash_session_key
-from ..process.registry import registry
+from ..process.registry import Closing, registry
 from ..protocols.base import CloseCode
 from .backends import get_backend
 from .backends.base import Owner
@@ -25,7 +30,8 @@ UNAUTHORIZED: Final = 4401
 #: The close code of a WebSocket that was closed by itself, and its reason.
 _CLOSED_BY_ID: Final = (CloseCode.POLICY_VIOLATION, "closed by an administrator")
 
-#: The sessions that have ended in the request of this thread.
+#: The sessions that have ended in the request of this thread, at most so many: a command may end any number.
+_MAX_ENDED: Final = 100
 _ended: Final = threading.local()
 
 
@@ -75,14 +81,11 @@ def disconnect_here(owner: Owner, key: str, *, spare: object = None) -> None:
 
     ``key`` is as for :meth:`.Hooks.belongs_to`. The connection ``spare`` stays open.
     """
-    for connection in registry.connections():
-        # An error of one, such as of a project's user, must not keep the others open.
-        with suppress(Exception):
-            if connection is not spare and connection.belongs_to(owner, key):
-                if owner == "connection":
-                    connection.request_close(*_CLOSED_BY_ID)
-                else:
-                    connection.request_close(UNAUTHORIZED, "logged out", cause="logged_out")
+    if owner == "connection":
+        closing = Closing(owner, key, *_CLOSED_BY_ID)
+    else:
+        closing = Closing(owner, key, UNAUTHORIZED, "logged out", "logged_out")
+    registry.close_owned(closing, spare=spare)
 
 
 def watch_log_outs() -> None:
@@ -114,23 +117,54 @@ def _disconnect(owner: Owner, key: str, spare: object = None) -> None:
 def on_logged_out(request: Any, **_: Any) -> None:
     """Close the WebSockets of the session that is logged out; a receiver of ``user_logged_out``.
 
-    Django sends the signal before it deletes the session, so that a client could connect again with it. Therefore the
-    WebSockets of the session are closed once more when the request has finished. The WebSocket of a view that logs out
-    its own request stays open.
+    Django sends the signal before it deletes the session. A client that is told too early comes back with it, or loads
+    a page for one who is logged in. So the WebSockets are closed when the session was deleted and, if that happens in a
+    transaction, committed. They are closed once more when the request has finished, for sessions that end with the
+    response, as those in cookies do. The WebSocket of a view that logs out its own request stays open.
     """
-    session_key = getattr(getattr(request, "session", None), "session_key", None)
+    session: Any = getattr(request, "session", None)
+    session_key = getattr(session, "session_key", None)
     if session_key is None:
         return
     key = hash_session_key(session_key)
     websocket = getattr(request, "websocket", None)
     if websocket is not None and websocket.handshake_sent:
-        _try_disconnect(key, websocket.open())
+        _after_deletion(session, partial(_try_disconnect, key, websocket.open()))
         return
-    _try_disconnect(key)
+    _after_deletion(session, partial(_try_disconnect, key))
     if not hasattr(_ended, "keys"):
-        _ended.keys = []
+        _ended.keys = deque(maxlen=_MAX_ENDED)
         request_finished.connect(_on_request_finished, dispatch_uid="django_websocket.logout")
     _ended.keys.append(key)
+
+
+def _after_deletion(session: Any, close: Callable[[], None]) -> None:
+    """Call ``close`` when ``flush()`` or ``aflush()``, one of which Django calls next, has deleted the session."""
+    # A session may be inside a SimpleLazyObject, whose type() is another class.
+    flush, aflush = session.__class__.flush, session.__class__.aflush
+    # The session holds the functions; a reference back to the session would be a cycle.
+    session_ref = weakref.ref(session)
+
+    def flush_and_close() -> None:
+        flush(session_ref())
+        _when_committed(session_ref(), close)
+
+    async def aflush_and_close() -> None:
+        await aflush(session_ref())
+        await sync_to_async(_when_committed)(session_ref(), close)
+
+    session.flush, session.aflush = flush_and_close, aflush_and_close
+
+
+def _when_committed(session: Any, close: Callable[[], None]) -> None:
+    """Call ``close`` when others see that a session was deleted: at the end of the transaction of a database."""
+    model = getattr(session, "model", None)
+    database = model and connections[router.db_for_write(model)]
+    # A transaction of Django's TestCase, which has a private mark, is never committed.
+    if database and not all(vars(block).get("_from_testcase") for block in database.atomic_blocks):
+        transaction.on_commit(close, using=database.alias, robust=True)
+    else:
+        close()
 
 
 def _on_request_finished(**_: Any) -> None:

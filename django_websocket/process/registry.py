@@ -6,22 +6,37 @@ import math
 import os
 import threading
 import time
+from collections import deque
 from contextlib import suppress
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from ..protocols.base import CloseCode
 from .threads import pause
 
 #: Seconds between two checks of whether all connections have ended.
 _POLL_INTERVAL: Final = 0.01
+#: Seconds for which a closing holds for handshakes that had begun before it, and how many closings are kept.
+_CLOSING_TIME: Final = 60.0
+_MAX_CLOSINGS: Final = 1000
+
+#: Why a connection is closed for the whole process.
+Cause = Literal["normal", "logged_out", "restart"]
+
+
+class Closing(NamedTuple):
+    """Whose WebSockets are to be closed, see :meth:`.Hooks.belongs_to`, and how."""
+
+    owner: str
+    key: str
+    code: int
+    reason: str
+    cause: Cause = "normal"
 
 
 class OpenConnection(Protocol):
     """The methods of a connection that are called for the whole process."""
 
-    def request_close(
-        self, code: int, reason: str = "", cause: Literal["normal", "logged_out", "restart"] = ...
-    ) -> None:
+    def request_close(self, code: int, reason: str = "", cause: Cause = ...) -> None:
         """Send Close without waiting for anything; safe in a signal handler."""
 
     def belongs_to(self, owner: str, key: str) -> bool:
@@ -37,6 +52,8 @@ class Registry:
     # Adding to, discarding from and copying a set are atomic and need no lock. A lock would be wrong: close_all() may
     # run in a signal handler that has interrupted the thread holding it.
     _open: set[OpenConnection]
+    #: The last closings, each with its time on the monotonic clock, oldest first. Appending and copying are atomic.
+    _closings: deque[tuple[float, Closing]]
     #: The time on the monotonic clock until which no more connections are accepted.
     _drained_until: float
     #: Whether other processes of the same server are known to serve the site.
@@ -50,6 +67,7 @@ class Registry:
         self._lock = threading.Lock()
         self._view_count = 0
         self._open = set()
+        self._closings = deque(maxlen=_MAX_CLOSINGS)
         self._drained_until = -math.inf
         self.one_of_many = False
 
@@ -77,11 +95,19 @@ class Registry:
         with self._lock:
             self._view_count -= 1
 
-    def add(self, connection: OpenConnection) -> None:
-        """Add a connection whose handshake was sent; a draining process closes it at once."""
+    def add(self, connection: OpenConnection, began: float = math.inf) -> None:
+        """Add a connection whose handshake was sent; a draining process closes it at once.
+
+        ``began`` is the time on the monotonic clock at which the handshake arrived. What was to be closed since then is
+        closed now: the view may have read the session just before it was deleted.
+        """
         self._open.add(connection)
         if self.draining:
             connection.request_close(CloseCode.SERVICE_RESTART, cause="restart")
+        if self._closings:
+            for when, closing in self._closings.copy():
+                if began <= when:
+                    _close(connection, closing)
 
     def discard(self, connection: OpenConnection) -> None:
         """Remove a connection that has ended."""
@@ -111,11 +137,32 @@ class Registry:
             with suppress(Exception):
                 connection.request_close(code, cause="restart")
 
+    def close_owned(self, closing: Closing, *, spare: object = None) -> None:
+        """Close the WebSockets of an owner, also those whose handshakes have begun and are answered later.
+
+        The connection ``spare`` stays open. This method never waits and raises nothing.
+        """
+        now = time.monotonic()
+        # It is kept first: a connection that is added meanwhile is found here or there.
+        self._closings.append((now, closing))
+        while self._closings[0][0] < now - _CLOSING_TIME:
+            self._closings.popleft()
+        for connection in self.connections():
+            if connection is not spare:
+                _close(connection, closing)
+
     def wait_empty(self, timeout: float) -> None:
         """Wait until every connection and every counted view has ended, for ``timeout`` seconds at most."""
         deadline = time.monotonic() + timeout
         while self.busy and time.monotonic() < deadline:
             pause(_POLL_INTERVAL)
+
+
+def _close(connection: OpenConnection, closing: Closing) -> None:
+    # An error of one, such as of a project's user, must not keep the others open.
+    with suppress(Exception):
+        if connection.belongs_to(closing.owner, closing.key):
+            connection.request_close(closing.code, closing.reason, cause=closing.cause)
 
 
 registry: Final = Registry()

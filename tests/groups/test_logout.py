@@ -7,9 +7,13 @@ import logging
 from contextlib import ExitStack
 
 import pytest
-from django.contrib.auth import logout
+from asgiref.sync import async_to_sync
+from django.contrib.auth import alogout, login, logout
 from django.contrib.auth.models import AnonymousUser, User
-from django.http import HttpResponse
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 
@@ -54,6 +58,18 @@ def own(request):
         request.websocket.send("logged out")
 
 
+meanwhile = []
+
+
+@require_websocket
+def slow(request):
+    """Do something between the check of the user and the answer to the handshake."""
+    assert request.user.is_authenticated
+    meanwhile.pop()()
+    request.websocket.send("hello")
+    list(request.websocket)
+
+
 late = []
 connections = registry.connections
 
@@ -82,7 +98,7 @@ def logout_of(request, meanwhile):
         user_logged_out.disconnect(come_back)
 
 
-urlpatterns = [path(f"{view.__name__}/", view) for view in (member, stranger, own, leave)]
+urlpatterns = [path(f"{view.__name__}/", view) for view in (member, stranger, own, slow, leave)]
 
 
 @pytest.fixture
@@ -164,6 +180,92 @@ def test_a_client_that_comes_back_before_the_session_is_deleted(ann):
     finally:
         ws.__exit__(None, None, None)
     # Nothing is left for the next request of this thread.
+    assert not hasattr(module._ended, "keys")
+
+
+@pytest.fixture
+def sessions_at_closing(monkeypatch):
+    """The number of sessions that are stored at the time of each closing."""
+    counts = []
+    close_owned = registry.close_owned
+
+    def count(closing, *, spare=None):
+        counts.append(Session.objects.count())
+        close_owned(closing, spare=spare)
+
+    monkeypatch.setattr(registry, "close_owned", count)
+    return counts
+
+
+def test_no_client_comes_back_with_a_session_that_is_to_be_deleted(ann, sessions_at_closing):
+    """Nor does a page that is loaded at that moment show somebody logged in."""
+    plain = Client()
+    plain.force_login(ann)
+    plain.get("/leave/")
+    # When it was deleted, and when the request had finished.
+    assert sessions_at_closing == [0, 0]
+
+
+def test_an_asynchronous_log_out(ann, sessions_at_closing):
+    request = HttpRequest()
+    request.session = SessionStore()
+    login(request, ann, backend="django.contrib.auth.backends.ModelBackend")
+    request.session.save()
+    with enter(log_in(ann)) as other:
+        greet(other)
+        async_to_sync(alogout)(request)
+        assert sessions_at_closing == [1]
+        assert not is_closed(other)
+    module._on_request_finished()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_log_out_in_a_transaction(ann):
+    """Others see the session until the transaction is committed."""
+    phone = log_in(ann)
+    with enter(phone) as ws:
+        greet(ws)
+        with transaction.atomic():
+            phone.logout()
+            assert not is_closed(ws)
+        assert is_closed(ws)
+
+
+def test_a_session_without_a_database(ann, settings):
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    phone = log_in(ann)
+    with enter(phone) as ws:
+        greet(ws)
+        phone.logout()
+        assert is_closed(ws)
+
+
+def test_a_handshake_whose_session_is_deleted_before_it_is_answered(ann):
+    """The view has loaded the session already, so that only its WebSocket is left to say so."""
+    phone = log_in(ann)
+    plain = Client()
+    plain.cookies = phone.cookies.copy()
+    meanwhile.append(lambda: plain.get("/leave/"))
+    with enter(phone, "/slow/") as ws:
+        assert not meanwhile
+        ws.wait()
+        assert is_closed(ws)
+
+
+def test_a_handshake_whose_user_was_disconnected_before_it_began(ann):
+    """Nobody was logged out."""
+    disconnect_user(ann)
+    with enter(log_in(ann)) as ws:
+        greet(ws)
+        assert not is_closed(ws)
+
+
+def test_any_number_of_log_outs_outside_of_requests(ann):
+    for _ in range(module._MAX_ENDED + 5):
+        log_in(ann).logout()
+    assert len(module._ended.keys) == module._MAX_ENDED
+    module._on_request_finished()
     assert not hasattr(module._ended, "keys")
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 
 from django_websocket.process import registry as module
-from django_websocket.process.registry import Registry
+from django_websocket.process.registry import Closing, Registry
 from tests.promptness import within
 
 #: Seconds for what has to happen, and takes no time unless it is broken.
@@ -140,6 +140,55 @@ def test_who_comes_while_the_process_ends_is_closed_at_once():
     registry.add(late)
     assert late.codes == [1012]
     assert len(registry) == 1
+
+
+class Owned:
+    """A connection of an owner."""
+
+    def __init__(self, owner, key):
+        self.whose = owner, key
+        self.closings = []
+
+    def belongs_to(self, owner, key):
+        return self.whose == (owner, key)
+
+    def request_close(self, code, reason, *, cause):
+        self.closings.append((code, reason, cause))
+
+
+def test_those_of_an_owner():
+    registry, one, spare, other = Registry(), Owned("user", "1"), Owned("user", "1"), Owned("session", "1")
+    for connection in (one, spare, other):
+        registry.add(connection)
+    registry.close_owned(Closing("user", "1", 4401, "logged out", "logged_out"), spare=spare)
+    assert one.closings == [(4401, "logged out", "logged_out")]
+    assert spare.closings == other.closings == []
+
+
+def test_handshakes_that_began_before_their_owner_was_closed(monkeypatch):
+    registry, now = Registry(), [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    before, after, another, unknown = (Owned("user", key) for key in "1121")
+    registry.close_owned(Closing("user", "1", 1008, "a reason"))
+    registry.add(before, 99.9)
+    registry.add(after, 100.1)
+    registry.add(another, 99.9)
+    registry.add(unknown)
+    assert before.closings == [(1008, "a reason", "normal")]
+    assert after.closings == another.closings == unknown.closings == []
+
+
+def test_closings_are_forgotten(monkeypatch):
+    registry, now = Registry(), [100.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    for key in range(module._MAX_CLOSINGS + 10):
+        registry.close_owned(Closing("user", str(key), 4401, ""))
+    assert len(registry._closings) == module._MAX_CLOSINGS
+    now[0] += module._CLOSING_TIME + 1
+    registry.close_owned(Closing("user", "1", 4401, ""))
+    assert len(registry._closings) == 1
+    registry.reset()
+    assert not registry._closings
 
 
 def test_close_all_in_the_midst_of_everything():

@@ -10,7 +10,14 @@ from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOpera
 from django.http import Http404, HttpResponse
 from django.urls import path
 
-from django_websocket import WebSocket, accept_websocket, connections, require_websocket
+from django_websocket import (
+    ConnectionClosed,
+    WebSocket,
+    accept_websocket,
+    connections,
+    disconnect_connection,
+    require_websocket,
+)
 from django_websocket.connection.stats import ConnectionStats
 from django_websocket.middleware.upgrade import Upgrade
 from django_websocket.process.registry import registry
@@ -92,6 +99,13 @@ def trying(request):
 def abandoning(request):
     late[:] = [Upgrade.of(request).hooks]
     return HttpResponse("no")
+
+
+@route
+@require_websocket
+def closing(request):
+    request.websocket.wait()
+    request.websocket.close(int(request.GET["code"]))
 
 
 @route
@@ -238,6 +252,58 @@ def test_what_breaks_a_limit_or_the_protocol_is_a_warning(client, settings, capl
         "WebSocket closed: /echo/ 1009 by server (limit)",
     ]
     assert {record.levelno for record in records(caplog, LOGGER)} == {logging.WARNING}
+
+
+#: The level of the line of an end by the code of its first Close, whoever has sent it.
+LEVELS = {
+    1000: logging.INFO,
+    1002: logging.WARNING,
+    1007: logging.WARNING,
+    # Applications have other reasons for these two, such as a message that a view does not like.
+    1008: logging.INFO,
+    1009: logging.INFO,
+    4000: logging.INFO,
+}
+
+
+@pytest.mark.parametrize("wanted", [logging.INFO, logging.WARNING])
+@pytest.mark.parametrize("closer", ["client", "server"])
+@pytest.mark.parametrize("code", LEVELS)
+def test_a_close_that_finds_a_fault_is_a_warning(client, caplog, code, closer, wanted):
+    caplog.set_level(wanted, LOGGER)
+    with client.websocket(f"/closing/?code={code}") as websocket:
+        if closer == "client":
+            websocket.close(code)
+        else:
+            websocket.send("now")
+            assert websocket.wait() is None
+    lines = [record for record in records(caplog, LOGGER) if record.getMessage().startswith("WebSocket closed: ")]
+    expected = [(LEVELS[code], closer)] if LEVELS[code] >= wanted else []
+    assert [(record.levelno, record.closed_by) for record in lines] == expected
+
+
+@pytest.mark.parametrize("wanted", [logging.INFO, logging.WARNING])
+def test_a_websocket_that_an_administrator_closes_has_no_fault(client, caplog, wanted):
+    """The code is that of a broken limit."""
+    caplog.set_level(wanted, LOGGER)
+    with client.websocket("/echo/") as websocket:
+        disconnect_connection(connections()[0].id)
+        assert websocket.wait() is None
+    assert websocket.close_code == 1008
+    ends = [record for record in records(caplog, LOGGER) if record.getMessage().startswith("WebSocket closed: ")]
+    assert [record.levelno for record in ends] == [logging.INFO] * (wanted == logging.INFO)
+
+
+def test_a_limit_with_the_same_code_is_a_warning(client, caplog):
+    def flood(websocket):
+        for _ in range(500):
+            websocket.ping()
+
+    with client.websocket("/echo/") as websocket, pytest.raises(ConnectionClosed, match="too many control frames"):
+        flood(websocket)
+    assert websocket.close_code == 1008
+    last = records(caplog, LOGGER)[-1]
+    assert (last.levelno, last.cause) == (logging.WARNING, "limit")
 
 
 def test_an_answer_of_other_code_than_ours(client, settings, seen):

@@ -20,7 +20,7 @@ from .info import ConnectionInfo
 from .rate_limit import RateLimit
 from .reentry import interrupts
 from .sending import POLL_INTERVAL, REENTERED, WRITERS, Sender
-from .stats import Cause, ClosedBy, ConnectionStats, cause_of_failure
+from .stats import Cause, ConnectionStats, find_end, is_fault
 
 #: The timeout in seconds of a read on the fast path, after which the other deadlines are checked. It is long because
 #: each timeout needs the interpreter's lock, for which thousands of threads would queue. It stays below 16 seconds
@@ -39,10 +39,6 @@ CONTROL_BURST: Final = 200
 #: The close code after a failed revalidation: HTTP's 401 moved into the range 4000 to 4999 for private use (RFC 6455
 #: section 7.4.2).
 UNAUTHORIZED: Final = 4401
-#: The close codes of who finds that the other has broken the protocol, or a limit.
-_FAULTS: Final = frozenset(
-    {CloseCode.PROTOCOL_ERROR, CloseCode.INVALID_DATA, CloseCode.POLICY_VIOLATION, CloseCode.MESSAGE_TOO_BIG}
-)
 _TWO_READERS: Final = "another thread is waiting for this WebSocket's messages"
 _NO_MESSAGE: Final = "no message came in time"
 #: The methods of a connection that hold the lock for reading.
@@ -156,13 +152,13 @@ class Connection(Sender):
 
     @property
     def is_faulty(self) -> bool:
-        """Whether the connection has ended because somebody has broken the protocol, or the peer a limit."""
-        own_code, cause = self._ending or (None, "normal")
-        return cause == "limit" or (own_code or self.protocol.close_code) in _FAULTS
+        """The :attr:`.ConnectionStats.is_faulty` of the connection, which has ended; nothing is made for it."""
+        code, _, cause = find_end(self.protocol, self._ending, self._requested_close)
+        return is_fault(code, cause)
 
     def stats(self) -> ConnectionStats:
         """Return the figures of the connection, which has ended."""
-        code, closed_by, cause = self._find_end()
+        code, closed_by, cause = find_end(self.protocol, self._ending, self._requested_close)
         return ConnectionStats(
             self._clock() - self._opened_at,
             self.messages_received,
@@ -173,27 +169,6 @@ class Connection(Sender):
             closed_by,
             cause,
         )
-
-    def _find_end(self) -> tuple[int, ClosedBy, Cause]:
-        """Return the close code of the connection, which has ended, who has ended it, and why."""
-        protocol = self.protocol
-        code = protocol.close_code or CloseCode.ABNORMAL_CLOSURE
-        if self._ending is not None:
-            own_code, cause = self._ending
-            if own_code is not None and (code != CloseCode.GOING_AWAY or cause != "normal"):
-                return own_code, "server", cause
-            # Nobody answers a Close with 1001: a page that is left has sent it before the view has ended.
-            if code == CloseCode.ABNORMAL_CLOSURE:
-                return code, "network", cause
-        if protocol.error is not None:
-            return code, "server", cause_of_failure(code)
-        if code != CloseCode.ABNORMAL_CLOSURE:
-            return code, "client", "normal"
-        if self._requested_close is not None:
-            # The Close could not be sent: the process was being stopped, or the peer did not read.
-            own_code, _, cause = self._requested_close
-            return own_code, "server", cause
-        return code, "network", "normal"
 
     @property
     def opened_at(self) -> float:

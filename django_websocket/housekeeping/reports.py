@@ -15,8 +15,6 @@ from .authentication import user_id
 connection_logger: Final = logging.getLogger("django_websocket.connection")
 
 _VERSIONS: Final = {13: "RFC 6455", 8: "hybi-08", 7: "hybi-07", 76: "hixie-76", 75: "hixie-75"}
-#: The close codes of who finds that the other has broken the protocol.
-_PROTOCOL_ERRORS: Final = frozenset({1002, 1007})
 
 
 def describe_peer(request: HttpRequest, websocket: Any) -> Peer:
@@ -36,8 +34,7 @@ def report_accepted(request: HttpRequest, websocket: Any, name: str) -> None:
 
 def report_closed(request: HttpRequest, websocket: Any, name: str, stats: ConnectionStats) -> None:
     """Report a WebSocket that has ended, after :func:`report_accepted`."""
-    is_fault = stats.cause == "limit" or stats.close_code in _PROTOCOL_ERRORS
-    level = logging.WARNING if is_fault else logging.INFO
+    level = logging.WARNING if stats.is_faulty else logging.INFO
     if connection_logger.isEnabledFor(level):
         end = "without a Close" if stats.closed_by == "network" else f"by {stats.closed_by}"
         connection_logger.log(

@@ -35,6 +35,7 @@ def end(ws):
     ws.end()
     stats = connection_of(ws).stats()
     assert type(stats.close_code) is int
+    assert connection_of(ws).is_faulty is stats.is_faulty, "the cheap look and the report agree"
     return stats.close_code, stats.closed_by, stats.cause
 
 
@@ -352,7 +353,9 @@ def test_a_client_that_does_not_read():
     assert end(ws) == (1006, "network", "send_timeout")
 
 
-@pytest.mark.parametrize(("code", "faulty"), [(1007, True), (1002, True), (1000, False), (4000, False)])
+@pytest.mark.parametrize(
+    ("code", "faulty"), [(1007, True), (1002, True), (1000, False), (1008, False), (1009, False), (4000, False)]
+)
 @pytest.mark.parametrize("answer", [1000, None])
 def test_a_fault_is_that_of_who_closes_first(code, faulty, answer):
     ws, line = connect()

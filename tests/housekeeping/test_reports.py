@@ -18,6 +18,7 @@ from django_websocket import (
     disconnect_connection,
     require_websocket,
 )
+from django_websocket.connection.connection import Connection
 from django_websocket.connection.stats import ConnectionStats
 from django_websocket.middleware.upgrade import Upgrade
 from django_websocket.process.registry import registry
@@ -474,3 +475,18 @@ def test_nothing_is_made_for_lines_that_nobody_wants(client, caplog):
         websocket.close()
     assert not accepted[0]["websocket"].has_member_id
     assert connections() == []
+
+
+@pytest.mark.parametrize("code", [1000, 1008, 1009])
+def test_no_report_is_made_for_nobody(client, caplog, monkeypatch, code):
+    """An end is looked at for a fault, and that is all."""
+
+    def fail(_):
+        raise AssertionError("figures that nobody wants")
+
+    caplog.set_level(logging.WARNING, LOGGER)
+    monkeypatch.setattr(Connection, "stats", fail)
+    with client.websocket(f"/closing/?code={code}") as websocket:
+        websocket.send("now")
+        assert websocket.wait() is None
+    assert websocket.close_code == code

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from ..exceptions import ConnectionClosed, PolicyViolation, ProtocolError
@@ -15,8 +13,7 @@ from ..process.flusher import flusher
 from ..process.registry import registry
 from ..protocols.base import CloseCode, Message, Protocol, State, payload_size
 from ..transports import Bell, TimedOut, Transport
-from .hooks import NO_HOOKS, Hooks
-from .info import ConnectionInfo
+from .hooks import NO_HOOKS, Hooks, Peer
 from .rate_limit import RateLimit
 from .reentry import interrupts
 from .sending import POLL_INTERVAL, REENTERED, WRITERS, Sender
@@ -175,32 +172,24 @@ class Connection(Sender):
         """The time at which the connection was made, on a clock that never goes back."""
         return self._opened_at
 
-    def info(self, threads: Mapping[object, str]) -> ConnectionInfo | None:
-        """Return what can be told of the connection now; ``None`` if nobody knows whose it is. Thread-safe.
+    @property
+    def heard_at(self) -> float | None:
+        """The time at which bytes of the peer arrived last, a pong for example; ``None`` if none have."""
+        heard_at = self._heard_at
+        return heard_at if self.messages_received or heard_at > self._opened_at else None
 
-        ``threads`` are the names of the threads by their identifiers.
-        """
-        peer = self._hooks.describe()
-        if peer is None:
-            return None
-        opened_at, heard_at = self._opened_at, self._heard_at
-        now, clock = datetime.now(timezone.utc), self._clock()
-        return ConnectionInfo(
-            peer.id,
-            peer.path,
-            peer.route,
-            peer.user_id,
-            self.protocol.version,
-            self.protocol.subprotocol,
-            now - timedelta(seconds=clock - opened_at),
-            self.messages_received,
-            self.messages_sent,
-            self.bytes_received,
-            self.bytes_sent,
-            now - timedelta(seconds=clock - heard_at) if self.messages_received or heard_at > opened_at else None,
-            self.latency,
-            threads.get(self._owner) or f"greenlet {id(self._owner):#x}",
-        )
+    def clock(self) -> float:
+        """Return the time now, on the clock of :attr:`opened_at` and :attr:`heard_at`."""
+        return self._clock()
+
+    @property
+    def owner(self) -> object:
+        """The thread or greenlet of the view."""
+        return self._owner
+
+    def describe(self) -> Peer | None:
+        """Return who the peer is; ``None`` if that is not known, or not any more. Thread-safe."""
+        return self._hooks.describe()
 
     def bell(self) -> Bell:
         """Return a new bell for :meth:`fetch_unless_rung`, which the running thread will call.

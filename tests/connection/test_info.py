@@ -5,6 +5,7 @@ import datetime as dt
 import pytest
 
 from django_websocket.connection.hooks import Hooks, Peer
+from django_websocket.connection.listing import info_of
 
 from .line import connect, connection_of
 
@@ -20,7 +21,7 @@ def test_the_times():
     assert ws.wait() == "hello"
     line.now += 2
     before = dt.datetime.now(dt.timezone.utc)
-    info = connection_of(ws).info({})
+    info = info_of(connection_of(ws), {})
     after = dt.datetime.now(dt.timezone.utc)
     assert before <= info.since + dt.timedelta(seconds=7) <= after
     assert info.last_received - info.since == dt.timedelta(seconds=5)
@@ -32,10 +33,10 @@ def test_the_thread(known):
     ws, _ = connect(hooks=Known())
     connection = connection_of(ws)
     names = {connection._owner: "Thread-7"} if known else {}
-    assert connection.info(names).thread == ("Thread-7" if known else f"greenlet {id(connection._owner):#x}")
+    assert info_of(connection, names).thread == ("Thread-7" if known else f"greenlet {id(connection._owner):#x}")
 
 
 def test_a_connection_that_has_ended():
     ws, _ = connect(hooks=Known())
     ws.end()
-    assert connection_of(ws).info({}) is None
+    assert info_of(connection_of(ws), {}) is None

@@ -12,6 +12,10 @@ from .clients import Answer
 
 #: The verdict of an answer that leaves open which of the origins would be accepted.
 ORIGIN_REFUSED: Final = "origin-refused"
+#: The verdict of an answer that refuses the Host: the server got another one, or ALLOWED_HOSTS does not have it.
+HOST_REFUSED: Final = "host-replaced"
+#: The verdict of a 404: of Django, where the URLconf has no view at the address, or of the view.
+NOT_FOUND: Final = "no-such-address"
 #: The verdict of an answer that is a page: a proxy may have dropped the Upgrade, or the view never sees the request.
 PAGE: Final = "upgrade-dropped-or-page"
 
@@ -23,8 +27,8 @@ _REASONS: Final = (
     ("the Connection header does not name upgrade", "connection-dropped"),
     ("the Origin is not allowed", ORIGIN_REFUSED),
     ("the Origin header is m", ORIGIN_REFUSED),  # missing, or malformed
-    ("the Host header is ", "host-replaced"),
-    ("the X-Forwarded-Host header is ", "host-replaced"),
+    ("the Host header is ", HOST_REFUSED),
+    ("the X-Forwarded-Host header is ", HOST_REFUSED),
     ("an ASGI server gives no access to its sockets", "asgi"),
     ("gives no access to its sockets", "server-without-socket"),
     ("carries no WebSockets", "server-without-socket"),
@@ -37,7 +41,7 @@ _REASONS: Final = (
 _STATUSES: Final = {
     401: "login",
     403: "login",
-    404: "no-such-address",
+    404: NOT_FOUND,
     502: "backend-down",
     503: "backend-down",
     504: "backend-down",

@@ -17,7 +17,7 @@ from ..protocols.http import Request
 from ..protocols.rfc6455 import RFC6455
 from . import project
 from .addresses import Address
-from .answers import ORIGIN_REFUSED, PAGE, describe, is_asgi, judge
+from .answers import HOST_REFUSED, NOT_FOUND, ORIGIN_REFUSED, PAGE, describe, is_asgi, judge
 from .clients import Answer, Client, ask
 from .deadlines import Deadline
 from .dialing import Place, connect, look_up, start_tls
@@ -187,6 +187,10 @@ class _Examination:
         """Return the verdict on a refusal after further questions, where the answer leaves it open."""
         if word == ORIGIN_REFUSED:
             return self._check_origins()
+        if word == HOST_REFUSED:
+            self._check_host()
+        if word == NOT_FOUND:
+            self._check_view()
         if word == PAGE:
             return self._check_page(answer)
         if answer.status is None and word == "error":
@@ -194,6 +198,26 @@ class _Examination:
         if answer.status in {403, 500} and word in {"login", "error"}:
             return "asgi" if self._is_asgi(answer) else word
         return word
+
+    def _check_host(self) -> None:
+        """Look whether the project has the host, so that a proxy must have replaced it."""
+        host = self._address.netloc
+        allowed = project.allows_host(host)
+        if allowed is None:
+            self._report.add("host", "skip", "the ALLOWED_HOSTS of this project cannot be read")
+        elif allowed:
+            text = f"ALLOWED_HOSTS of this project has {host}: a proxy in front does not pass it on"
+            self._report.add("host", "ok", text)
+        else:
+            self._report.add("host", "fail", f"ALLOWED_HOSTS of this project does not have {host}")
+
+    def _check_view(self) -> None:
+        """Look whether the project has a view at the address, which may have answered 404 itself."""
+        if project.marks_of(self._address.path) is None:
+            self._report.add("view", "fail", "this project has no view at the address")
+        else:
+            text = "this project has a view at the address: it may have found nothing, as get_object_or_404() does"
+            self._report.add("view", "ok", text)
 
     def _check_origins(self) -> str:
         """Try the origins that tell the mistakes of proxies apart."""

@@ -13,6 +13,8 @@ from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.checks import CheckMessage
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
 from django.shortcuts import resolve_url
 from django.urls import Resolver404, resolve
 
@@ -31,6 +33,21 @@ def marks_of(path: str) -> Marks | None:
             return read_marks(resolve(unquote(path)).func)
         except Resolver404:
             return None
+
+    return _guarded(find, None)
+
+
+def allows_host(host: str) -> bool | None:
+    """Return whether ``ALLOWED_HOSTS`` has a host, with or without a port; ``None`` if the project cannot be asked."""
+
+    def find() -> bool:
+        request = HttpRequest()
+        request.META["HTTP_HOST"] = host
+        try:
+            request.get_host()
+        except DisallowedHost:
+            return False
+        return True
 
     return _guarded(find, None)
 

@@ -158,6 +158,7 @@ VERDICTS: Final = _verdicts(
     Verdict(
         "error",
         "Something else is wrong; the check that fails says what.",
-        "Look into the log of the server, which has a line for each refused WebSocket.",
+        "Look into the log of the server, which has a line for each WebSocket that this package refuses. An answer "
+        "without one is the project's own, for whose errors Django has a line, or that of a proxy.",
     ),
 )

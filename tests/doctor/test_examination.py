@@ -159,6 +159,39 @@ def test_refusals(handle, verdict):
     assert "ping" not in checks
 
 
+@pytest.mark.parametrize("body", ["the Host header is not allowed", "the X-Forwarded-Host header is malformed"])
+@pytest.mark.parametrize(
+    ("hosts", "status", "text"),
+    [
+        ([HOST], "ok", ": a proxy in front does not pass it on"),
+        (["example.com"], "fail", "of this project does not have "),
+        (7, "skip", "cannot be read"),
+    ],
+)
+def test_a_host_that_is_refused(settings, body, hosts, status, text):
+    """From outside, one that a proxy has replaced cannot be told from one that the list does not have."""
+    settings.ALLOWED_HOSTS = hosts
+    word, checks = look(refuses(400, body))
+    assert word == "host-replaced"
+    assert checks["host"].status == status
+    assert text in checks["host"].message
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "text"),
+    [
+        ("/echo/", "ok", "it may have found nothing"),
+        ("/plain/", "ok", "it may have found nothing"),
+        ("/nowhere/", "fail", "this project has no view at the address"),
+    ],
+)
+def test_a_404_of_the_view_or_of_the_urlconf(path, status, text):
+    word, checks = look(refuses(404), path=path)
+    assert word == "no-such-address"
+    assert checks["view"].status == status
+    assert text in checks["view"].message
+
+
 def test_no_answer():
     word, checks = look(read_on, timeout=0.5)
     assert word == "no-answer"

@@ -18,6 +18,19 @@ def test_a_project_that_cannot_be_asked(settings):
     assert not project.lists_origins("/echo/")
 
 
+def test_hosts(settings):
+    settings.ALLOWED_HOSTS = ["example.com", "[::1]"]
+    assert project.allows_host("example.com") is project.allows_host("Example.com:8000") is True
+    assert project.allows_host("[::1]:8000") is True
+    assert project.allows_host("www.example.com") is project.allows_host("a b") is False
+    settings.ALLOWED_HOSTS = []
+    assert project.allows_host("localhost:8000") is False
+    settings.DEBUG = True
+    assert project.allows_host("localhost:8000") is True, "as Django has it"
+    settings.ALLOWED_HOSTS = 7
+    assert project.allows_host("localhost") is None
+
+
 @pytest.mark.urls("tests.doctor.views")
 def test_origins(settings):
     assert not project.lists_origins("/nowhere/")

@@ -60,6 +60,8 @@ def test_the_example_is_what_is_written():
     assert example in PAGE
 
 
-@pytest.mark.parametrize("check_id", ["dns", "tcp", "tls", "handshake", "origins", "page", "plain", "accept-key"])
+@pytest.mark.parametrize(
+    "check_id", ["dns", "tcp", "tls", "handshake", "host", "origins", "page", "view", "plain", "accept-key"]
+)
 def test_checks(check_id):
     assert re.search(rf"^``{check_id}`` +\S", PAGE, re.MULTILINE)

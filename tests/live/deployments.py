@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -11,37 +13,27 @@ from lab.servers import HOST, ServerProcess, insecure, make_certificate
 
 from . import needs
 
-#: What a configuration has to say around its one interesting part. ``{body}`` is that part.
-_NGINX: Final = """
+#: How many threads Apache has here.
+APACHE_THREADS: Final = 16
+#: What has to stand around a site of nginx: all files in a directory of its own, and one process, in the foreground.
+NGINX: Final = """
 daemon off;
 master_process off;
 pid {directory}/pid;
-error_log {directory}/error.log;
-events {{ worker_connections 64; }}
+error_log {directory}/error.log info;
+events {{ worker_connections 512; }}
 http {{
-    access_log off;
+    access_log {directory}/access.log;
     client_body_temp_path {directory}/body;
     proxy_temp_path {directory}/proxy;
     fastcgi_temp_path {directory}/fastcgi;
     uwsgi_temp_path {directory}/uwsgi;
     scgi_temp_path {directory}/scgi;
-    upstream app {{ server {backend}; }}
-    server {{
-        listen {host}:{port}{tls};
-        {body}
-    }}
+    {body}
 }}
 """
-_HAPROXY: Final = """
-defaults
-    mode http
-    timeout connect 2s
-    {body}
-listen site
-    bind {host}:{port}
-    server app {backend}
-"""
-_APACHE: Final = """
+#: Apache, with the modules without which it cannot be a proxy.
+APACHE: Final = """
 ServerRoot {directory}
 PidFile {directory}/pid
 ErrorLog {directory}/error.log
@@ -55,9 +47,27 @@ LoadModule authz_core_module {modules}/mod_authz_core.so
 LoadModule proxy_module {modules}/mod_proxy.so
 LoadModule proxy_http_module {modules}/mod_proxy_http.so
 ServerLimit 1
-ThreadsPerChild 16
-MaxRequestWorkers 16
+ThreadsPerChild {threads}
+MaxRequestWorkers {threads}
 {body}
+"""
+#: What a configuration has to say around its one interesting part. ``{body}`` is that part.
+_NGINX: Final = NGINX.replace(
+    "{body}",
+    """upstream app {{ server {backend}; }}
+    server {{
+        listen {host}:{port}{tls};
+        {body}
+    }}""",
+)
+_HAPROXY: Final = """
+defaults
+    mode http
+    timeout connect 2s
+    {body}
+listen site
+    bind {host}:{port}
+    server app {backend}
 """
 _CADDY: Final = """
 {{
@@ -72,7 +82,7 @@ http://{host}:{port} {{
 PROGRAMS: Final = {
     "nginx": ("nginx", _NGINX, ("-e", "{directory}/error.log", "-p", "{directory}", "-c", "{configuration}")),
     "haproxy": ("haproxy", _HAPROXY, ("-db", "-f", "{configuration}")),
-    "apache2": ("apache2-bin", _APACHE, ("-D", "FOREGROUND", "-f", "{configuration}")),
+    "apache2": ("apache2-bin", APACHE, ("-D", "FOREGROUND", "-f", "{configuration}")),
     "caddy": ("caddy", _CADDY, ("run", "--adapter", "caddyfile", "--config", "{configuration}")),
 }
 #: What nginx needs for WebSockets, each line of which is left out by somebody.
@@ -102,6 +112,14 @@ def find_proxy(program: str) -> str:
     return needs.program(program, PROGRAMS[program][0])
 
 
+def replace_each(text: str, changes: Mapping[str, str]) -> str:
+    """Return a configuration with some of its parts replaced, each of which it has once."""
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    return text
+
+
 class Proxy(ServerProcess):
     """A proxy of Debian in front of a backend. It is started by its constructor."""
 
@@ -123,6 +141,7 @@ class Proxy(ServerProcess):
             "backend": backend,
             "host": HOST,
             "modules": str(_MODULES),
+            "threads": str(APACHE_THREADS),
             "tls": f" ssl; ssl_certificate {make_certificate()}; ssl_certificate_key {make_certificate()}" * tls,
         }
         self._values["body"] = body.replace("{backend}", backend).replace("{directory}", str(directory))
@@ -146,7 +165,13 @@ class Proxy(ServerProcess):
 
     def connect(self, timeout: float = 10.0) -> socket.socket:
         sock = socket.create_connection((HOST, self.port), timeout=timeout)
-        return insecure().wrap_socket(sock) if self._tls else sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock if self.tls is None else self.tls.wrap_socket(sock)
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context of a client that accepts its certificate; ``None`` if it speaks no TLS."""
+        return insecure() if self._tls else None
 
     @property
     def host(self) -> str:

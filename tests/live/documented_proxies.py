@@ -7,34 +7,20 @@ from typing import Final, NamedTuple
 
 from lab.servers import HOST, ROOT, make_certificate
 
-from .deployments import Proxy
+from . import deployments
+from .deployments import Proxy, replace_each
 from .typed import blocks
 
-#: How many threads Apache has here, as it stands below.
-APACHE_THREADS: Final = 16
 #: Apache, with what Debian loads, the modules that the page has enabled, and the limits for slow requests that Debian
 #: sets, shortened.
-_APACHE: Final = """
-ServerRoot {directory}
-PidFile {directory}/pid
-ErrorLog {directory}/error.log
-DefaultRuntimeDir {directory}
-Listen {host}:{port}
-User www-data
-Group www-data
-LoadModule mpm_event_module {modules}/mod_mpm_event.so
-LoadModule authz_core_module {modules}/mod_authz_core.so
-LoadModule reqtimeout_module {modules}/mod_reqtimeout.so
+_APACHE: Final = deployments.APACHE.replace(
+    "{body}",
+    """LoadModule reqtimeout_module {modules}/mod_reqtimeout.so
 LoadModule headers_module {modules}/mod_headers.so
-LoadModule proxy_module {modules}/mod_proxy.so
-LoadModule proxy_http_module {modules}/mod_proxy_http.so
 LoadModule ssl_module {modules}/mod_ssl.so
 RequestReadTimeout header=1-2,minrate=500 body=1,minrate=500
-ServerLimit 1
-ThreadsPerChild 16
-MaxRequestWorkers 16
-{body}
-"""
+{body}""",
+)
 _CADDY: Final = """
 {{
     admin unix/{directory}/admin
@@ -95,10 +81,9 @@ class DocumentedProxy(Proxy):
 
     def __init__(self, name: str, directory: Path, backend: str, changes: dict[str, str] | None = None) -> None:
         """Start it; ``changes`` replace parts of what is printed."""
-        self._text = printed(name)
         configuration = CONFIGURATIONS[name]
+        self._text = replace_each(printed(name), {**(changes or {}), configuration.backend: backend})
         self._addresses = configuration.addresses
-        self._replace({**(changes or {}), configuration.backend: backend})
         super().__init__(configuration.program, directory, backend, "", tls=True, template=configuration.around)
 
     @property
@@ -106,15 +91,8 @@ class DocumentedProxy(Proxy):
         """Where its files are."""
         return self._configuration.parent
 
-    def _replace(self, changes: dict[str, str]) -> None:
-        for old, new in changes.items():
-            assert self._text.count(old) == 1, old
-            self._text = self._text.replace(old, new)
-
     def _spawn(self) -> None:
         values = {"host": HOST, "port": self.port, "certificate": make_certificate()}
-        self._replace({old.format(**values): new.format(**values) for old, new in self._addresses.items()})
-        # If the port was taken by another process meanwhile, the next one is put in its place.
-        self._addresses = {f"{HOST}:{self.port}": "{host}:{port}"}
-        self._values["body"] = self._text
+        addresses = {old.format(**values): new.format(**values) for old, new in self._addresses.items()}
+        self._values["body"] = replace_each(self._text, addresses)
         super()._spawn()

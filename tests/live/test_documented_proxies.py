@@ -18,8 +18,8 @@ from lab.servers import HOST, insecure
 from ..test_docs import ROOT, code_blocks, run
 from . import needs
 from .clients import Raw, handshake
-from .deployments import find_proxy
-from .documented_proxies import APACHE, APACHE_THREADS, CADDY, CONFIGURATIONS, HAPROXY, DocumentedProxy
+from .deployments import APACHE_THREADS, find_proxy
+from .documented_proxies import APACHE, CADDY, CONFIGURATIONS, HAPROXY, DocumentedProxy
 from .test_doctor import check_of, see
 from .typed import blocks
 

@@ -30,3 +30,9 @@ def make_route_by_name(urlpatterns):
         return view
 
     return route
+
+
+def echo(request):
+    """Send each message back; a test decorates this view as it needs it."""
+    for message in request.websocket:
+        request.websocket.send(message)

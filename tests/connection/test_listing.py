@@ -13,7 +13,7 @@ from django_websocket.connection.info import ConnectionInfo
 from django_websocket.signals import websocket_accepted
 
 from ..observing import received
-from ..views import VERSIONS, make_route_by_name
+from ..views import VERSIONS, echo, make_route_by_name
 from .line import connect
 
 urlpatterns = []
@@ -25,13 +25,14 @@ def _project(settings):
     settings.ROOT_URLCONF = sys.modules[__name__]
 
 
+route(require_websocket(subprotocols=["chat"])(echo))
+
+
 @route
-@require_websocket(subprotocols=["chat"])
-def echo(request):
+@require_websocket
+def answering(request):
     for message in request.websocket:
-        if message == "who":
-            message = request.user.get_username()  # noqa: PLW2901
-        request.websocket.send(message)
+        request.websocket.send(request.user.get_username() if message == "who" else message)
 
 
 @route
@@ -76,7 +77,7 @@ def test_latency(client):
 def test_a_user_is_known_once_the_view_knows(client):
     user = User.objects.create_user("ann")
     client.force_login(user)
-    with client.websocket("/echo/") as websocket:
+    with client.websocket("/answering/") as websocket:
         websocket.send("hello")
         assert connections()[0].user_id is None
         websocket.send("who")

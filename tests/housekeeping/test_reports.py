@@ -25,7 +25,7 @@ from django_websocket.process.registry import registry
 from django_websocket.signals import websocket_accepted, websocket_closed, websocket_refused
 
 from ..observing import received, records
-from ..views import OLD, OURS, VERSIONS, make_route_by_name
+from ..views import OLD, OURS, VERSIONS, echo, make_route_by_name
 
 LOGGER = "django_websocket.connection"
 
@@ -49,11 +49,7 @@ def _project(settings):
     settings.ROOT_URLCONF = sys.modules[__name__]
 
 
-@route
-@require_websocket(subprotocols=["chat"])
-def echo(request):
-    for message in request.websocket:
-        request.websocket.send(message)
+echoing = route(require_websocket(subprotocols=["chat"])(echo))
 
 
 @route
@@ -91,7 +87,7 @@ def raising(request, name):
 @route
 @accept_websocket
 def trying(request):
-    response = echo(request)
+    response = echoing(request)
     return response if request.is_websocket() else HttpResponse("a page")
 
 

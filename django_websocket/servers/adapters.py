@@ -11,7 +11,7 @@ import io
 import threading
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 
 from ..exceptions import SocketNotFound
 from ..gunicorn.workers import find_worker
@@ -225,27 +225,14 @@ def _handle_nothing() -> None:
     pass
 
 
-class GeventConnection(BufferedConnection):
-    """``gevent.pywsgi``, under gunicorn too."""
+class ReaderConnection(BufferedConnection):
+    """The servers that say who they are, and whose stream leads to their reader."""
 
     __slots__ = ()
 
-    @classmethod
-    def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection, whose stream is wrapped if the request is no upgrade.
-
-        :raises SocketNotFound: its reader cannot be found.
-        """
-        if not server_software(environ).startswith("gevent/"):
-            return None
-        reader = find_reader(environ, "gevent.pywsgi")
-        return cls(reader_socket(reader), reader)
-
-
-class CherootConnection(BufferedConnection):
-    """cheroot, CherryPy's server."""
-
-    __slots__ = ()
+    #: How the name by which the server identifies itself begins, and its name in errors.
+    software: ClassVar[str]
+    name: ClassVar[str]
 
     @classmethod
     def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
@@ -253,10 +240,26 @@ class CherootConnection(BufferedConnection):
 
         :raises SocketNotFound: its reader cannot be found.
         """
-        if not server_software(environ).startswith("Cheroot/"):
+        if not server_software(environ).startswith(cls.software):
             return None
-        reader = find_reader(environ, "cheroot")
+        reader = find_reader(environ, cls.name)
         return cls(reader_socket(reader), reader)
+
+
+class GeventConnection(ReaderConnection):
+    """``gevent.pywsgi``, under gunicorn too. Its stream is wrapped if the request is no upgrade."""
+
+    __slots__ = ()
+    software = "gevent/"
+    name = "gevent.pywsgi"
+
+
+class CherootConnection(ReaderConnection):
+    """cheroot, CherryPy's server."""
+
+    __slots__ = ()
+    software = "Cheroot/"
+    name = "cheroot"
 
     def mark_answered(self) -> None:
         """Make writes to the socket succeed and discard their data; the socket is shut down.
@@ -281,21 +284,12 @@ def discarding_class(kind: type) -> type:
     return DiscardingSocket
 
 
-class WsgirefConnection(BufferedConnection):
+class WsgirefConnection(ReaderConnection):
     """wsgiref, also below Django's ``runserver`` and ``LiveServerTestCase``."""
 
     __slots__ = ()
-
-    @classmethod
-    def find(cls, environ: Mapping[str, Any]) -> ClientConnection | None:
-        """Return the connection.
-
-        :raises SocketNotFound: its reader cannot be found.
-        """
-        if not server_software(environ).startswith("WSGIServer/"):
-            return None
-        reader = find_reader(environ, "wsgiref")
-        return cls(reader_socket(reader), reader)
+    software = "WSGIServer/"
+    name = "wsgiref"
 
 
 #: The functions that find the connection of a request, one for each server.

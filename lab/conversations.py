@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from django_websocket.connection.connection import CONTROL_RATE
 from django_websocket.connection.rate_limit import RateLimit
+from django_websocket.connection.receiving import CONTROL_RATE
 from django_websocket.connection.stats import ConnectionStats
 from django_websocket.exceptions import ConnectionClosed
 from django_websocket.options import Options

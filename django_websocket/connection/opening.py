@@ -9,8 +9,9 @@ from typing import Any
 from ..options import Options
 from ..protocols.base import Protocol, State
 from ..transports import open_transport
-from .connection import READ_TIMEOUT, Connection
+from .connection import Connection
 from .hooks import Hooks
+from .receiving import READ_TIMEOUT
 
 
 class Opening:

@@ -321,6 +321,12 @@ class Sender(Core):
         if self.protocol.state is State.CLOSING:
             self._timers.start_closing(self._clock())
 
+    def _flush_late(self) -> None:
+        """Send bytes that could not be sent earlier."""
+        if self._has_unsent():
+            self._flush()
+            self._restart_closing()
+
     def _flush_nowait(self) -> bool:
         """Send as much as possible of what is to be sent, without waiting for the socket or for a lock.
 

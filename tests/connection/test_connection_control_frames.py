@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from django_websocket.connection.connection import (
+from django_websocket.connection.receiving import (
     CONTROL_BURST,
     CONTROL_RATE,
 )

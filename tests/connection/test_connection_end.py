@@ -11,7 +11,7 @@ import time
 import pytest
 
 from django_websocket.connection import connection as module
-from django_websocket.connection.connection import (
+from django_websocket.connection.receiving import (
     LEAVE_TIMEOUT,
 )
 from django_websocket.exceptions import ConnectionClosed

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from django_websocket.connection.connection import (
+from django_websocket.connection.receiving import (
     READ_TIMEOUT,
 )
 from django_websocket.protocols.rfc6455.frames import Opcode

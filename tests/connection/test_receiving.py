@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from django_websocket.connection.connection import (
+from django_websocket.connection.receiving import (
     MAX_READ_TIME,
 )
 from django_websocket.protocols.rfc6455.frames import Opcode

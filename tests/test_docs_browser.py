@@ -42,8 +42,8 @@ def table(first):
 
 def test_the_size():
     """The minified one is measured in tests/browser/test_websocket_js.py."""
-    ((compressed, whole),) = re.findall(r"compressed; (\d) KiB compressed as it is, and (\d) KiB", TEXT)
-    assert len(gzip.compress(MODULE.encode(), 9)) <= int(compressed) * 1024
+    ((compressed, whole),) = re.findall(r"compressed; (\d\.\d) KiB compressed as it is, and (\d) KiB", TEXT)
+    assert round(len(gzip.compress(MODULE.encode(), 9)) / 1024, 1) == float(compressed)
     assert round(len(MODULE.encode()) / 1024) == int(whole)
 
 
@@ -52,19 +52,32 @@ def test_the_options():
     documented = {name.strip("`"): default.strip("`") for name, default in table("Option").items()}
     final = documented.pop("final")
     assert final.startswith("see")
-    (destructured,) = re.findall(r"const \{ (min.*?), \.\.\.others \}", MODULE)
-    assert dict(part.split(" = ") for part in destructured.split(", ")) == documented
+    (defaults,) = re.findall(r"const DEFAULTS = \{(.*?)\n\};", MODULE, re.DOTALL)
+    assert dict(re.findall(r"^  (\w+): (.*),$", defaults.partition("\n  final:")[0], re.MULTILINE)) == documented
     (declared,) = re.findall(r"interface Options \{(.*?)\n\}", TYPES, re.DOTALL)
     assert sorted(re.findall(r"^  (\w+)\?:", declared, re.MULTILINE)) == sorted([*documented, "final"])
 
 
 def test_the_events():
     documented = sorted(name.strip("`") for name in table("Event"))
-    (dispatched,) = re.findall(r"for \(const type of \[(.*?)\]\)", MODULE)
+    (dispatched,) = re.findall(r"for \(const type of \[(\"open\".*?)\]\)", MODULE)
     assert sorted(json.loads(f"[{dispatched}]")) == documented
     (declared,) = re.findall(r"interface ReconnectingWebSocketEventMap \{(.*?)\n\}", TYPES, re.DOTALL)
     assert sorted(re.findall(r"^  (\w+):", declared, re.MULTILINE)) == documented
     assert sorted(re.findall(r"^  on(\w+): Handler", TYPES, re.MULTILINE)) == documented
+
+
+def test_the_types():
+    """They have what the class has."""
+
+    def members(source, pattern):
+        (body,) = re.findall(r"class ReconnectingWebSocket extends EventTarget \{(.*?)\n\}", source, re.DOTALL)
+        return {name for name in re.findall(pattern, body, re.MULTILINE) if name != "constructor"}
+
+    declared = members(TYPES, r"^  (?:static )?(?:readonly )?(\w+)[(:]")
+    listening = {"addEventListener", "removeEventListener"}
+    handlers = {name for name in declared if name.startswith("on")}
+    assert members(MODULE, r"^  (?:static |get |set )?(\w+)(?: = .*;|\(.*\) \{)") == declared - listening - handlers
 
 
 def test_the_codes():

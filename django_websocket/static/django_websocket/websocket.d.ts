@@ -28,10 +28,13 @@ export class ReconnectingWebSocket extends EventTarget {
   readonly readyState: 0 | 1 | 2 | 3;
   /** The address of the present attempt or of the last one; `""` before the first. */
   readonly url: string;
+  /** Of the present connection or of the last one; `""` before the first. */
   readonly protocol: string;
+  /** Of the present connection or of the last one; `""` before the first. */
   readonly extensions: string;
-  /** The bytes that are not sent, those that wait for a connection among them. */
+  /** The bytes that are not sent: those that wait for a connection, and those that the last one did not get rid of. */
   readonly bufferedAmount: number;
+  /** Of all connections; another value is ignored. */
   binaryType: BinaryType;
   /** The number of attempts since a connection was stable. */
   readonly retries: number;
@@ -42,7 +45,12 @@ export class ReconnectingWebSocket extends EventTarget {
    * @throws {DOMException} `QuotaExceededError`: there is no connection, and as many as `queue` wait for one.
    */
   send(data: string | Blob | BufferSource): void;
-  /** Close for good. Without a connection the `close` event has the code 1006. */
+  /**
+   * Close for good, and drop what waits. Without a connection the `close` event has the code 1006.
+   *
+   * @throws {DOMException} `InvalidAccessError`, `SyntaxError`: the code or the reason is none that a page may send.
+   *   This is not checked before the first attempt with an address of a function.
+   */
   close(code?: number, reason?: string): void;
   /**
    * Give up the present connection, if there is one, and connect at once.
@@ -128,6 +136,9 @@ export interface ReconnectingWebSocketEventMap {
   reconnecting: CustomEvent<Reconnecting>;
   gap: CustomEvent<Gap>;
 }
+
+// Without this, everything would be exported.
+export {};
 
 type Address = string | URL;
 type Protocols = string | string[];

@@ -4,17 +4,27 @@ const OPEN = 1, CLOSING = 2, CLOSED = 3;
 
 const FINAL = [1000, 1002, 1003, 1007, 1008, 1009, 1010];
 
+const DEFAULTS = {
+  min: 500,
+  max: 30000,
+  timeout: 10000,
+  stable: 5000,
+  queue: 100,
+  since: "since",
+  final: (code) => FINAL.includes(code) || (code >= 4000 && code < 5000),
+};
+
 // Servers limit the length of an address.
 const MOST_GROUPS = 30;
 
 // What a group with history sends: its name, then the position and the data of a message, or which messages are missing.
 const ENVELOPE =
-  /^\{"group":\s*"([\w.:-]+)",\s*(?:"id":\s*"([0-9a-f]{8})-(\d{1,15})",\s*"data":\s*(.*)|"gap":\s*(null|\[\d+,\s*\d+\]))\}$/s;
+  /^\{"group":\s*"([\w.:-]+)",\s*(?:"id":\s*"([0-9a-f]{8}-\d{1,15})",\s*"data":\s*(.*)|"gap":\s*(null|\[\d+,\s*\d+\]))\}$/s;
 
 const resolve = (url) => new URL(url, globalThis.document?.baseURI ?? location.href);
 
 const isFunction = (value) => typeof value === "function";
-const call = (value) => (isFunction(value) ? value() : value);
+const call = (value, ...given) => (isFunction(value) ? value.call(...given) : value);
 
 export class ReconnectingWebSocket extends EventTarget {
   static CONNECTING = 0;
@@ -29,32 +39,31 @@ export class ReconnectingWebSocket extends EventTarget {
   retries = 0;
   #url;
   #protocols;
-  #options;
-  #socket;
+  #options = { ...DEFAULTS };
+  // The present one or the last one. Until there is one, what stands in for it.
+  #socket = { url: "", protocol: "", extensions: "", bufferedAmount: 0, binaryType: "blob", close() {} };
   #tries = false; // not while it waits for the next attempt
   #turn = 0; // the number of the attempt
   #ended = 0; // CLOSING or CLOSED, if it does not come back
   #timer; // of the wait, then of the attempt, then of the time until a connection counts as stable
   #queue = [];
   #positions = new Map();
-  #address = "";
-  #binaryType = "blob";
 
   constructor(url, protocols = [], options = {}) {
     super();
-    const { min = 500, max = 30000, timeout = 10000, stable = 5000, queue = 100, since = "since", ...others } = options;
-    const { final = (code) => FINAL.includes(code) || (code > 3999 && code < 5000), ...unknown } = others;
-    for (const [name, value] of Object.entries({ min, max, timeout, stable, queue: queue + 1, ...unknown })) {
-      // A longer timer would run out at once.
-      if (name in unknown || !(value > 0 && value < 2 ** 31)) throw new TypeError(`bad option ${name}: ${value}`);
+    for (const [name, value = DEFAULTS[name]] of Object.entries(options)) {
+      const isNumber = DEFAULTS[name] > 0;
+      // A longer timer would run out at once. None at all may wait.
+      if (!(name in DEFAULTS) || (isNumber && !(value + (name === "queue") > 0 && value < 2 ** 31)))
+        throw new TypeError(`bad option ${name}: ${value}`);
+      this.#options[name] = value;
     }
     for (const type of ["open", "message", "error", "close", "reconnecting", "gap"]) {
       this["on" + type] = null;
-      this.addEventListener(type, (event) => this["on" + type]?.(event));
+      this.addEventListener(type, (event) => call(this["on" + type], this, event));
     }
     this.#url = isFunction(url) ? url : resolve(url);
     this.#protocols = protocols;
-    this.#options = { min, max, timeout, stable, queue, since, final };
     this.#connect();
     this.#watch("addEventListener");
   }
@@ -64,28 +73,27 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   get url() {
-    return this.#address;
+    return this.#socket.url;
   }
 
   get protocol() {
-    return this.#socket?.protocol ?? "";
+    return this.#socket.protocol;
   }
 
   get extensions() {
-    return this.#socket?.extensions ?? "";
+    return this.#socket.extensions;
   }
 
   get bufferedAmount() {
-    return new Blob(this.#queue).size + (this.#socket?.bufferedAmount ?? 0);
+    return new Blob(this.#queue).size + this.#socket.bufferedAmount;
   }
 
   get binaryType() {
-    return this.#binaryType;
+    return this.#socket.binaryType;
   }
 
   set binaryType(type) {
-    this.#binaryType = type;
-    if (this.#socket) this.#socket.binaryType = type;
+    if (["blob", "arraybuffer"].includes(type)) this.#socket.binaryType = type;
   }
 
   send(data) {
@@ -98,10 +106,11 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   close(code, reason) {
+    // The last socket knows which codes and reasons are wrong, even if it is closed.
+    this.#socket.close(code, reason);
     if (this.#ended) return;
-    this.#socket?.close(code, reason);
     this.#ended = CLOSING;
-    if (this.#socket) return;
+    if (this.#socket.onclose) return;
     this.#drop();
     setTimeout(() => this.#lost({}));
   }
@@ -109,23 +118,23 @@ export class ReconnectingWebSocket extends EventTarget {
   reconnect() {
     if (this.#ended) throw new DOMException("the WebSocket is closed", "InvalidStateError");
     this.retries = 0;
-    this.#drop();
     this.#connect();
   }
 
   #isOpen() {
-    return this.#socket?.readyState === OPEN;
+    return this.#socket.readyState === OPEN;
   }
 
   #watch(how) {
-    globalThis[how]("online", this.#wake);
-    globalThis[how]("pageshow", this.#wake);
-    globalThis.document?.[how]("visibilitychange", this.#wake);
+    for (const type of ["online", "pagehide", "pageshow", "visibilitychange"]) globalThis[how](type, this.#look);
   }
 
-  #wake = ({ type }) => {
-    const hidden = type === "visibilitychange" && document.visibilityState === "hidden";
-    if (!this.#tries && !this.#ended && !hidden) this.#connect();
+  #look = ({ type, persisted }) => {
+    if (type === "pagehide") {
+      // The server would not notice that the browser only keeps the page for the way back.
+      if (persisted && this.#tries) this.#lost({ reason: "page left" });
+      clearTimeout(this.#timer);
+    } else if (!this.#tries && !this.#ended && (type !== "visibilitychange" || !document.hidden)) this.#connect();
   };
 
   #wait(act, delay) {
@@ -134,7 +143,8 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   #connect() {
-    const turn = ++this.#turn;
+    this.#drop();
+    const turn = this.#turn;
     this.#tries = true;
     if (isFunction(this.#url) || isFunction(this.#protocols)) {
       // Whatever goes wrong here goes wrong later, when the page listens.
@@ -157,16 +167,14 @@ export class ReconnectingWebSocket extends EventTarget {
     const url = resolve(address);
     url.protocol = url.protocol.replace("http", "ws");
     url.hash = "";
-    for (const [group, position] of [...this.#positions].slice(-MOST_GROUPS)) {
-      const id = position.join("-");
+    for (const [group, id] of [...this.#positions].slice(-MOST_GROUPS)) {
       url.searchParams.set(`${since}.${group}`, id);
       // No position, so that a view that knows of one group only gets a gap.
       url.searchParams.set(since, this.#positions.size > 1 ? "several" : id);
     }
     const socket = new WebSocket(url, protocols);
+    socket.binaryType = this.binaryType;
     this.#socket = socket;
-    this.#address = socket.url;
-    socket.binaryType = this.#binaryType;
     socket.onopen = () => {
       this.#wait(() => (this.retries = 0), stable);
       for (const data of this.#queue.splice(0)) socket.send(data);
@@ -182,25 +190,26 @@ export class ReconnectingWebSocket extends EventTarget {
   }
 
   #receive({ data, origin }) {
-    const found = this.#options.since && typeof data === "string" && ENVELOPE.exec(data);
-    let content;
+    const found = this.#options.since && ENVELOPE.exec(data);
+    let content, more;
     try {
       content = found && JSON.parse(data);
     } catch {
       // No envelope.
     }
-    if (!content || Object.keys(content).length !== (found[5] ? 2 : 3))
-      return this.dispatchEvent(new MessageEvent("message", { data, origin }));
-    const [, group, epoch, number, raw, gap] = found;
-    if (gap) return this.#tell("gap", { group, gap: content.gap });
-    const [last, highest] = this.#positions.get(group) ?? [];
-    if (epoch === last && +number <= +highest) return; // It has come before.
-    this.#positions.delete(group);
-    this.#positions.set(group, [epoch, number]);
-    // The same text as without a history, so that long numbers keep their digits.
-    const text = typeof content.data === "string" ? content.data : raw;
-    const event = new MessageEvent("message", { data: text, origin });
-    this.dispatchEvent(Object.assign(event, { group, id: `${epoch}-${number}` }));
+    if (content && Object.keys(content).length === (found[4] ? 2 : 3)) {
+      const [, group, id, raw, gap] = found;
+      if (gap) return this.#tell("gap", { group, gap: content.gap });
+      const last = this.#positions.get(group) ?? "";
+      // It has come before: the same epoch, of eight digits, and no higher number.
+      if (last.startsWith(id.slice(0, 9)) && +id.slice(9) <= +last.slice(9)) return;
+      this.#positions.delete(group);
+      this.#positions.set(group, id);
+      // The same text as without a history, so that long numbers keep their digits.
+      data = typeof content.data === "string" ? content.data : raw;
+      more = { group, id };
+    }
+    this.dispatchEvent(Object.assign(new MessageEvent("message", { data, origin }), more));
   }
 
   #lost({ code = 1006, reason = "", wasClean = false }) {
@@ -228,8 +237,6 @@ export class ReconnectingWebSocket extends EventTarget {
     clearTimeout(this.#timer);
     this.#turn++;
     this.#tries = false;
-    this.#socket = null;
-    if (!socket) return;
     socket.onopen = socket.onmessage = socket.onerror = socket.onclose = null;
     socket.close();
   }

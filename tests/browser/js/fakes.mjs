@@ -37,14 +37,22 @@ class FakeWebSocket {
   protocol = "";
   extensions = "";
   bufferedAmount = 0;
-  binaryType = "blob";
   sent = [];
   closed = null;
+  #binaryType = "blob";
 
   constructor(url, protocols) {
     if ([protocols].flat().includes("bad protocol")) throw new DOMException("bad", "SyntaxError");
     Object.assign(this, { url: String(url), protocols });
     FakeWebSocket.made.push(this);
+  }
+
+  get binaryType() {
+    return this.#binaryType;
+  }
+
+  set binaryType(type) {
+    if (["blob", "arraybuffer"].includes(type)) this.#binaryType = type;
   }
 
   send(data) {
@@ -57,6 +65,7 @@ class FakeWebSocket {
     if (code !== undefined && code !== 1000 && !(code >= 3000 && code < 5000)) {
       throw new DOMException("bad code", "InvalidAccessError");
     }
+    if (new Blob([reason ?? ""]).size > 123) throw new DOMException("long reason", "SyntaxError");
     if (this.readyState < 2) {
       this.readyState = 2;
       this.closed = { code, reason };
@@ -104,20 +113,15 @@ class FakeCustomEvent extends Event {
 
 /** A target that lists who listens. */
 class ListingTarget extends EventTarget {
-  #listeners;
-
-  constructor(listeners) {
-    super();
-    this.#listeners = listeners;
-  }
+  listeners = new Set();
 
   addEventListener(type, listener) {
-    this.#listeners.add(type);
+    this.listeners.add(type);
     super.addEventListener(type, listener);
   }
 
   removeEventListener(type, listener) {
-    this.#listeners.delete(type);
+    this.listeners.delete(type);
     super.removeEventListener(type, listener);
   }
 }
@@ -125,9 +129,8 @@ class ListingTarget extends EventTarget {
 /** Make the globals of a page anew; return what a test moves in them. */
 export function makePage() {
   const clock = new Clock();
-  const listeners = new Set(); // of the window and of the document, which have no type in common
-  const page = new ListingTarget(listeners);
-  const document = Object.assign(new ListingTarget(listeners), { baseURI: "https://site/room/7/", visibilityState: "visible" });
+  const page = new ListingTarget();
+  const document = { baseURI: "https://site/room/7/", hidden: false };
   const navigator = { onLine: true };
   FakeWebSocket.made = [];
   const globals = {
@@ -147,16 +150,16 @@ export function makePage() {
   return {
     clock,
     document,
-    listeners,
+    listeners: page.listeners,
     navigator,
     sockets: FakeWebSocket.made,
     get socket() {
       return FakeWebSocket.made.at(-1);
     },
-    happen: (type) => page.dispatchEvent(new Event(type)),
+    happen: (type, more = {}) => page.dispatchEvent(Object.assign(new Event(type), more)),
     show(state) {
-      document.visibilityState = state;
-      document.dispatchEvent(new Event("visibilitychange"));
+      document.hidden = state === "hidden";
+      page.dispatchEvent(new Event("visibilitychange")); // It bubbles.
     },
     goOnline(online) {
       navigator.onLine = online;

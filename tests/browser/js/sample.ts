@@ -61,5 +61,7 @@ socket.send(5);
 socket.readyState = 1;
 // @ts-expect-error: there is no such detail
 socket.onreconnecting = ({ detail }) => console.log(detail.nothing);
+// @ts-expect-error: it is of no use to others
+export type { Handler } from "./websocket.js";
 // @ts-expect-error: final returns whether
 new ReconnectingWebSocket("/ws/", [], { final: "1000" });

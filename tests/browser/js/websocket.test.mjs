@@ -75,6 +75,42 @@ describe("the shape of a WebSocket", () => {
     assert.deepEqual(got, [["open", true, true], ["hello", "ws://site"], [1000, "bye", true]]);
   });
 
+  test("a handler that is no function is kept, and not called", async () => {
+    const socket = connect();
+    const handler = { handleEvent: () => complaints.push("called") };
+    socket.onopen = handler;
+    socket.onreconnecting = undefined;
+    page.socket.open();
+    page.socket.lose();
+    assert.equal(socket.onopen, handler);
+    await settle(); // What a listener throws is reported later.
+    assert.deepEqual(complaints, []);
+  });
+
+  test("handlers that the end of a connection calls can read its subprotocol", () => {
+    const socket = connect();
+    const read = [];
+    socket.onreconnecting = socket.onclose = ({ type }) => read.push([type, socket.protocol, socket.url]);
+    page.socket.open("chat");
+    page.socket.lose();
+    page.clock.advance(250);
+    assert.equal(socket.protocol, "");
+    page.socket.open("other");
+    page.socket.lose(1000);
+    assert.deepEqual(read, [["reconnecting", "chat", "wss://site/ws/"], ["close", "other", "wss://site/ws/"]]);
+    assert.equal(socket.protocol, "other");
+  });
+
+  test("there is no other type of binary messages", async () => {
+    const socket = connect(async () => "/ws/");
+    for (const [type, expected] of [["bytes", "blob"], ["arraybuffer", "arraybuffer"], [null, "arraybuffer"]]) {
+      socket.binaryType = type;
+      assert.equal(socket.binaryType, expected);
+    }
+    await settle();
+    assert.equal(page.socket.binaryType, "arraybuffer");
+  });
+
   test("the type of binary messages holds for every connection", () => {
     const socket = connect();
     socket.binaryType = "arraybuffer";
@@ -317,6 +353,58 @@ describe("the page", () => {
     });
   }
 
+  test("in the cache for the way back it has no connection, and it comes back at once", () => {
+    const socket = connect();
+    page.socket.open();
+    const [first] = page.sockets;
+    page.happen("pagehide", { persisted: true });
+    page.show("hidden");
+    assert.ok(first.closed);
+    assert.deepEqual(socket.events[1], ["reconnecting", { code: 1006, reason: "page left", delay: 250, retries: 1 }]);
+    // The browser stops the clock of such a page, but perhaps not at once.
+    page.clock.advance(HOUR);
+    assert.equal(page.sockets.length, 1);
+    first.lose();
+    page.happen("pageshow", { persisted: true });
+    page.show("visible");
+    assert.equal(page.sockets.length, 2);
+    page.socket.open();
+    page.clock.advance(HOUR);
+    assert.equal(page.sockets.length, 2);
+    assert.deepEqual(socket.types(), ["open", "reconnecting", "open"]);
+  });
+
+  test("while it waits it is put into the cache", () => {
+    const socket = connect();
+    page.socket.lose();
+    page.happen("pagehide", { persisted: true });
+    page.clock.advance(HOUR);
+    assert.equal(page.sockets.length, 1);
+    page.happen("pageshow", { persisted: true });
+    assert.equal(page.sockets.length, 2);
+    assert.deepEqual(socket.types(), ["error", "reconnecting"]);
+  });
+
+  test("a page that is left for good is closed by the browser", () => {
+    const socket = connect();
+    page.socket.open();
+    page.happen("pagehide", { persisted: false });
+    assert.equal(page.socket.closed, null);
+    page.socket.lose(1001);
+    assert.deepEqual(socket.types(), ["open", "reconnecting"]);
+  });
+
+  test("a page that is put into the cache while it closes its socket", () => {
+    const socket = connect();
+    page.socket.open();
+    socket.close();
+    page.happen("pagehide", { persisted: true });
+    page.happen("pageshow", { persisted: true });
+    page.clock.advance(HOUR);
+    assert.deepEqual(socket.types(), ["open", "close"]);
+    assert.equal(page.sockets.length, 1);
+  });
+
   test("when it is hidden, it does not try", () => {
     connect();
     page.socket.lose();
@@ -349,7 +437,7 @@ describe("the page", () => {
   test("it keeps nothing of a socket that is closed", () => {
     const before = page.listeners.size;
     const socket = connect();
-    assert.equal(page.listeners.size, before + 3);
+    assert.equal(page.listeners.size, before + 4);
     page.socket.lose(1000);
     assert.equal(page.listeners.size, before);
     assert.equal(socket.readyState, 3);
@@ -535,11 +623,30 @@ describe("closing", () => {
     assert.equal(page.clock.timers.size, 0);
   });
 
-  test("a wrong code is an error, and changes nothing", () => {
+  for (const [what, bring, state] of [
+    ["while it connects", () => {}, 0],
+    ["while it is open", () => page.socket.open(), 1],
+    ["while it waits", () => page.socket.lose(), 0],
+    ["when it is closed", () => page.socket.lose(1000), 3],
+  ]) {
+    test(`a wrong code or reason is an error ${what}, and changes nothing`, () => {
+      const socket = connect();
+      bring();
+      const before = socket.types();
+      assert.throws(() => socket.close(1001), { name: "InvalidAccessError" });
+      assert.throws(() => socket.close(4000, "ä".repeat(62)), { name: "SyntaxError" });
+      assert.equal(socket.readyState, state);
+      page.clock.advance(0);
+      assert.deepEqual(socket.types(), before);
+    });
+  }
+
+  test("the reason may be as long as that of a WebSocket", () => {
     const socket = connect();
-    page.socket.open();
-    assert.throws(() => socket.close(1001), { name: "InvalidAccessError" });
-    assert.equal(socket.readyState, 1);
+    page.socket.lose();
+    socket.close(4000, "x".repeat(123));
+    page.clock.advance(0);
+    assert.deepEqual(socket.events.at(-1), ["close", 1006]);
   });
 
   test("while it waits", () => {

@@ -67,7 +67,7 @@ PAGES = [
         CHAT,
         "chat.views.announce chat.pushes.push_announcement chat.views.listen",
         "chat/rooms.js",
-        "me log-out rooms new-room open-room announcement announce announced dismiss status",
+        "me log-out rooms new-room open-room announcement announce announced dismiss status error",
         inside=True,
     ),
     Page(

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from chat.forms import AnnouncementForm, LogInForm, RoomForm
 from chat.models import Announcement, Message, Room
 from chat.pushes import everybody, lobby
-from django_websocket import require_websocket
+from django_websocket import require_websocket, websocket_login_required
 
 # Pages
 
@@ -73,7 +73,7 @@ def room(request, pk):
 
 
 @require_websocket(max_message_size=8000)
-@login_required
+@websocket_login_required
 def talk(request, pk):
     room = get_object_or_404(Room, pk=pk)
     websocket, name = request.websocket, str(request.user)
@@ -92,10 +92,10 @@ def talk(request, pk):
 
 
 @require_websocket
-@login_required
+@websocket_login_required
 def listen(request):
     everybody.add(request.websocket)
     lobby.add(request.websocket)
-    request.websocket.send_json({"announced": Announcement.newest()})
+    request.websocket.send_json({"announced": Announcement.newest(), "ready": True})
     for _message in request.websocket:
         pass

@@ -125,6 +125,9 @@ def test_lost_connection(ada, bob):
     bob.until_talk(("Ada", "Before"))
     bob.cable.cut()
     bob.until_state("returning")
+    assert bob.text("#status") == "Coming back"
+    # The heading beside it still has its room.
+    assert bob.run("return document.getElementById('here-title').getBoundingClientRect().height") < 40
     ada.until_here("Ada")
     texts = ["Before", "First", "Second", "Third"]
     for text in texts[1:]:
@@ -182,6 +185,40 @@ def test_server_restarts(ada, bob, chat):
     ada.until_here("Ada", "Bob")
 
 
+@pytest.mark.parametrize("chat", [RUNSERVER], indirect=True, ids=str)
+def test_message_that_was_saved_before_the_server_went(bob, chat):
+    """Guards a message that has arrived, though nobody could say so: it is there, and is not to be sent once more."""
+    bob.tolerate(*AWAY)
+    bob.cable.block()
+    bob.say("1")
+    bob.cable.cut()
+    bob.until_state("returning")
+    chat.stop()
+    save_messages(chat, 1)
+    chat.start()
+    # The server has forgotten the group, so that the page is fetched: here it takes longer than the WebSocket.
+    bob.run(
+        "const { fetch } = window;"
+        "window.fetch = (...given) => new Promise((go) => setTimeout(go, 1000)).then(() => fetch(...given))"
+    )
+    bob.cable.mend()
+    bob.until_online()
+    assert bob.talk() == [("Bob", "1")]
+    assert bob.run("return document.getElementById('message').value") == ""
+    assert not bob("#error").is_displayed()
+
+
+def test_page_left_and_back(ada, bob):
+    """Guards a page that the browser keeps for the way back: it comes back too, and gets what it missed."""
+    bob.open("/both-ways/")
+    ada.until_here("Ada")
+    ada.say("Missed")
+    bob.driver.back()
+    bob.until_talk(("Ada", "Missed"))
+    bob.until_online()
+    ada.until_here("Ada", "Bob")
+
+
 @pytest.mark.parametrize("chat", [GUNICORN], indirect=True, ids=str)
 def test_more_was_missed_than_the_history_has(ada, bob, chat):
     """Guards a gap: the page gets from the database what the group does not remember."""
@@ -231,6 +268,38 @@ def test_log_out(ada, bob, chromium, chat):
     bob.click("#log-out")
     other.until(lambda: other("#name").is_displayed())
     ada.until_here("Ada")
+
+
+def test_session_that_ended_meanwhile(bob, chat):
+    """Guards a page that comes back after its session has expired: it asks for a name, in place of trying for ever."""
+    bob.tolerate(*AWAY)
+    bob.cable.cut()
+    bob.until_state("returning")
+    chat.manage("shell", "-c", "from django.contrib.sessions.models import Session; Session.objects.all().delete()")
+    bob.cable.mend()
+    bob.until(lambda: bob("#name").is_displayed())
+
+
+@pytest.mark.parametrize("chat", [GUNICORN], indirect=True, ids=str)
+def test_closed_for_good(ada, bob, chat):
+    """Guards a Close after which a page does not come back: both pages say so, why, and what to do."""
+    bob.open("/chat/")
+    bob.until_state("open")
+    chat.manage(
+        "shell",
+        "-c",
+        "from chat.models import Room; from chat.pushes import lobby\n"
+        "Room.objects.get(name='Kitchen').talk.close(4000, 'the kitchen is closed')\n"
+        "lobby.close(1008)",
+    )
+    for person, why in ((ada, "the kitchen is closed"), (bob, "policy violation")):
+        person.until_state("closed")
+        assert person.text("#status") == "Closed"
+        assert person("#error").is_displayed()
+        assert person.text("#error") == f"The server has ended the connection: {why}. Load the page again."
+    assert not ada("#send").is_enabled()
+    ada.driver.refresh()
+    ada.until_online()
 
 
 @pytest.mark.parametrize("chat", [RUNSERVER, GUNICORN], indirect=True, ids=str)

@@ -1,7 +1,5 @@
-import { showStatus } from "../example_project/connection.js";
 import { $, make, showError } from "../example_project/page.js";
-import { LastingConnection, STATES } from "./lasting.js";
-import { face, fetchPage, showAnnouncement } from "./shared.js";
+import { connect, face, fetchPage, showAnnouncement } from "./shared.js";
 import { Talk } from "./talk.js";
 
 const TYPING = 2000; // milliseconds between two signs that one is typing;
@@ -10,21 +8,16 @@ const TYPED = 4000; // without a further one, one has stopped
 const me = $("me").textContent;
 const talk = new Talk($("log"), $("log-empty"), $("new"), me);
 const typing = new Map(); // timers, by name
-let since; // the position of the newest message that came
+const readHistory = (page) => JSON.parse(page.getElementById("history").textContent);
 let wasHere = false; // whether this page has been in the room before
 let inSync = false; // whether all that was missed has come
+let filling; // a promise, which is kept when the page has the messages that the group does not remember
+let losses = 0; // how often the connection was lost
 let typed = -TYPING;
 
-function readHistory(page) {
-  const { position, messages } = JSON.parse(page.getElementById("history").textContent);
-  since = position;
-  return messages;
-}
-
-talk.add(readHistory(document), { history: true });
-
-const connection = new LastingConnection(() => `${$("room").dataset.url}?${new URLSearchParams({ since })}`);
-showStatus(connection, $("status"), STATES);
+const { position, messages } = readHistory(document);
+talk.add(messages, { history: true });
+const socket = connect(`${$("room").dataset.url}?${new URLSearchParams({ since: position })}`);
 
 // What comes
 
@@ -46,21 +39,22 @@ const REACT = {
   ready: comeIn,
 };
 
-connection.addEventListener("message", ({ detail }) => {
-  const message = JSON.parse(detail);
-  if ("gap" in message) {
-    // More was missed than the group remembers. The database has it.
-    fetchPage()
-      .then((page) => talk.fillIn(readHistory(page)))
-      .catch(() => showError("Some messages are missing here. Load the page again."));
-    return;
-  }
-  if ("id" in message) since = message.id; // in an envelope, of the group with a history
-  for (const [event, content] of Object.entries(message.data ?? message)) REACT[event]?.(content);
+socket.addEventListener("message", ({ data }) => {
+  for (const [event, content] of Object.entries(JSON.parse(data))) REACT[event]?.(content);
 });
 
-/** All that was missed has come. */
-function comeIn() {
+socket.addEventListener("gap", () => {
+  // More was missed than the group remembers. The database has it.
+  filling = fetchPage()
+    .then((page) => talk.fillIn(readHistory(page).messages))
+    .catch(() => showError("Some messages are missing here. Load the page again."));
+});
+
+/** All that was missed has come, or is about to. */
+async function comeIn() {
+  const before = losses;
+  await filling;
+  if (losses !== before) return;
   [inSync, wasHere] = [true, true];
   $("send").disabled = false;
   const lost = talk.takeBack();
@@ -69,11 +63,14 @@ function comeIn() {
   showError("The connection was lost before this was sent.");
 }
 
-connection.addEventListener("close", () => {
+function goOut() {
+  losses += 1;
   inSync = false;
   $("send").disabled = true;
   for (const name of [...typing.keys()]) stopTyping(name);
-});
+}
+
+for (const type of ["reconnecting", "close"]) socket.addEventListener(type, goOut);
 
 function stopTyping(name) {
   clearTimeout(typing.get(name));
@@ -89,11 +86,14 @@ function showTyping() {
 
 // What goes
 
+/** Whether a message goes at once: one that waited for a connection would be taken for lost, and said again. */
+const canSend = () => inSync && socket.readyState === socket.OPEN;
+
 function say() {
   const text = $("message").value.trim();
-  if (!text || !inSync) return;
+  if (!text || !canSend()) return;
   showError();
-  connection.send(text);
+  socket.send(text);
   talk.pend(text);
   $("message").value = "";
   typed = -TYPING;
@@ -106,9 +106,9 @@ $("composer").addEventListener("submit", (event) => {
 });
 
 $("message").addEventListener("input", () => {
-  if (!inSync || !$("message").value.trim() || performance.now() - typed < TYPING) return;
+  if (!canSend() || !$("message").value.trim() || performance.now() - typed < TYPING) return;
   typed = performance.now();
-  connection.send(""); // which says that one is typing
+  socket.send(""); // which says that one is typing
 });
 
 $("message").addEventListener("keydown", (event) => {
@@ -117,5 +117,3 @@ $("message").addEventListener("keydown", (event) => {
   event.preventDefault();
   say();
 });
-
-connection.start();

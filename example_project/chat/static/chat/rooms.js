@@ -1,13 +1,9 @@
-import { showStatus } from "../example_project/connection.js";
 import { $ } from "../example_project/page.js";
-import { LastingConnection, STATES } from "./lasting.js";
-import { countInTitle, fetchPage, showAnnouncement, when } from "./shared.js";
+import { connect, countInTitle, fetchPage, showAnnouncement, when } from "./shared.js";
 
 const me = $("me").textContent;
 const unread = new Map(); // numbers of messages that have come since the page was opened, by room
-const connection = new LastingConnection(() => $("rooms").dataset.url);
-showStatus(connection, $("status"), STATES);
-let wasOpen = false;
+let wasHere = false; // whether this page has been connected before
 
 const find = (id) => $("rooms").querySelector(`[data-room="${Number(id)}"]`);
 
@@ -55,22 +51,20 @@ const REACT = {
     if (row) showHere(row, here);
   },
   announced: showAnnouncement,
+  async ready() {
+    // What was missed meanwhile: the list has no history, the page has it all.
+    if (wasHere) {
+      const page = await fetchPage();
+      $("rooms").replaceChildren(...page.getElementById("rooms").children);
+      for (const row of $("rooms").children) showTime(row);
+      for (const id of unread.keys()) showUnread(id);
+    }
+    wasHere = true;
+  },
 };
 
-connection.addEventListener("message", ({ detail }) => {
-  for (const [event, content] of Object.entries(JSON.parse(detail))) REACT[event]?.(content);
-});
-
-connection.addEventListener("open", async () => {
-  // What was missed meanwhile: the list has no history, the page has it all.
-  if (wasOpen) {
-    const page = await fetchPage();
-    $("rooms").replaceChildren(...page.getElementById("rooms").children);
-    for (const row of $("rooms").children) showTime(row);
-    for (const id of unread.keys()) showUnread(id);
-  }
-  wasOpen = true;
+connect($("rooms").dataset.url).addEventListener("message", ({ data }) => {
+  for (const [event, content] of Object.entries(JSON.parse(data))) REACT[event]?.(content);
 });
 
 for (const row of $("rooms").children) showTime(row);
-connection.start();

@@ -1,8 +1,27 @@
 // What the pages of the chat have in common.
 
-import { $, make } from "../example_project/page.js";
+import { ReconnectingWebSocket } from "../django_websocket/websocket.js";
+import { meaning, showState } from "../example_project/connection.js";
+import { $, make, showError } from "../example_project/page.js";
 
 const DISMISSED = "dismissed announcement";
+const ENDED = 4401; // the session
+const LEAVING = 500; // milliseconds that the log-out may take to leave the page by itself
+
+/** Open a WebSocket that comes back. The page shows its state, and what to do once it does not come back. */
+export function connect(url) {
+  const socket = new ReconnectingWebSocket(url);
+  const show = (state) => showState($("status"), state);
+  show("connecting");
+  socket.addEventListener("open", () => show("open"));
+  socket.addEventListener("reconnecting", () => show("returning"));
+  socket.addEventListener("close", ({ code, reason }) => {
+    show("closed");
+    if (code === ENDED) setTimeout(() => location.reload(), LEAVING); // for the log-in
+    else showError(`The server has ended the connection: ${reason || meaning(code)}. Load the page again.`);
+  });
+  return socket;
+}
 
 /** Fetch the present page again. */
 export async function fetchPage() {

@@ -98,17 +98,19 @@ const WORDS = {
   connecting: "Connecting",
   open: "Open",
   closing: "Closing",
-  returning: "Closed, coming back",
+  returning: "Coming back",
   closed: "Closed",
 };
 
-/** Keep a status up to date; `shown` names the states that are shown as other ones. */
-export function showStatus(connection, element, shown = {}) {
-  connection.addEventListener("state", ({ detail }) => {
-    const state = shown[detail] ?? detail;
-    element.dataset.state = state;
-    element.textContent = WORDS[state];
-  });
+/** Show a state in words, and in its colour. */
+export function showState(element, state) {
+  element.dataset.state = state;
+  element.textContent = WORDS[state];
+}
+
+/** Keep a status up to date. */
+export function showStatus(connection, element) {
+  connection.addEventListener("state", ({ detail }) => showState(element, detail));
 }
 
 /** Say what to make of a connection that never opened. */

@@ -2,6 +2,8 @@
 
 import pytest
 
+from lab.servers import HOST
+
 from ..live.tutorial import Tutorial
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
@@ -28,20 +30,25 @@ def until_said(browser, *texts):
 
 
 def say(browser, text):
-    browser.until(lambda: browser.run("return socket.readyState"), lambda state: state == 1)
     browser.fill("#text", text)
     browser.click("#form button")
 
 
-def test_two_tabs(server, chromium):
+def until_state(browser, state):
+    browser.until(lambda: browser.text("#state"), lambda shown: shown == state)
+
+
+def test_two_tabs(server, chromium, cables):
     """Guards the scripts and templates of the page: escaping, who is here, and what a tab has missed."""
+    cable = cables(server)
     browser = chromium(server)
-    # A fresh project has no icon.
-    browser.expect("/favicon.ico")
-    browser.open("/")
+    # A fresh project has no icon; the others come while it cannot be reached.
+    browser.tolerate("/favicon.ico", "WebSocket connection to", "net::ERR_")
+    browser.driver.get(f"http://{HOST}:{cable.port}/")
     browser.fill("#id_name", "tea")
     browser.click("form button")
     browser.until(lambda: browser.text("#here"), lambda text: text.startswith("Guest "))
+    until_state(browser, "Connected")
     first = browser.driver.current_window_handle
     say(browser, TEXT)
     until_said(browser, TEXT)
@@ -49,15 +56,25 @@ def test_two_tabs(server, chromium):
     browser.open("/room/tea/")
     until_said(browser, TEXT)
     browser.driver.switch_to.window(first)
-    # It comes back by itself, a second later at the earliest.
-    browser.run("socket.close()")
+    cable.cut()
+    until_state(browser, "Coming back")
+    say(browser, "written meanwhile")
     browser.driver.switch_to.window(second)
     say(browser, "missed")
     until_said(browser, TEXT, "missed")
+    cable.mend()
+    for window in (first, second):
+        browser.driver.switch_to.window(window)
+        until_said(browser, TEXT, "missed", "written meanwhile")
+        until_state(browser, "Connected")
     browser.driver.switch_to.window(first)
-    until_said(browser, TEXT, "missed")
     assert browser.run("return document.querySelectorAll('#messages b').length") == 0
-    # A position that the server does not know makes the page load anew, and it still has everything.
-    browser.run("window.before = true; since = '00000000-1'; socket.close()")
+    # A server that starts anew does not know the position. The page is loaded anew, and still has everything.
+    browser.run("window.before = true")
+    server.stop()
+    until_state(browser, "Coming back")
+    say(browser, "without a server")
+    server.start()
     browser.until(lambda: browser.run("return window.before"), lambda before: before is None)
-    until_said(browser, TEXT, "missed")
+    until_said(browser, TEXT, "missed", "written meanwhile", "without a server")
+    until_state(browser, "Connected")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from contextlib import ExitStack
@@ -51,11 +50,14 @@ class Visitor:
 
     def address(self, page, name):
         """Return the address to which the script of a page connects."""
-        (rule,) = re.findall(r"new WebSocket\(`\$\{address\}(.*?)`\)", page)
-        (position,) = re.findall(r'<script id="position" type="application/json">(.*?)</script>', page)
-        since = json.loads(html.unescape(position))
-        assert re.fullmatch(r"[0-9a-f]{8}-\d+", since)
-        return self.server.url(f"/room/{name}/") + rule.replace("${encodeURIComponent(since)}", since)
+        (query,) = re.findall(r'new ReconnectingWebSocket\("(.*?)"\)', page)
+        assert re.fullmatch(r"\?since=[0-9a-f]{8}-\d+", query)
+        return self.server.url(f"/room/{name}/") + query
+
+    def check_module(self, page):
+        """See that the module that the script of a page imports is there."""
+        (module,) = re.findall(r'import \{ ReconnectingWebSocket \} from "(/static/.*?)"', page)
+        assert "export class ReconnectingWebSocket" in self.get(module)
 
     def connect(self, page, name):
         """Return a connection of websockets, to be used in a ``with`` statement."""
@@ -130,6 +132,7 @@ def test_one_process(tutorial, serve):
     ann, bob = Visitor(server), Visitor(server)
     page = ann.open_room("tea")
     assert 'action="' not in page
+    ann.check_module(page)
     other_page = bob.get("/room/tea/")
     assert '<a href="/room/tea/">tea</a>' in bob.get("/")
     with ann.connect(page, "tea") as hers:
@@ -212,6 +215,7 @@ def test_two_processes_and_a_shell(tutorial, serve, redis):
     assert len(server.children()) == 2
     ann = Visitor(server)
     page = ann.open_room("tea")
+    ann.check_module(page)
     channel = Keys("django-websocket").channel("talk:1")
     with ExitStack() as stack:
         clients = []

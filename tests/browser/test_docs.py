@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from selenium.webdriver.support.wait import WebDriverWait
 
 from ..live.needs import module
 from ..test_docs import ROOT
@@ -65,6 +66,20 @@ def test_no_page_is_wider_than_a_phone(phone, documentation):
     for page in pages:
         phone.get(page.as_uri())
         assert phone.execute_script(TOO_WIDE) == [0, []], page.name
+
+
+@pytest.mark.parametrize("number", ["1006", "4401", "403", "503"])
+def test_the_search_finds_what_a_browser_shows_of_a_failure(driver, documentation, number):
+    """The words that it looks for have no digits alone, so that these are entries of the index."""
+    driver.get(f"{(documentation / 'search.html').as_uri()}?q={number}")
+    found = WebDriverWait(driver, 20).until(
+        lambda driver: driver.find_elements("css selector", "#search-results .search li a")
+    )
+    assert {link.get_attribute("href").partition("#")[0].rpartition("/")[2] for link in found} & {
+        "protocols.html",
+        "troubleshooting.html",
+        "messages.html",
+    }
 
 
 def test_the_rows_of_a_table_are_lists(phone, documentation):

@@ -48,7 +48,7 @@ FAULTS = {
     "host": Fault(
         "the Host header is not allowed",
         changes={"HTTP_HOST": "evil.example"},
-        detail=f" (it says evil.example); {remedies.UNKNOWN_HOST}",
+        detail=f" (it says evil.example); {remedies.REPLACED_HOST}; {remedies.UNKNOWN_HOST}",
     ),
     "origin": Fault(
         "the Origin is not allowed",

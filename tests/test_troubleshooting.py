@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpResponse, HttpResponseRedirect
+from django.test import override_settings
 from django.urls import path
 
 from django_websocket import (
@@ -71,12 +72,15 @@ MISTAKES = {
     "undecorated": ("/undecorated/", {}),
     "redirecting": ("/redirecting/", {}),
     "answer": ("/both/", {}),
-    "host": ("/room/", {"HTTP_HOST": "app.internal"}),
+    "host": ("/room/", {"HTTP_HOST": "127.0.0.1:8000"}),
     "hosts": ("/room/", {"HTTP_HOST": "example.com,example.com"}),
     "no host": ("/room/", {"HTTP_HOST": None}),
     "TLS": ("/room/", {"HTTP_ORIGIN": "https://example.com"}),
+    "TLS, no header": ("/room/", {"HTTP_ORIGIN": "https://example.com", "HTTP_X_FORWARDED_PROTO": None}),
+    "TLS, other header": ("/room/", {"HTTP_ORIGIN": "https://example.com", "HTTP_X_FORWARDED_PROTO": "http"}),
     "port": ("/room/", {"HTTP_ORIGIN": "http://example.com:8080"}),
     "replaced host": ("/room/", {"HTTP_HOST": "localhost:8000", "HTTP_ORIGIN": "http://example.com"}),
+    "loopback": ("/room/", {"HTTP_HOST": "localhost:8000", "HTTP_ORIGIN": "http://127.0.0.1:8000"}),
     "development": ("/room/", {"HTTP_HOST": "localhost:8000", "HTTP_ORIGIN": "http://localhost:3000"}),
     "http": ("/room/", {"wsgi.url_scheme": "https", "HTTP_ORIGIN": "http://example.com"}),
     "null": ("/room/", {"HTTP_ORIGIN": "null"}),
@@ -108,7 +112,9 @@ def make(mistake, caplog):
     """Make one of the mistakes; return the line that it leaves, and the answer."""
     caplog.clear()
     address, changes = MISTAKES[mistake]
-    response = attempt(address, **{"HTTP_HOST": "example.com", **changes})
+    header = ("HTTP_X_FORWARDED_PROTO", "https") if "HTTP_X_FORWARDED_PROTO" in changes else None
+    with override_settings(SECURE_PROXY_SSL_HEADER=header):
+        response = attempt(address, **{"HTTP_HOST": "example.com", **changes})
     (record,) = records(caplog)
     return record.getMessage(), response.content.decode()
 

@@ -9,15 +9,16 @@ in another.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from ipaddress import IPv6Address
-from typing import Final, NamedTuple
+from ipaddress import IPv6Address, ip_address
+from typing import Any, Final, NamedTuple
 
 from django.utils.http import is_same_domain
 
 from ..exceptions import HandshakeError
 from . import remedies
+from .django_settings import read_setting
 
 #: Characters of an Origin; a longer one is malformed. A host name has at most 253.
 MAX_ORIGIN_SIZE: Final = 512
@@ -58,12 +59,14 @@ def check_origins(
     allowed: Sequence[str] | None = None,
     trusted: Sequence[str] = (),
     require: bool = False,
+    meta: Mapping[str, Any] | None = None,
 ) -> None:
     """Check each origin that a handshake names; browsers name one, in the Origin header.
 
     ``host`` and ``secure`` are ``get_host()`` and ``is_secure()`` of the request. ``allowed`` is a list of origins, in
     which ``"*"`` allows every origin, even malformed ones of visible ASCII; ``None`` allows the request's own origin
-    and those of the list ``trusted``. ``require`` refuses requests without an Origin.
+    and those of the list ``trusted``. ``require`` refuses requests without an Origin. ``meta`` is that of the
+    request, and shows why Django does not take it for secure.
 
     An origin that is exactly ``host``, without a scheme, is the request's own: clients of 2010 to 2015 that are no
     browsers send such a one.
@@ -78,10 +81,12 @@ def check_origins(
             if not _VISIBLE.fullmatch(origin):
                 raise _malformed(origin)
         else:
-            _check_origin(origin, f"{'https' if secure else 'http'}://{host}", allowed, trusted)
+            _check_origin(origin, f"{'https' if secure else 'http'}://{host}", allowed, trusted, meta or {})
 
 
-def _check_origin(origin: str, own: str, allowed: Sequence[str] | None, trusted: Sequence[str]) -> None:
+def _check_origin(
+    origin: str, own: str, allowed: Sequence[str] | None, trusted: Sequence[str], meta: Mapping[str, Any]
+) -> None:
     """Check one origin; ``own`` is the origin of the request. The other arguments are as in :func:`check_origins`."""
     is_host = origin == own.partition("://")[2]
     source = _parse(origin) or (_parse(own) if is_host else None)
@@ -92,7 +97,7 @@ def _check_origin(origin: str, own: str, allowed: Sequence[str] | None, trusted:
         if not _covers(tuple(allowed), source):
             raise _not_allowed(page, remedies.NOT_IN_ALLOWED_ORIGINS)
     elif source != _parse(own) and not _covers(tuple(trusted), source):
-        raise _not_allowed(f"this site is {own}, {page}", _find_remedy(source, own))
+        raise _not_allowed(f"this site is {own}, {page}", _find_remedy(source, own, meta))
 
 
 def _malformed(origin: str) -> HandshakeError:
@@ -103,7 +108,7 @@ def _not_allowed(detail: str, remedy: str) -> HandshakeError:
     return HandshakeError("the Origin is not allowed", status=403, detail=detail, remedy=remedy)
 
 
-def _find_remedy(page: Origin, own_text: str) -> str:
+def _find_remedy(page: Origin, own_text: str, meta: Mapping[str, Any]) -> str:
     """Return what to change so that ``page`` may connect to the site that takes ``own_text`` for its origin.
 
     Whether the page may connect is for the reader to decide: it may as well be that of an attacker.
@@ -112,6 +117,9 @@ def _find_remedy(page: Origin, own_text: str) -> str:
     if page.scheme == "null":
         return remedies.NO_ORIGIN
     if own is None or page.host != own.host:
+        # Another port or scheme would be that of a proxy on the same machine.
+        if own is not None and page == own._replace(host=page.host) and _is_loopback(page.host, own.host):
+            return remedies.OTHER_LOOPBACK_NAME
         return f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"
     ports_differ = page.port != own.port and not (_has_default_port(page) and _has_default_port(own))
     if ports_differ and not _has_default_port(own):
@@ -120,9 +128,29 @@ def _find_remedy(page: Origin, own_text: str) -> str:
         return f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}" if _has_default_port(page) else remedies.NOT_TRUSTED
     found = [remedies.LOST_PORT] if ports_differ else []
     if page.scheme != own.scheme:
-        by_scheme = {"https": remedies.TLS_PROXY, "http": remedies.HTTP_PAGE}
+        by_scheme = {"https": _find_tls_remedy(meta), "http": remedies.HTTP_PAGE}
         found.insert(0, by_scheme.get(page.scheme, remedies.NOT_TRUSTED))
     return "; ".join(found)
+
+
+def _find_tls_remedy(meta: Mapping[str, Any]) -> str:
+    """Return what a proxy that ends TLS, or the project, has to change so that Django takes its requests for secure."""
+    header, _ = read_setting("SECURE_PROXY_SSL_HEADER") or ("", "")
+    if not header:
+        return remedies.TLS_PROXY
+    return remedies.OTHER_TLS_HEADER if header in meta else remedies.NO_TLS_HEADER
+
+
+def _is_loopback(*hosts: str) -> bool:
+    """Return whether all hosts are names or addresses of the machine itself."""
+    return all(host == "localhost" or _is_loopback_address(host) for host in hosts)
+
+
+def _is_loopback_address(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _has_default_port(origin: Origin) -> bool:

@@ -28,12 +28,22 @@ LOST_UPGRADE: Final = (
 # The Host
 
 MISSING_HOST: Final = "a proxy in front of this server has to pass the Host on"
-UNKNOWN_HOST: Final = "if it is a name of this site, ALLOWED_HOSTS has to list it"
+#: The Host may as well be the address of this server, which a proxy has put in its place: see ``REPLACED_HOST``.
+UNKNOWN_HOST: Final = "if that host is a name of this site, ALLOWED_HOSTS has to list it"
 
 # The Origin
 
 TLS_PROXY: Final = (
     "if a proxy in front of this server ends TLS, SECURE_PROXY_SSL_HEADER has to name the header in which it says so"
+)
+#: ``SECURE_PROXY_SSL_HEADER`` is set, but the request does not have what it says.
+NO_TLS_HEADER: Final = (
+    "SECURE_PROXY_SSL_HEADER is set, but the request lacks the header that it names; if a proxy in front of this "
+    "server ends TLS, it has to send that header"
+)
+OTHER_TLS_HEADER: Final = (
+    "SECURE_PROXY_SSL_HEADER is set, but the header that it names has another value; if a proxy in front of this "
+    "server ends TLS, it has to send the value of the setting, and a proxy behind it has to pass that on"
 )
 LOST_PORT: Final = (
     "if a proxy in front of this server drops the port of the Host, it has to pass it on, as nginx does with "
@@ -48,6 +58,10 @@ NOT_TRUSTED: Final = "if that page is to connect, CSRF_TRUSTED_ORIGINS has to li
 #: The origin is not in the list of this package that takes the place of ``CSRF_TRUSTED_ORIGINS``.
 NOT_IN_ALLOWED_ORIGINS: Final = (
     "if that page is to connect, WEBSOCKET_ALLOWED_ORIGINS, or the view's allowed_origins, has to list its origin"
+)
+#: The page and the WebSocket differ in nothing but the name of the same machine.
+OTHER_LOOPBACK_NAME: Final = (
+    "the page has to be opened under the name that the WebSocket's address has: localhost and 127.0.0.1 are two hosts"
 )
 HTTP_PAGE: Final = "the page has to be opened by https, as the WebSocket is"
 NO_ORIGIN: Final = (

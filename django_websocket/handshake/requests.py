@@ -107,7 +107,8 @@ def host_error(request: HttpRequest) -> HandshakeError:
     domain, _ = split_domain_port(host)
     if not domain:
         return HandshakeError(f"the {name} header is malformed", detail=detail)
-    return HandshakeError(f"the {name} header is not allowed", detail=detail, remedy=remedies.UNKNOWN_HOST)
+    remedy = f"{remedies.REPLACED_HOST}; {remedies.UNKNOWN_HOST}" if name == "Host" else remedies.UNKNOWN_HOST
+    return HandshakeError(f"the {name} header is not allowed", detail=detail, remedy=remedy)
 
 
 #: The schemes of HTTP by those of WebSockets.

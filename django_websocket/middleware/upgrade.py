@@ -199,6 +199,7 @@ class Upgrade:
             allowed=options.allowed_origins,
             trusted=read_setting("CSRF_TRUSTED_ORIGINS"),
             require=options.require_origin,
+            meta=request.META,
         )
         if self._connection is None:
             self._connection = servers.find(request.META)

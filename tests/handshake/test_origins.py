@@ -379,8 +379,14 @@ class TestRemedies:
             ("http://app", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
             ("http://localhost:8000", "http://localhost", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
             ("http://localhost:8000", "https://localhost", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
-            ("http://localhost:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://127.0.0.1:8000", "http://localhost:8080", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://localhost:8000", "http://192.0.2.1:8000", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            ("http://example.com:8000", "http://127.0.0.1:8000", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
             ("http://*.example.com", "http://example.com", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
+            # The same server under another name.
+            ("http://localhost:8000", "http://127.0.0.1:8000", remedies.OTHER_LOOPBACK_NAME),
+            ("http://127.0.0.1:8000", "http://localhost:8000", remedies.OTHER_LOOPBACK_NAME),
+            ("http://[::1]", "http://localhost", remedies.OTHER_LOOPBACK_NAME),
             # An application's own scheme.
             ("http://localhost", "capacitor://localhost", remedies.NOT_TRUSTED),
             ("http://example.com", "null", remedies.NO_ORIGIN),
@@ -392,6 +398,20 @@ class TestRemedies:
             check_origins([page], host=host, secure=scheme == "https")
         assert caught.value.remedy == remedy
         assert caught.value.detail == f"this site is {own}, the page is of {page}"
+
+    @pytest.mark.parametrize(
+        ("meta", "remedy"),
+        [
+            ({}, remedies.NO_TLS_HEADER),
+            ({"HTTP_X_FORWARDED_PROTO": "http"}, remedies.OTHER_TLS_HEADER),
+            ({"HTTP_X_FORWARDED_PROTO": ""}, remedies.OTHER_TLS_HEADER),
+        ],
+    )
+    def test_a_proxy_does_not_send_the_header_of_the_setting(self, settings, meta, remedy):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        with pytest.raises(HandshakeError) as caught:
+            check_origins(["https://example.com"], host="example.com", secure=False, meta=meta)
+        assert caught.value.remedy == remedy
 
     def test_with_a_list(self):
         with pytest.raises(HandshakeError) as caught:

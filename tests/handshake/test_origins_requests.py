@@ -119,6 +119,15 @@ class TestOrigins:
             f"(this site is http://testserver, the page is of https://testserver); {remedies.TLS_PROXY}"
         )
 
+    @pytest.mark.parametrize(
+        ("header", "remedy"), [(None, remedies.NO_TLS_HEADER), ("http", remedies.OTHER_TLS_HEADER)]
+    )
+    def test_the_log_says_what_the_proxy_does_not_send(self, client, settings, caplog, header, remedy):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        attempt("/unreachable/", HTTP_ORIGIN="https://testserver", HTTP_X_FORWARDED_PROTO=header)
+        (record,) = records(caplog)
+        assert record.getMessage().endswith(f"the page is of https://testserver); {remedy}")
+
     def test_the_log_names_the_page_where_origins_are_listed(self, client, settings, caplog):
         settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.org"]
         attempt("/unreachable/", HTTP_ORIGIN="http://testserver")

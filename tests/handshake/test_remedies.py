@@ -23,7 +23,7 @@ def test_a_remedy_is_the_rest_of_a_line(name):
     ("fault", "remedy"),
     [
         ("view", remedies.UNMARKED_VIEW),
-        ("host", remedies.UNKNOWN_HOST),
+        ("host", f"{remedies.REPLACED_HOST}; {remedies.UNKNOWN_HOST}"),
         ("origin", f"{remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
     ],
 )

@@ -283,7 +283,7 @@ class TestHosts:
         assert (response.status_code, response.content.decode()) == (400, f"{text}\n")
         (record,) = records(caplog)
         rest = {"missing": f"; {remedies.MISSING_HOST}", "malformed": f" (it says {ascii(host)[1:-1]})"}
-        rest["not allowed"] = f" (it says {host}); {remedies.UNKNOWN_HOST}"
+        rest["not allowed"] = f" (it says {host}); {remedies.REPLACED_HOST}; {remedies.UNKNOWN_HOST}"
         assert record.getMessage() == f"WebSocket refused with 400 at /unreachable/: {text}{rest[self.BAD[host]]}"
 
     @pytest.mark.parametrize("middleware", [[OURS], []])
@@ -294,6 +294,8 @@ class TestHosts:
             response = attempt("/unreachable/", HTTP_X_FORWARDED_HOST=host)
             assert response.content.decode() == f"the X-Forwarded-Host header is {text}\n"
             assert f"(it says {host})" in records(caplog)[-1].getMessage()
+            # Another header than the one that a proxy may have replaced.
+            assert remedies.REPLACED_HOST not in records(caplog)[-1].getMessage()
         response = attempt("/unreachable/", HTTP_HOST=None, HTTP_X_FORWARDED_HOST="testserver")
         assert response.content == b"the Host header is missing\n"
 
@@ -307,7 +309,7 @@ class TestHosts:
         """Django's debug page would repeat the host, and show the settings."""
         settings.DEBUG = True
         response = attempt("/unreachable/", HTTP_HOST="evil.example")
-        text = f"{FAULTS['host'].text}; {remedies.UNKNOWN_HOST}\n"
+        text = f"{FAULTS['host'].text}; {remedies.REPLACED_HOST}; {remedies.UNKNOWN_HOST}\n"
         assert (response.status_code, response.content.decode()) == (400, text)
 
     @pytest.mark.parametrize("host", ["TestServer", "testserver.", "testserver:8000", "localhost", "[::1]:8000"])

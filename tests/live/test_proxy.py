@@ -206,7 +206,7 @@ PASSED_ON = """\
         ({"Connection $connection_upgrade": 'Connection ""'}, 400, "'proxy_set_header Connection \"upgrade\";'"),
         ({"Host $http_host": "Host $host"}, 403, f"); {remedies.LOST_PORT}"),
         ({"proxy_set_header Host $http_host;": ""}, 403, f"); {remedies.REPLACED_HOST}; {remedies.NOT_TRUSTED}"),
-        ({"X-Forwarded-Proto $scheme": 'X-Forwarded-Proto ""'}, 403, f"); {remedies.TLS_PROXY}"),
+        ({"X-Forwarded-Proto $scheme": 'X-Forwarded-Proto ""'}, 403, f"); {remedies.NO_TLS_HEADER}"),
     ],
     ids=["Upgrade", "HTTP/1.0", "Connection", "port", "Host", "TLS"],
 )

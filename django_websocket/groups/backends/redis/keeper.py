@@ -256,7 +256,7 @@ class Keeper:
                     break
             self._client.execute("DEL", own)
             self._client.execute("ZREM", self._keys.processes, process)
-            logger.info("Groups: the members of a process that has died were removed: %s", process)
+            logger.info("Groups: the members of a process that has ended were removed: %s", process)
         finally:
             self._sweeping.discard(process)
 

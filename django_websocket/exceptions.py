@@ -16,9 +16,9 @@
         └── GroupConfigurationError           ``WEBSOCKET_GROUPS`` is not right, or a package is missing
 
 :class:`ProtocolError` is for mistakes of the peer; ``TypeError``, ``ValueError`` and :class:`UnsupportedFeature` are
-for mistakes of the caller; :class:`ConnectionClosed` is nobody's mistake. A view meets only the errors of the caller
-and :class:`ConnectionClosed`: the package itself fails the connection of a peer that breaks the protocol, and the view
-sees a closed connection.
+for mistakes of the caller; :class:`ConnectionClosed` is nobody's mistake. A view meets only the errors of the caller,
+those of groups if it uses them, and :class:`ConnectionClosed`: the package itself fails the connection of a peer that
+breaks the protocol, and the view sees a closed connection.
 """
 
 from __future__ import annotations

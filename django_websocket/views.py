@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from inspect import unwrap as undecorated
 from typing import TYPE_CHECKING, Any, Final
@@ -16,8 +17,12 @@ from .handshake.requests import unwrap
 from .handshake.responses import response_of_ended_websocket
 from .requests import WebSocketOptions
 
+logger = logging.getLogger("django_websocket")
+
 #: The name of the method, and the key of a ``ViewSet``'s action.
 _METHOD: Final = "websocket"
+#: Arguments of an ``@action`` that only name it on the pages of the framework.
+_NAMING: Final = frozenset({"name", "description", "suffix"})
 #: The attributes of a ``dispatch()`` that stay with it: those of a decorator of this package hold for that method.
 _OWN_ATTRIBUTES: Final = frozenset({*MARKS, OPTIONS, "__wrapped__"})
 
@@ -81,6 +86,7 @@ class WebSocketMixin:
                 f"{cls.__name__}.{name}() is asynchronous, and an async view has no socket to wait on. Write it with "
                 "'def', and serve it through WSGI"
             )
+        _warn_of_options_left_out(cls, name, initkwargs)
         # as_view() has copied the attributes of the dispatch() below, which hides that of the next class: a
         # csrf_exempt there holds for this view too, unless another class has hidden both.
         if undecorated(cls.dispatch) is WebSocketMixin.dispatch:
@@ -170,6 +176,26 @@ class WebSocketMixin:
             request.websocket.accept()
             return response_of_ended_websocket()
         return above.finalize_response(request, response, *args, **kwargs)
+
+
+def _warn_of_options_left_out(view_class: type, name: str, given: Mapping[str, Any]) -> None:
+    """Log if an ``@action`` has options that ``as_view()`` was not given: the framework drops them without a word.
+
+    They may be the permissions of the action. A router gives them all to ``as_view()``. The warning is for methods of
+    WebSockets only, of which alone this class knows; the framework drops those of its own actions likewise.
+    """
+    options: Mapping[str, Any] = getattr(getattr(view_class, name), "kwargs", {})
+    left_out = sorted(options.keys() - given.keys() - _NAMING)
+    if left_out:
+        logger.warning(
+            "%s.as_view() was not given what @action says of %s(): %s; without a router, add **%s.%s.kwargs to its "
+            "arguments",
+            view_class.__name__,
+            name,
+            ", ".join(left_out),
+            view_class.__name__,
+            name,
+        )
 
 
 class WebSocketView(WebSocketMixin, View):

@@ -326,6 +326,22 @@ class TestViewSet:
             assert list(websocket) == [json.dumps(["live", "7", "board"])]
         assert client.get("/boards/7/live/").content == b"this address takes WebSockets only\n"
 
+    def test_options_of_an_action_that_are_left_out(self, caplog):
+        """They may be its permissions, which nobody would be asked for."""
+        Boards.as_view({"websocket": "live"}, **Boards.live.kwargs)
+        Boards.as_view({"get": "list"})
+        Rooms.as_view({"get": "list"})
+        assert records(caplog, "django_websocket") == []
+        Files.as_view({"get": "list", "websocket": "websocket"}, websocket_options={})
+        Boards.as_view({"get": "list", "websocket": "live"})
+        rest = "without a router, add **{}.kwargs to its arguments"
+        assert [record.getMessage() for record in records(caplog, "django_websocket")] == [
+            "Files.as_view() was not given what @action says of websocket(): permission_classes; "
+            + rest.format("Files.websocket"),
+            "Boards.as_view() was not given what @action says of live(): websocket_options; "
+            + rest.format("Boards.live"),
+        ]
+
     def test_an_action_beside_another(self, client):
         with WebSocketClient().websocket("/mapped/7/") as websocket:
             assert list(websocket) == [json.dumps(["live", "7", None])]

@@ -111,6 +111,7 @@ def documented_urls() -> types.ModuleType:
         path("announcement/", views["announcement"]),
         path("chat_room/", views["chat_room"]),
         path("countdown/", views["countdown"]),
+        path("inbox/", views["inbox"]),
         path("lower_case/", views["lower_case"]),
         path("noticeboard/", views["noticeboard"]),
         path("notifications/", views["notifications"]),

@@ -61,6 +61,19 @@ urlpatterns = [
     path("staff/", websocket_permission_required("auth.add_group")(require_websocket(room))),
 ]
 
+
+def unprepared(request):
+    """Use what neither a decorator nor the middleware has set."""
+    return HttpResponse(request.websocket)
+
+
+def test_a_view_without_decorator_and_middleware(rf):
+    """The page has the text of Python's error, which people search for."""
+    with pytest.raises(AttributeError) as caught:
+        unprepared(rf.get("/"))
+    assert f"``AttributeError: {caught.value}``" in PAGE.read_text(encoding="utf-8")
+
+
 LOST = {**HANDSHAKE, "HTTP_UPGRADE": None, "HTTP_CONNECTION": None}
 
 #: The address of each mistake, and what is different in the request.

@@ -10,11 +10,21 @@ from lab.project.server import Server
 
 from . import needs
 from .clients import Raw
+from .scheduling import arrange, show_group
 
 #: The number of idle connections that a worker on greenlets has to hold.
 IDLE = int(os.environ.get("IDLE_CONNECTIONS", "500"))
 #: The open descriptors that a test with more than 1024 connections needs, on both sides.
 DESCRIPTORS = 4096 + IDLE
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Arrange the tests for the workers, after all that changes their order for other reasons."""
+    if config.getoption("loadgroup", False):
+        items[:] = arrange(items)
+        for item in items:
+            show_group(item)
 
 
 @pytest.fixture(scope="session", autouse=True)

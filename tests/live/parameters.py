@@ -12,8 +12,10 @@ from lab.kinds import KINDS, TLS_KINDS, Kind
 
 def param(kind: Kind, middleware: bool, *more: Any, **settings: Any) -> Any:
     """Return the parameters of one run on a kind, with the middleware or (``False``) with the decorators alone."""
-    name = "-".join([kind.name, *([] if middleware else ["bare"]), *map(str, more)])
-    return pytest.param((kind, middleware, settings), *more, id=name, marks=pytest.mark.xdist_group(kind.name))
+    server = [kind.name, *([] if middleware else ["bare"])]
+    # The fixture starts a server for each kind, middleware and settings.
+    group = pytest.mark.xdist_group("-".join([*server, *sorted(settings)]))
+    return pytest.param((kind, middleware, settings), *more, id="-".join([*server, *map(str, more)]), marks=group)
 
 
 def on(

@@ -12,7 +12,12 @@ from lab.kinds import BY_NAME
 #: Seconds for each run; one takes half a minute.
 TIMEOUT = 300
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(autobahn.ATTEMPTS * autobahn.INSTALL_TIMEOUT + 2 * TIMEOUT)]
+pytestmark = [
+    pytest.mark.live,
+    pytest.mark.timeout(autobahn.ATTEMPTS * autobahn.INSTALL_TIMEOUT + 2 * TIMEOUT),
+    # Most of the time they wait, for the installation and for the suite's own pauses: one worker does for all of them.
+    pytest.mark.xdist_group("autobahn"),
+]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,8 @@ from websockets.sync.client import connect
 
 from django_websocket import require_websocket
 
-pytestmark = pytest.mark.live
+# Each worker makes a database for them.
+pytestmark = [pytest.mark.live, pytest.mark.xdist_group("LiveServerTestCase")]
 
 
 @require_websocket

@@ -1,4 +1,7 @@
-"""The WSGI application. LIVE_STREAM names how a WSGI middleware around it replaces ``wsgi.input``, if one does."""
+"""The WSGI application.
+
+A WSGI middleware around it replaces the ``wsgi.input`` of a request whose header ``X-Stream`` says how.
+"""
 
 import io
 import os
@@ -30,12 +33,11 @@ def buffer(environ):
     return io.BytesIO(environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)))
 
 
-application = get_wsgi_application()
+STREAMS = {"wrap": wrap, "buffer": buffer}
+_inner = get_wsgi_application()
 
-if "LIVE_STREAM" in os.environ:
-    _replace = {"wrap": wrap, "buffer": buffer}[os.environ["LIVE_STREAM"]]
-    _inner = application
 
-    def application(environ, start_response):
-        environ["wsgi.input"] = _replace(environ)
-        return _inner(environ, start_response)
+def application(environ, start_response):
+    if stream := environ.get("HTTP_X_STREAM"):
+        environ["wsgi.input"] = STREAMS[stream](environ)
+    return _inner(environ, start_response)

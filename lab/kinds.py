@@ -61,6 +61,9 @@ def _gunicorn(name: str, worker: str, *options: str, **more: Any) -> Kind:
     return Kind(name, arguments, **{"forks": True, "after_sigterm": 0, **more})
 
 
+#: eventlet imports a resolver otherwise, which takes longer than all the rest of it, and which only names need. The
+#: servers of the deployment page have it in tests/live/deployments.py.
+_NO_RESOLVER = {"EVENTLET_NO_GREENDNS": "yes"}
 #: The options for gunicorn over TLS.
 _TLS = ("--certfile", "{certificate}", "--keyfile", "{certificate}")
 
@@ -69,13 +72,13 @@ KINDS = [
     _runserver("multithreaded", "--multithreaded", lead=True),
     _runserver("nothreading", "--nothreading", concurrent=False),
     _serve("wsgiref", "wsgiref", concurrent=False),
-    _serve("eventlet", "eventlet", green="eventlet", lead=True, leaves=True),
-    _serve("eventlet_patched", "eventlet_patched", green="eventlet", leaves=True),
+    _serve("eventlet", "eventlet", environment=_NO_RESOLVER, green="eventlet", lead=True, leaves=True),
+    _serve("eventlet_patched", "eventlet_patched", environment=_NO_RESOLVER, green="eventlet", leaves=True),
     # After SIGINT this hub raises "Already running!".
     _serve(
         "eventlet_asyncio",
         "eventlet",
-        environment={"EVENTLET_HUB": "asyncio"},
+        environment={"EVENTLET_HUB": "asyncio", **_NO_RESOLVER},
         green="eventlet",
         after_sigint=1,
         leaves=True,
@@ -84,7 +87,14 @@ KINDS = [
     _gunicorn("gunicorn_gthread", "gthread", "--threads", "128", pool=128, lead=True),
     _gunicorn("gunicorn_gevent", "gevent", "--worker-connections", "4096", green="gevent", lead=True),
     _gunicorn("gunicorn_pywsgi", "gevent_pywsgi", green="gevent"),
-    _gunicorn("gunicorn_eventlet", EVENTLET_WORKER, "--worker-connections", "4096", green="eventlet", lead=True),
+    _gunicorn(
+        "gunicorn_eventlet",
+        EVENTLET_WORKER,
+        *("--worker-connections", "4096"),
+        environment=_NO_RESOLVER,
+        green="eventlet",
+        lead=True,
+    ),
     _serve("gevent", "gevent", green="gevent", leaves=True, after_sigint=-signal.SIGINT),
     _serve("gevent_patched", "gevent_patched", green="gevent", leaves=True, after_sigint=-signal.SIGINT),
     _serve("werkzeug", "werkzeug", keeps=False),
@@ -101,10 +111,12 @@ KINDS = [
 ]
 #: The same servers over TLS, those that have it.
 TLS_KINDS = [
-    _serve("eventlet_tls", "eventlet", "{certificate}", green="eventlet", tls=True, leaves=True),
+    _serve(
+        "eventlet_tls", "eventlet", "{certificate}", environment=_NO_RESOLVER, green="eventlet", tls=True, leaves=True
+    ),
     _gunicorn("gunicorn_gthread_tls", "gthread", "--threads", "128", *_TLS, pool=128, tls=True),
     _gunicorn("gunicorn_gevent_tls", "gevent", *_TLS, green="gevent", tls=True),
-    _gunicorn("gunicorn_eventlet_tls", EVENTLET_WORKER, *_TLS, green="eventlet", tls=True),
+    _gunicorn("gunicorn_eventlet_tls", EVENTLET_WORKER, *_TLS, environment=_NO_RESOLVER, green="eventlet", tls=True),
     _serve("gevent_tls", "gevent", "{certificate}", green="gevent", tls=True, leaves=True),
     _serve("werkzeug_tls", "werkzeug", "{certificate}", tls=True, keeps=False),
     _serve("cheroot_tls", "cheroot", "{certificate}", pool=128, tls=True),

@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.kinds import Kind
 from lab.project.server import Server
-from lab.servers import ROOT, gunicorn
+from lab.servers import ROOT, eventually, gunicorn
 
 from .typed import blocks, write
 
@@ -63,6 +63,11 @@ urlpatterns = [
 """
 
 
+#: The error of a scrape that finds a file which another process has made, and not yet given its size:
+#: https://github.com/prometheus/client_python/issues/1199.
+_EMPTY_FILE = "unpack_from requires a buffer of at least 4 bytes"
+
+
 class Metered(Server):
     """A gunicorn that serves the project."""
 
@@ -93,7 +98,10 @@ class Metered(Server):
 
         The times at which prometheus_client has made the metrics are left out.
         """
-        status, body = self.get(path)
+        # An accident of prometheus_client's, and over when the other process has gone on.
+        status, body = eventually(
+            lambda: self.get(path), lambda answer: answer[0] != 500 or _EMPTY_FILE not in self.text
+        )
         assert status == 200, body
         return {
             (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value

@@ -179,6 +179,15 @@ class ServerProcess:
         self._stopped = True
 
 
+def stop_together(servers: Collection[ServerProcess]) -> None:
+    """Stop servers, which all end at the same time."""
+    for server in servers:
+        if server.alive:
+            server.signal(signal.SIGTERM)
+    for server in servers:
+        server.stop()
+
+
 def gunicorn(worker: str, *more: str) -> tuple[str, ...]:
     """Return the interpreter's arguments for gunicorn with workers of a class; ``more`` are options and application."""
     return ("-m", "gunicorn", "--no-control-socket", "--bind", f"{HOST}:{{port}}", "--worker-class", worker, *more)

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from lab.project.server import Server
+from lab.servers import stop_together
 
 from . import needs
 from .clients import Raw
@@ -72,8 +73,7 @@ def servers(descriptors, tmp_path_factory):
         return running[key]
 
     yield get
-    for server in running.values():
-        server.stop()
+    stop_together(running.values())
 
 
 @pytest.fixture(scope="session")

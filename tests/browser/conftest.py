@@ -10,11 +10,20 @@ from lab.redis_servers import RedisServer
 from lab.servers import eventually
 
 from ..live.needs import module, program
+from ..live.scheduling import show_group
 from .cable import Cable
 from .chromium import Browser, check_console, start
 from .coming_back import Page, Site
 from .people import HOSTS, Person
 from .servers import GUNICORN, KINDS, PROJECT, RUNSERVER, Example
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    """Keep those modules together whose tests share more than a Chromium; the tests of others go to any worker."""
+    if config.getoption("loadgroup", False):
+        for item in items:
+            show_group(item)
 
 
 @pytest.fixture(scope="session")

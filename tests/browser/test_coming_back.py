@@ -21,7 +21,7 @@ from .coming_back import Page
 from .firefox import Firefox
 from .npm import install
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("coming back")]
 
 #: Pages that come back after one restart.
 CLIENTS = 200

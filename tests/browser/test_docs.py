@@ -9,7 +9,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from ..live.needs import module
 from ..test_docs import ROOT
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("docs")]
 
 #: What sticks out of the screen, and is not within code.
 TOO_WIDE = """

@@ -11,7 +11,7 @@ from .npm import install
 from .people import Person
 from .servers import RUNSERVER
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("looks")]
 
 AXE = "axe-core@4.14.1"
 #: What axe-core looks for: levels A and AA of WCAG 2.2, and what it calls good practice.

@@ -12,7 +12,7 @@ from lab.servers import PATIENCE, eventually
 from .chromium import Browser
 from .servers import PROJECT, RELOADING, STOPPED
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("pages")]
 
 PAGES = ["/echo/", "/both-ways/", "/about/"]
 each_page = pytest.mark.parametrize("page", PAGES)

@@ -12,7 +12,7 @@ from . import clients
 from .npm import install
 from .site import FILES
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.xdist_group("recipes")]
 
 PACKAGES = {
     "alpine.js": "alpinejs/dist/cdn.js",

@@ -16,7 +16,7 @@ from lab.servers import PATIENCE
 from ..live.needs import program
 from .npm import install
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240), pytest.mark.xdist_group("websocket.js")]
 
 SAMPLES = Path(__file__).parent / "js"
 #: What a page loads, in bytes: minified and compressed.

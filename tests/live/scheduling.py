@@ -1,4 +1,4 @@
-"""Which live tests stay together on one worker of pytest-xdist, and in which order they are run.
+"""Which tests stay together on one worker of pytest-xdist, and in which order the live ones are run.
 
 A server that several tests use is started by a worker, and for that worker. Its tests have one ``xdist_group``, so that
 ``--dist loadgroup`` gives all of them to the worker that has started it.

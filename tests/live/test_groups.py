@@ -85,6 +85,8 @@ def test_native_threads_beside_greenlets(tmp_path):
     assert found.failed == found.uncertain == 0
 
 
+# It waits for most of a minute: those that may take long come early.
+@pytest.mark.timeout(180)
 @pytest.mark.xdist_group("groups-presence")
 def test_presence(tmp_path):
     """Guards that the names of a killed worker go."""

@@ -39,6 +39,13 @@ def driver(tmp_path_factory):
         driver.quit()
 
 
+def forget(driver):
+    """Leave nothing of one test to the next: no page, no cookie, no line in the console."""
+    driver.get("about:blank")
+    driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    driver.get_log("browser")
+
+
 @pytest.fixture(scope="session")
 def examples(tmp_path_factory):
     """Return the servers of the session, started when a test first asks for them."""
@@ -73,7 +80,7 @@ def launch(tmp_path):
 def chromium(driver):
     """Return a function that makes a :class:`Browser` of a server; see what the test leaves in consoles and logs."""
     first = driver.current_window_handle
-    driver.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    forget(driver)
     browsers = []
 
     def make(server, kind=Browser, *arguments):
@@ -91,6 +98,7 @@ def chromium(driver):
         if handle != first:
             driver.close()
     driver.switch_to.window(first)
+    forget(driver)
     if browsers:
         check_console(entries, browsers)
     for browser in browsers:
@@ -194,8 +202,7 @@ def quiet_driver(driver):
             driver.switch_to.window(handle)
             driver.close()
     driver.switch_to.window(first)
-    driver.get("about:blank")
-    driver.get_log("browser")
+    forget(driver)
 
 
 @pytest.fixture

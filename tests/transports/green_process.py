@@ -7,6 +7,7 @@ runs every check and prints the outcomes, which the tests read.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -188,12 +189,29 @@ def run_checks(checks, name, certificate):
     print(json.dumps({"title": "", "failure": ""}), flush=True)
 
 
-def outcomes_of(checks, processes, certificate, module="green_checks"):
+def outcomes_of(checks, processes, certificate, name, module="green_checks"):
     """Run the checks in each process; return by its name the failures, which are empty for checks that passed.
 
     ``checks`` is the table of the ``module`` of that name. ``processes`` maps names to the first statements of
     processes, which import the library and may patch. Three processes run at once, as they wait most of the time.
+
+    The workers of a parallel run share the outcomes, by the ``name``: the first one runs the checks, and the others
+    wait for it.
     """
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return run_processes(checks, processes, certificate, module)
+    # The certificate is in the folder of this worker, which is in that of the run.
+    outcomes = Path(certificate).parent.parent.parent / f"outcomes-{name}.json"
+    with outcomes.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not outcomes.exists():
+            found = run_processes(checks, processes, certificate, module)
+            outcomes.write_text(json.dumps(found), encoding="utf-8")
+        return json.loads(outcomes.read_text(encoding="utf-8"))
+
+
+def run_processes(checks, processes, certificate, module):
+    """Run the checks in each process; the rest is as for :func:`outcomes_of`."""
     with ThreadPoolExecutor(3) as pool:
         running = {
             name: pool.submit(run_process, checks, name, first, certificate, module)

@@ -24,7 +24,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def outcomes(certificate):
-    return outcomes_of(CHECKS, PROCESSES, certificate)
+    return outcomes_of(CHECKS, PROCESSES, certificate, "eventlet")
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -21,7 +21,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def outcomes(certificate):
-    return outcomes_of(CHECKS, PROCESSES, certificate)
+    return outcomes_of(CHECKS, PROCESSES, certificate, "gevent")
 
 
 @pytest.mark.parametrize("check", CHECKS)

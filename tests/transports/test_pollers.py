@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(3 * LIMIT)
 
 @pytest.fixture(scope="module")
 def outcomes(certificate):
-    return outcomes_of(CHECKS, PROCESSES, certificate, "green_poller_checks")
+    return outcomes_of(CHECKS, PROCESSES, certificate, "pollers", "green_poller_checks")
 
 
 @pytest.mark.parametrize("check", CHECKS)

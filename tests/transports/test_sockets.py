@@ -283,7 +283,7 @@ def test_send_much_to_a_slow_reader(connect):
 @pytest.mark.parametrize("size", [1, 20_000, 10_000_000])
 def test_send_data_and_payload(connect, size):
     transport, peer = connect()
-    payload = bytes(index % 251 for index in range(size))
+    payload = (bytes(range(251)) * (size // 251 + 1))[:size]
     sending = Running(transport.send, b"header", DEFAULT_TIMEOUT, payload)
     assert read_all(peer, 6 + size) == b"header" + payload
     sending.result()

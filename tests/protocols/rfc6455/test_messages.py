@@ -201,7 +201,7 @@ def test_a_payload_over_the_limit_is_not_kept(fin):
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
 @pytest.mark.parametrize(
     ("limit", "piece", "fragments"),
-    [(2**15, 1, 1), (2**17, 7, 1), (2**20, 509, 1), (2**20, 4096, 1), (2**20, 509, 1024)],
+    [(2**13, 1, 1), (2**15, 7, 1), (2**20, 509, 1), (2**20, 4096, 1), (2**20, 509, 1024)],
 )
 def test_an_unfinished_message_takes_little_more_memory_than_its_limit(opcode, limit, piece, fragments):
     size = limit // fragments

@@ -12,11 +12,14 @@ from .results import Results
 from .scenarios import PUBLISHING, Scenario
 
 FOLDER: Final = ROOT / "docs" / "performance"
-#: The files that the page includes: on echoes, on publishing, and on instructions. The first line of each names the
-#: results it was made from, which may be of different runs.
+#: The files that the page includes: on echoes, on what README.rst quotes of several libraries, on publishing, and on
+#: instructions. The first line of each names the results it was made from, which may be of different runs.
 ECHOES: Final = "results.txt"
+COMPARISON: Final = "comparison.txt"
 FANS: Final = "fan-out.txt"
 COUNTS: Final = "instructions.txt"
+#: The scenarios that README.rst quotes. A run of just these is a comparison of libraries.
+COMPARED: Final = frozenset({"pp-50x125", "connect-16", "idle-1000"})
 _COMMENT: Final = ".. Made by python -m lab.benchmarks publish "
 
 
@@ -41,6 +44,8 @@ def parts(found: Results) -> set[str]:
     """Return the files that results are for."""
     if found.counted:
         return {COUNTS}
+    if set(found.scenarios) == COMPARED:
+        return {COMPARISON}
     modes = {Scenario.parse(name).mode for name in found.scenarios}
     return {name for name, there in ((ECHOES, modes - PUBLISHING), (FANS, "fan" in modes)) if there}
 
@@ -62,6 +67,7 @@ def render(sources: Mapping[str, Path]) -> dict[str, str]:
 #: What writes the content of each part.
 _PARTS: Final[Mapping[str, Callable[[Results], Iterator[str]]]] = {
     ECHOES: table.restructured,
+    COMPARISON: table.restructured,
     FANS: publishing.restructured,
     COUNTS: counts.restructured,
 }

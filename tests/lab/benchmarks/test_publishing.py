@@ -71,6 +71,8 @@ def test_results_replace_the_part_of_the_documentation_that_they_are_about(found
     assert publish.parts(found) == set()
     found.scenarios = ["pp-1x1", FAN.name]
     assert publish.parts(found) == {publish.ECHOES, publish.FANS}
+    found.scenarios = ["idle-1000", "pp-50x125", "connect-16"]
+    assert publish.parts(found) == {publish.COMPARISON}
     found.options = {"tool": "callgrind"}
     assert publish.parts(found) == {publish.COUNTS}
 

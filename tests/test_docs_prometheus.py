@@ -4,6 +4,8 @@ Its configuration of gunicorn runs in ``tests/live/test_prometheus.py``.
 """
 
 import re
+import struct
+from types import SimpleNamespace
 
 import prometheus_client
 import pytest
@@ -74,4 +76,19 @@ def test_the_view_has_the_metrics_of_its_process(views, monkeypatch):
 
 def test_the_view_has_the_metrics_of_the_files(views, monkeypatch, tmp_path):
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert views["metrics"](None).content == b""
+
+
+def test_a_file_that_a_killed_worker_left_empty_is_removed(views, monkeypatch, tmp_path):
+    """No scrape could read it: prometheus_client makes the file of a process before it gives it its size."""
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (block,) = [block for block in code_blocks(PAGE, TEXT) if "def child_exit" in block.source]
+    configuration = {}
+    exec(block.source, configuration)
+    (tmp_path / "counter_7.db").touch()
+    with pytest.raises(struct.error):
+        views["metrics"](None)
+    (tmp_path / "counter_17.db").write_bytes(bytes(64))
+    configuration["child_exit"](None, SimpleNamespace(pid=7))
+    assert [path.name for path in tmp_path.iterdir()] == ["counter_17.db"]
     assert views["metrics"](None).content == b""

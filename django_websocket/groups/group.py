@@ -254,7 +254,7 @@ class Group:
 
         ``str`` and ``bytes`` are sent as by :meth:`send`, everything else as by :meth:`send_json`. The message is
         serialized now, so that its errors are raised here. ``using`` is the alias of the database. An error of the
-        backend is logged, because the data are committed by then.
+        backend is logged in one line, because the data are committed by then.
 
         :raises TypeError: the message cannot be sent.
         """
@@ -263,7 +263,7 @@ class Group:
 
         # Django 5.2 logs the qualified name of what has failed, which a partial object does not have.
         def send() -> None:
-            self._publish(payload)
+            self._publish(payload, log=True)
 
         transaction.on_commit(send, using=using, robust=True)
 
@@ -282,16 +282,19 @@ class Group:
     def _json_payload(obj: object, exclude: WebSocket | str | None) -> Payload:
         return Payload("json", json.dumps(obj, cls=DjangoJSONEncoder), _member_id(exclude))
 
-    def _publish(self, payload: Payload) -> Position | None:
-        return self._attempt(lambda backend: backend.publish(self._name, payload, history=self._history))
+    def _publish(self, payload: Payload, *, log: bool = False) -> Position | None:
+        return self._attempt(lambda backend: backend.publish(self._name, payload, history=self._history), log=log)
 
-    def _attempt(self, call: Callable[[Backend], T]) -> T | None:
-        """Return the result of a call of the backend; ``None`` if it failed and errors are logged."""
+    def _attempt(self, call: Callable[[Backend], T], *, log: bool = False) -> T | None:
+        """Return the result of a call of the backend; ``None`` if it failed and errors are logged.
+
+        They are if the option ``ON_ERROR`` says so, or if nobody could catch them, with ``log``.
+        """
         backend = self._backend
         try:
             result = call(backend)
         except GroupError as error:
-            if backend.options["ON_ERROR"] != "log":
+            if not log and backend.options["ON_ERROR"] != "log":
                 raise
             logger.error("Group %s: %s", ascii(self._name), error)  # noqa: TRY400 - the traceback says nothing more
             return None

@@ -447,7 +447,7 @@ class TestOnCommit:
             transaction.on_commit(lambda: done.append(1))
         assert done == [1]
         (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
-        assert "it is away" in str(record.exc_info[1])
+        assert record.getMessage() == "Group 'room': it is away"
 
 
 class TestUnavailable:

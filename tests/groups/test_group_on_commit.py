@@ -13,31 +13,13 @@ from ..observing import records
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("in_transaction", [True, False])
-def test_an_error_of_the_backend_is_logged(settings, caplog, in_transaction):
-    """Guards against an error of a request whose data are committed."""
-    redis = "django_websocket.groups.backends.redis.RedisBackend"
-    settings.WEBSOCKET_GROUPS = {
-        "default": {"BACKEND": redis, "LOCATION": f"redis://127.0.0.1:{free_port()}/0"},
-    }
-    if in_transaction:
-        with transaction.atomic():
-            Group("news").send_on_commit("hello")
-    else:
-        Group("news").send_on_commit("hello")
-    (record,) = records(caplog, "django.db.backends.base")
-    assert record.levelname == "ERROR"
-    assert "Group.send_on_commit" in record.getMessage()
-    assert "Redis is not available" in record.getMessage()
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("in_transaction", [True, False])
-def test_an_error_of_the_backend_is_one_line_if_errors_are_logged(settings, caplog, in_transaction):
-    """Guards against a traceback for every message while Redis is away."""
+@pytest.mark.parametrize("on_error", ["raise", "log"])
+def test_an_error_of_the_backend_is_one_line(settings, caplog, in_transaction, on_error):
+    """Guards against an error of a request whose data are committed, and a traceback for every message."""
     redis = "django_websocket.groups.backends.redis.RedisBackend"
     location = f"redis://127.0.0.1:{free_port()}/0"
     settings.WEBSOCKET_GROUPS = {
-        "default": {"BACKEND": redis, "LOCATION": location, "OPTIONS": {"ON_ERROR": "log"}},
+        "default": {"BACKEND": redis, "LOCATION": location, "OPTIONS": {"ON_ERROR": on_error}},
     }
     with transaction.atomic() if in_transaction else nullcontext():
         Group("news").send_on_commit("hello")

@@ -60,10 +60,14 @@ class WebSocketSession:
         self._scheduler = scheduler()
         self._transport = MemoryTransport(self._run, self._collect)
         self._error: BaseException | None = None
-        #: The response to the request: an ordinary one if the handshake was rejected, one with status 101 once the
+        #: The response to the request: an ordinary one if the handshake was refused, one with status 101 once the
         #: WebSocket has ended, and ``None`` while it is open.
         # Any stands for None, so that a test that looks at a refusal need not rule it out first.
         self.response: HttpResponse | Any = None
+
+    def __repr__(self) -> str:
+        """Return the path and how far the WebSocket has come, which pytest shows where ``assert ws.accepted`` fails."""
+        return f"<{type(self).__name__} {self._path}: {self._progress}>"
 
     # The state
 
@@ -180,7 +184,7 @@ class WebSocketSession:
         except BothWait as error:
             raise AssertionError(expectation.failure(f"nothing: {error}")) from None
         if message is None:
-            raise AssertionError(expectation.failure(f"nothing: {self._closing}"))
+            raise AssertionError(expectation.failure(f"nothing: the WebSocket was {self._progress}"))
         try:
             envelope = expectation.envelope_of(message)
         except AssertionError as error:
@@ -200,13 +204,8 @@ class WebSocketSession:
         except TimeoutError:
             return
         if message is None:
-            raise AssertionError(f"expected: nothing\n     got: {self._closing}")
+            raise AssertionError(f"expected: nothing\n     got: the WebSocket was {self._progress}")
         raise AssertionError("\n".join([f"expected: nothing\n     got: {message!r}", *show_following(self._messages)]))
-
-    @property
-    def _closing(self) -> str:
-        reason = f" ({self.close_reason})" if self.close_reason else ""
-        return f"the connection was closed with {self.close_code}{reason}"
 
     def __iter__(self) -> Iterator[Message]:
         """Return an iterator over the messages until the connection is closed."""
@@ -363,5 +362,16 @@ class WebSocketSession:
 
     def _check_accepted(self) -> None:
         if not self._transport.taken_over:
-            status = None if self.response is None else self.response.status_code
-            raise AssertionError(f"the handshake was rejected with status {status}; see .response")
+            raise AssertionError(f"the handshake was {self._progress}")
+
+    @property
+    def _progress(self) -> str:
+        """How far the WebSocket has come, behind "was"; the view does not run for it."""
+        if not self._transport.taken_over:
+            if self.response is None:
+                return "not sent: the session belongs into a with statement"
+            return f"refused with status {self.response.status_code}; see .response"
+        if self._protocol.state is not State.CLOSED:
+            return "accepted"
+        reason = f" ({self._protocol.close_reason})" if self._protocol.close_reason else ""
+        return f"accepted, then closed with {self._protocol.close_code}{reason}"

@@ -95,7 +95,7 @@ def test_a_message_that_never_comes(client, settings):
 
 def test_a_close(ws):
     ws.send_json({"close": [4000, "go away"]})
-    came = "the connection was closed with 4000 (go away)"
+    came = "the WebSocket was accepted, then closed with 4000 (go away)"
     assert fails(ws.assert_message, "x") == ["expected: 'x'", f"     got: nothing: {came}"]
     assert fails(ws.expect_nothing) == ["expected: nothing", f"     got: {came}"]
 

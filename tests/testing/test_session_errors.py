@@ -1,4 +1,4 @@
-"""Handshakes that the view rejects, and exceptions that it raises."""
+"""Handshakes that the view refuses, WebSockets that it rejects, and exceptions that it raises."""
 
 import pytest
 
@@ -15,7 +15,7 @@ urlpatterns = [*views.urlpatterns]
 route = views.make_route(urlpatterns)
 
 
-class TestRejections:
+class TestRefusals:
     def test_an_ordinary_response(self, client):
         with client.websocket("/rejecting/") as websocket:
             assert not websocket.accepted
@@ -31,13 +31,13 @@ class TestRejections:
     def test_nothing_can_be_done(self, client, version, call):
         with client.websocket("/rejecting/", version=version) as websocket:
             arguments = ["x"] if call in {"send", "send_json"} else []
-            with pytest.raises(AssertionError, match=r"^the handshake was rejected with status 418; see \.response$"):
+            with pytest.raises(AssertionError, match=r"^the handshake was refused with status 418; see \.response$"):
                 list(getattr(websocket, call)(*arguments) or ())
 
     def test_a_session_that_was_not_entered(self, client):
         websocket = client.websocket("/echo/")
         assert not websocket.accepted
-        with pytest.raises(AssertionError, match="with"):
+        with pytest.raises(AssertionError, match=r"^the handshake was not sent: .* with statement$"):
             websocket.send("hello")
 
     def test_unknown_address(self, client):
@@ -54,6 +54,37 @@ class TestRejections:
             assert client.get("/landing/").content == b"landed"
             websocket.send("hello")
             assert websocket.wait() == "hello"
+
+
+@route("rejecting/with-a-code/")
+def rejecting(request):
+    request.websocket.reject(4401, "log in")
+
+
+class TestWhatASessionShows:
+    """pytest shows the object whose attribute an assertion was about."""
+
+    def test_one_that_was_not_entered(self, client):
+        shown = "<WebSocketSession /echo/: not sent: the session belongs into a with statement>"
+        assert repr(client.websocket("/echo/")) == shown
+
+    def test_a_refusal(self, client):
+        with client.websocket("/rejecting/") as websocket:
+            assert repr(websocket) == "<WebSocketSession /rejecting/: refused with status 418; see .response>"
+
+    def test_an_open_one(self, client):
+        with client.websocket("/echo/") as websocket:
+            assert repr(websocket) == "<WebSocketSession /echo/: accepted>"
+        assert repr(websocket) == "<WebSocketSession /echo/: accepted, then closed with 1000>"
+
+    def test_a_rejection(self, client):
+        """A page learns the code only from a WebSocket that was accepted."""
+        with client.websocket("/rejecting/with-a-code/") as websocket:
+            assert websocket.accepted
+            assert repr(websocket).endswith("/with-a-code/: accepted, then closed with 4401 (log in)>")
+            for call in (websocket.expect_nothing, lambda: websocket.assert_message("hello")):
+                with pytest.raises(AssertionError, match=r"was accepted, then closed with 4401 \(log in\)$"):
+                    call()
 
 
 # Errors of the view

@@ -169,7 +169,9 @@ def picky(request):
 
 
 class TestOptions:
-    @pytest.mark.parametrize("headers", [{}, {"Origin": "http://testserver"}, {"Origin": "http://www.example.com"}])
+    @pytest.mark.parametrize(
+        "headers", [{"Origin": None}, {"Origin": "http://testserver"}, {"Origin": "http://www.example.com"}]
+    )
     def test_origins(self, client, headers):
         with client.websocket("/picky/", headers=headers) as websocket:
             assert websocket.response.status_code == 403

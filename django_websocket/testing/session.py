@@ -47,7 +47,7 @@ class WebSocketSession:
         path: str,
         *,
         secure: bool,
-        headers: Mapping[str, str] | None,
+        headers: Mapping[str, str],
         extra: Mapping[str, Any],
     ) -> None:
         self._client = client
@@ -281,6 +281,8 @@ class WebSocketSession:
         # Django's client keeps the exception and the cookies of a request. A copy keeps them for this request only.
         client = copy.copy(self._client)
         client.cookies = copy.copy(client.cookies)
+        # The handshake has the Origin of the client, unless the test has said otherwise.
+        client.defaults = {name: value for name, value in client.defaults.items() if name != "HTTP_ORIGIN"}
 
         def store_exc_info(request: HttpRequest, **_: Any) -> None:
             if request.META.get(ENVIRON_KEY) is connection:

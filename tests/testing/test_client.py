@@ -61,6 +61,59 @@ class TestRequest:
         values = described(client, name, version=version, headers={"Origin": "http://TESTSERVER"})
         assert values[name] == "http://TESTSERVER"
 
+    @pytest.mark.parametrize("version", VERSIONS)
+    @pytest.mark.parametrize(
+        ("origin", "options"),
+        [
+            ("http://testserver", {}),
+            ("https://testserver", {"secure": True}),
+            ("http://localhost:8000", {"headers": {"Host": "localhost:8000"}}),
+            ("http://localhost", {"SERVER_NAME": "localhost"}),
+        ],
+    )
+    def test_the_origin_of_the_own_pages(self, client, settings, version, origin, options):
+        """A browser always sends one, with each version."""
+        settings.WEBSOCKET_REQUIRE_ORIGIN = True
+        name = "HTTP_SEC_WEBSOCKET_ORIGIN" if version in {8, 7} else "HTTP_ORIGIN"
+        assert described(client, name, version=version, **options)[name] == origin
+
+    @pytest.mark.parametrize("version", VERSIONS)
+    @pytest.mark.parametrize("scheme", ["https", "wss"])
+    def test_the_origin_of_the_own_pages_behind_a_proxy(self, client, settings, version, scheme):
+        settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+        assert described(client, version=version, headers={"X-Forwarded-Proto": scheme})["secure"]
+
+    def test_the_origin_of_the_own_pages_behind_a_proxy_with_another_name(self, client, settings):
+        settings.USE_X_FORWARDED_HOST = True
+        headers = {"X-Forwarded-Host": "localhost"}
+        assert described(client, "HTTP_ORIGIN", headers=headers)["HTTP_ORIGIN"] == "http://localhost"
+
+    @pytest.mark.parametrize("version", [13, 8, 7])
+    @pytest.mark.parametrize("defaults", [{}, {"headers": {"Origin": "https://evil.example"}}])
+    def test_no_origin(self, settings, version, defaults):
+        names = ["HTTP_SEC_WEBSOCKET_ORIGIN", "HTTP_ORIGIN"]
+        values = described(WebSocketClient(**defaults), *names, version=version, headers={"origin": None})
+        assert [values[name] for name in names] == [None, None]
+        settings.WEBSOCKET_REQUIRE_ORIGIN = True
+        with WebSocketClient(**defaults).websocket("/echo/", version=version, headers={"Origin": None}) as websocket:
+            assert websocket.response.content == b"the Origin header is missing\n"
+
+    @pytest.mark.parametrize("version", OLD)
+    def test_versions_that_demand_an_origin(self, client, version):
+        values = described(client, "HTTP_ORIGIN", version=version, headers={"Origin": None})
+        assert values["HTTP_ORIGIN"] == "http://testserver"
+
+    def test_origin_of_the_client(self, settings):
+        settings.WEBSOCKET_ALLOWED_ORIGINS = ["https://example.com"]
+        client = WebSocketClient(headers={"Origin": "https://example.com"})
+        assert described(client, "HTTP_ORIGIN")["HTTP_ORIGIN"] == "https://example.com"
+        with client.websocket("/echo/", headers={"Origin": "http://testserver"}) as websocket:
+            assert websocket.response.status_code == 403
+
+    def test_a_host_that_is_not_allowed(self, client):
+        with client.websocket("/echo/", headers={"Host": "evil.example"}) as websocket:
+            assert websocket.response.content == b"the Host header is not allowed\n"
+
     def test_origin_that_is_not_allowed(self, client):
         with client.websocket("/request/", headers={"Origin": "https://evil.example"}) as websocket:
             assert not websocket.accepted

@@ -27,7 +27,7 @@ def report_accepted(request: HttpRequest, websocket: Any, name: str) -> None:
     """Report a WebSocket whose handshake was sent; ``name`` is its path as it may stand in the log."""
     if connection_logger.isEnabledFor(logging.INFO):
         extra = _extra(request, websocket)
-        user = "" if extra["user_id"] is None else f"user {ascii(extra['user_id'])[1:-1]}, "
+        user = _user(extra, "{}, ")
         connection_logger.info("WebSocket accepted: %s (%s%s)", name, user, _VERSIONS[websocket.version], extra=extra)
     websocket_accepted.send_robust(type(websocket), request=request, websocket=websocket)
 
@@ -36,11 +36,13 @@ def report_closed(request: HttpRequest, websocket: Any, name: str, stats: Connec
     """Report a WebSocket that has ended, after :func:`report_accepted`."""
     level = logging.WARNING if stats.is_faulty else logging.INFO
     if connection_logger.isEnabledFor(level):
+        extra = _extra(request, websocket)
         end = "without a Close" if stats.closed_by == "network" else f"by {stats.closed_by}"
         connection_logger.log(
             level,
-            "WebSocket closed: %s %d %s%s after %.1f s, %d messages in (%d bytes), %d out (%d bytes)",
+            "WebSocket closed: %s%s %d %s%s after %.1f s, %d messages in (%d bytes), %d out (%d bytes)",
             name,
+            _user(extra, " ({})"),
             stats.close_code,
             end,
             "" if stats.cause == "normal" else f" ({stats.cause})",
@@ -49,7 +51,7 @@ def report_closed(request: HttpRequest, websocket: Any, name: str, stats: Connec
             stats.bytes_received,
             stats.messages_sent,
             stats.bytes_sent,
-            extra={**_extra(request, websocket), **stats._asdict()},
+            extra={**extra, **stats._asdict()},
         )
     websocket_closed.send_robust(type(websocket), request=request, websocket=websocket, stats=stats)
 
@@ -63,3 +65,8 @@ def _extra(request: HttpRequest, websocket: Any) -> dict[str, Any]:
     """Return what a record in the log says of a WebSocket besides its text."""
     peer = describe_peer(request, websocket)
     return {**peer._asdict(), "version": websocket.version, "subprotocol": websocket.subprotocol}
+
+
+def _user(extra: dict[str, Any], form: str) -> str:
+    """Return the user of a record in a form for its text; empty if the request has none so far."""
+    return "" if extra["user_id"] is None else form.format(f"user {ascii(extra['user_id'])[1:-1]}")

@@ -203,6 +203,7 @@ def test_the_user(client, seen, caplog):
         assert websocket.wait() == "ann"
     first, last = records(caplog, LOGGER)
     assert first.getMessage() == f"WebSocket accepted: /personal/ (user {user.pk}, RFC 6455)"
+    assert last.getMessage().startswith(f"WebSocket closed: /personal/ (user {user.pk}) 1000 by server after ")
     assert first.user_id == last.user_id == str(user.pk)
     assert [kind for kind, _ in seen] == ["accepted", "closed"]
     assert seen[1][1]["stats"].closed_by == "server"

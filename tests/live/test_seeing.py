@@ -67,7 +67,7 @@ def test_logging(site):
     """Guards the configuration: with Django's own, none of these lines is seen."""
     first, second, third, fourth = lines_of(site("mysite/settings.py: LOGGING"))
     for line in (first, second):
-        assert re.fullmatch(r"[\d-]+ [\d:,]+ INFO WebSocket accepted: /room/tea/ \(RFC 6455\)", line)
+        assert re.fullmatch(r"[\d-]+ [\d:,]+ \[\d+\] INFO WebSocket accepted: /room/tea/ \(RFC 6455\)", line)
     assert " INFO WebSocket closed: /room/tea/ 1000 by client after " in third
     assert third.endswith(f", {MESSAGES} messages in (90 bytes), {MESSAGES + 1} out (105 bytes)")
     assert " INFO WebSocket closed: /room/tea/ 1011 by server (error) after " in fourth

@@ -143,3 +143,8 @@ def test_every_field_is_documented(label, kind):
 def test_every_value_is_documented(field, values):
     meanings = {name: meaning for names, meaning in table("stats") for name in quoted(names)}
     assert quoted(meanings[field]) == list(get_args(values))
+
+
+def test_what_is_made_of_the_fields_is_documented():
+    made = [name for name, value in vars(ConnectionStats).items() if isinstance(value, property)]
+    assert re.findall(r"``stats\.(\w+)``", TEXT) == made

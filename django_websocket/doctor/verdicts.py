@@ -92,8 +92,8 @@ VERDICTS: Final = _verdicts(
     Verdict(
         "origin-refused",
         "Pages of that origin may not connect.",
-        "If they are to, add the origin to CSRF_TRUSTED_ORIGINS, or to WEBSOCKET_ALLOWED_ORIGINS or the view's "
-        "allowed_origins where one of these is set.",
+        "If they are to, add the origin to CSRF_TRUSTED_ORIGINS or, where it is set, to WEBSOCKET_ALLOWED_ORIGINS or "
+        "the view's allowed_origins.",
     ),
     Verdict(
         "redirect",

@@ -30,6 +30,8 @@ from .verdicts import VERDICTS
 PROTOCOLS: Final[Mapping[int, type[Protocol]]] = {
     version: protocol for protocol in (RFC6455, Hixie76, Hixie75) for version in protocol.versions
 }
+#: The versions that no browser of today speaks, and that many a proxy does not know.
+_OLDEST: Final = frozenset({*Hixie76.versions, *Hixie75.versions})
 #: Seconds that the server may take to end a WebSocket that is not used.
 _CLOSE_TIMEOUT: Final = 1.0
 #: Characters of a body that the report repeats.
@@ -292,7 +294,8 @@ class _Examination:
         if bad:
             text += "; " + "; ".join(f"{version} does not: {describe(answers[version])}" for version in bad)
         asked = bool(bad and self._options.versions)
-        status: Status = "fail" if asked else "warn" if bad else "ok"
+        missed = bad if project.names_versions() else set(bad) - _OLDEST
+        status: Status = "fail" if asked else "warn" if missed else "ok"
         took = deadline.spent_ms if answers else None
         self._report.add("versions", status, text, took, {"open": good, "refused": bad})
         return "error" if asked else None

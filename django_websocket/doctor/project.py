@@ -70,6 +70,11 @@ def speaks() -> tuple[int, ...]:
     return _guarded(lambda: tuple(version for protocol in conf.protocols for version in protocol.versions), (13,))
 
 
+def names_versions() -> bool:
+    """Return whether the settings say which versions are spoken; otherwise the project speaks all of them."""
+    return _guarded(lambda: hasattr(settings, "WEBSOCKET_PROTOCOLS"), False)
+
+
 def looks_like_asgi() -> bool:
     """Return whether there are signs that the project is served by an ASGI server."""
     nothing: list[CheckMessage] = []

@@ -2,6 +2,7 @@ import ssl
 
 import pytest
 
+from django_websocket.conf import DEFAULT_PROTOCOLS
 from django_websocket.doctor import dialing, examination
 from django_websocket.doctor.addresses import Address
 from django_websocket.doctor.examination import Options, examine
@@ -334,15 +335,37 @@ def test_a_plain_request_that_fails(monkeypatch):
 # The versions
 
 
-@pytest.mark.parametrize(("versions", "verdict", "status"), [((13, 76), "error", "fail"), ((), "ok", "warn")])
-def test_a_version_that_is_refused(versions, verdict, status):
+@pytest.mark.parametrize(
+    ("versions", "named", "verdict", "status"),
+    [
+        ((13, 76), False, "error", "fail"),
+        ((), False, "ok", "ok"),
+        ((), True, "ok", "warn"),
+    ],
+)
+def test_an_oldest_version_that_is_refused(settings, versions, named, verdict, status):
+    """Nobody misses them behind a proxy that does not know them, unless the settings ask for them."""
+
     def handle(sock, head):
         (opens() if "sec-websocket-key" in fields_of(head) else refuses(400, "no such version"))(sock, head)
 
+    if named:
+        settings.WEBSOCKET_PROTOCOLS = list(DEFAULT_PROTOCOLS)
     word, checks = look(handle, versions=versions)
     assert word == verdict
     assert checks["versions"].status == status
     assert "76 does not: 400: no such version" in checks["versions"].message
+    assert set(checks["versions"].data["refused"]) == {75, 76} - ({75} if versions else set())
+
+
+def test_a_draft_that_is_refused():
+    def handle(sock, head):
+        old = fields_of(head).get("sec-websocket-version") == "8"
+        (refuses(400, "no such version") if old else opens())(sock, head)
+
+    word, checks = look(handle, versions=())
+    assert word == "ok"
+    assert checks["versions"].status == "warn"
 
 
 def test_the_second_websocket_is_refused():

@@ -50,8 +50,10 @@ def test_login(settings):
 
 def test_versions(settings):
     assert project.speaks() == (13, 8, 7, 76, 75)
+    assert not project.names_versions()
     settings.WEBSOCKET_PROTOCOLS = ["django_websocket.protocols.hixie76.Hixie76"]
     assert project.speaks() == (76,)
+    assert project.names_versions()
     settings.WEBSOCKET_PROTOCOLS = [BROKEN]
     assert project.speaks() == (13,)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
+from ..handshake import responses
 from ..handshake.plain_http import WEBSOCKETS_ONLY
-from ..handshake.responses import NO_WEBSOCKETS
 from .addresses import Address
 from .clients import Answer
 
@@ -18,11 +18,13 @@ HOST_REFUSED: Final = "host-replaced"
 NOT_FOUND: Final = "no-such-address"
 #: The verdict of an answer that is a page: a proxy may have dropped the Upgrade, or the view never sees the request.
 PAGE: Final = "upgrade-dropped-or-page"
+#: The verdict of an answer of a view that takes no WebSockets.
+NO_WEBSOCKETS: Final = "not-a-websocket-view"
 
 #: Parts of the reasons of this package's own refusals, and of one of nginx, with the verdict of each.
 _REASONS: Final = (
     (WEBSOCKETS_ONLY, "upgrade-dropped"),
-    (NO_WEBSOCKETS, "not-a-websocket-view"),
+    (responses.NO_WEBSOCKETS, NO_WEBSOCKETS),
     ("a WebSocket handshake needs HTTP/1.1", "http-1.0"),
     ("the Connection header does not name upgrade", "connection-dropped"),
     ("the Origin is not allowed", ORIGIN_REFUSED),

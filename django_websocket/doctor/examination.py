@@ -17,7 +17,16 @@ from ..protocols.http import Request
 from ..protocols.rfc6455 import RFC6455
 from . import project
 from .addresses import Address
-from .answers import HOST_REFUSED, NOT_FOUND, ORIGIN_REFUSED, PAGE, describe, is_asgi, judge
+from .answers import (
+    HOST_REFUSED,
+    NO_WEBSOCKETS,
+    NOT_FOUND,
+    ORIGIN_REFUSED,
+    PAGE,
+    describe,
+    is_asgi,
+    judge,
+)
 from .clients import Answer, Client, ask
 from .deadlines import Deadline
 from .dialing import Place, connect, look_up, start_tls
@@ -198,7 +207,9 @@ class _Examination:
         if answer.status is None and word == "error":
             return self._check_silence()
         if answer.status in {403, 500} and word in {"login", "error"}:
-            return "asgi" if self._is_asgi(answer) else word
+            if self._is_asgi(answer):
+                return "asgi"
+            return NO_WEBSOCKETS if answer.status == 500 and self._is_undecorated() else word
         return word
 
     def _check_host(self) -> None:
@@ -215,11 +226,19 @@ class _Examination:
 
     def _check_view(self) -> None:
         """Look whether the project has a view at the address, which may have answered 404 itself."""
-        if project.marks_of(self._address.path) is None:
+        if project.takes_websockets(self._address.path) is None:
             self._report.add("view", "fail", "this project has no view at the address")
         else:
             text = "this project has a view at the address: it may have found nothing, as get_object_or_404() does"
             self._report.add("view", "ok", text)
+
+    def _is_undecorated(self) -> bool:
+        """Return whether a 500 comes from a view that takes no WebSockets, as far as the project says."""
+        if project.takes_websockets(self._address.path) is not False:
+            return False
+        what = "is None there" if project.has_middleware() else "does not exist, as WebSocketMiddleware is missing too"
+        self._report.add("view", "fail", f"the view at the address is not decorated: request.websocket {what}")
+        return True
 
     def _check_origins(self) -> str:
         """Try the origins that tell the mistakes of proxies apart."""
@@ -253,16 +272,16 @@ class _Examination:
         deadline = Deadline(self._options.timeout)
         invented = self._ask(f"{self._address.path.rstrip('/')}/websocket-doctor-{secrets.token_hex(4)}/")
         plain = self._ask(self._address.target)
-        marks = project.marks_of(self._address.path)
+        takes = project.takes_websockets(self._address.path)
         if WEBSOCKETS_ONLY in plain.body:
             # The page is none that a plain request gets, so that the Upgrade has reached the view.
             word, text = "error", "the view answers with a page instead of opening the WebSocket"
         elif invented.status is not None and 200 <= invented.status < 300:
             word, text = PAGE, "an address that was made up gets a page as well: the server may not have been asked"
-        elif marks is None:
+        elif takes is None:
             word, text = PAGE, "this project has no view at the address"
-        elif not marks.marked:
-            word, text = "not-a-websocket-view", "the view at the address is not decorated"
+        elif not takes:
+            word, text = NO_WEBSOCKETS, "the view at the address is not decorated"
         elif plain.body == page.body:
             word, text = "upgrade-dropped", "the view takes WebSockets, but answers as it answers a plain request"
         else:

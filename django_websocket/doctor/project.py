@@ -8,7 +8,7 @@ without an address says what is broken in it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -20,19 +20,25 @@ from django.urls import Resolver404, resolve
 
 from ..checks import check_asgi
 from ..conf import conf
-from ..handshake.marks import Marks, read_marks
+from ..handshake.marks import read_marks
+from .urlconf import is_marked
 
 T = TypeVar("T")
 
+MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
 
-def marks_of(path: str) -> Marks | None:
-    """Return the marks of the view at a path; ``None`` if the project has none there, or cannot be asked."""
 
-    def find() -> Marks | None:
-        try:
-            return read_marks(resolve(unquote(path)).func)
-        except Resolver404:
-            return None
+def has_middleware() -> bool:
+    """Return whether the project has ``WebSocketMiddleware``."""
+    return _guarded(lambda: MIDDLEWARE in settings.MIDDLEWARE, False)
+
+
+def takes_websockets(path: str) -> bool | None:
+    """Return whether the view at a path takes WebSockets; ``None`` if there is none, or the project cannot be asked."""
+
+    def find() -> bool | None:
+        view = _view_at(path)
+        return None if view is None else is_marked(view) or (has_middleware() and conf.accept_all)
 
     return _guarded(find, None)
 
@@ -54,9 +60,9 @@ def allows_host(host: str) -> bool | None:
 
 def lists_origins(path: str) -> bool:
     """Return whether ``WEBSOCKET_ALLOWED_ORIGINS``, or the view at a path, lists the origins that may connect."""
-    marks = marks_of(path)
-    if marks is not None and marks.options is not None and "allowed_origins" in marks.options:
-        return marks.options["allowed_origins"] is not None
+    options = _guarded(lambda: read_marks(_view_at(path)).options, None)
+    if options is not None and "allowed_origins" in options:
+        return options["allowed_origins"] is not None
     return _guarded(lambda: conf.allowed_origins is not None, False)
 
 
@@ -79,6 +85,13 @@ def looks_like_asgi() -> bool:
     """Return whether there are signs that the project is served by an ASGI server."""
     nothing: list[CheckMessage] = []
     return bool(_guarded(check_asgi, nothing))
+
+
+def _view_at(path: str) -> Callable[..., Any] | None:
+    try:
+        return resolve(unquote(path)).func
+    except Resolver404:
+        return None
 
 
 def _guarded(read: Callable[[], T], otherwise: T) -> T:

@@ -39,9 +39,14 @@ def find_views() -> list[View]:
     return [_look_at(callback, simplify_regex(regex)) for callback, regex, *_ in patterns]
 
 
+def is_marked(callback: Any) -> bool:
+    """Return whether a decorator of this package, or a mark by hand, is found on a view, or in it."""
+    return read_marks(callback).marked or any(read_marks(inner).marked for inner in _inside(callback))
+
+
 def _look_at(callback: Any, route: str) -> View:
     framework = _framework_of(callback)
-    found = read_marks(callback).marked or any(read_marks(inner).marked for inner in _inside(callback))
+    found = is_marked(callback)
     return View(route, found, framework, "" if found or not framework else REMARK)
 
 

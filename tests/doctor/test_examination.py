@@ -3,7 +3,7 @@ import ssl
 import pytest
 
 from django_websocket.conf import DEFAULT_PROTOCOLS
-from django_websocket.doctor import dialing, examination
+from django_websocket.doctor import dialing, examination, project
 from django_websocket.doctor.addresses import Address
 from django_websocket.doctor.examination import Options, examine
 
@@ -191,6 +191,23 @@ def test_a_404_of_the_view_or_of_the_urlconf(path, status, text):
     assert word == "no-such-address"
     assert checks["view"].status == status
     assert text in checks["view"].message
+
+
+@pytest.mark.parametrize(
+    ("path", "middleware", "verdict", "text"),
+    [
+        ("/plain/", [], "not-a-websocket-view", "does not exist, as WebSocketMiddleware is missing too"),
+        ("/plain/", [project.MIDDLEWARE], "not-a-websocket-view", "is None there"),
+        ("/echo/", [], "error", None),
+        ("/nowhere/", [], "error", None),
+    ],
+)
+def test_a_view_that_fails_because_it_is_not_decorated(settings, path, middleware, verdict, text):
+    settings.MIDDLEWARE = middleware
+    word, checks = look(refuses(500, "<h1>Server Error (500)</h1>", kind="text/html"), path=path)
+    assert word == verdict
+    said = checks["view"].message if "view" in checks else None
+    assert said == (text and f"the view at the address is not decorated: request.websocket {text}")
 
 
 def test_no_answer():

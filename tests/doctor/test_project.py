@@ -5,16 +5,28 @@ from django_websocket.doctor import project
 BROKEN = "tests.there_is_no_such_module"
 
 
-def test_marks():
-    assert project.marks_of("/echo/").marked
-    assert not project.marks_of("/plain/").marked
-    assert project.marks_of("/nowhere/") is None
-    assert project.marks_of("/raise-after/%C3%A9/").marked
+def test_who_takes_websockets(settings):
+    assert project.takes_websockets("/echo/") is True
+    assert project.takes_websockets("/plain/") is False
+    assert project.takes_websockets("/nowhere/") is None
+    assert project.takes_websockets("/raise-after/%C3%A9/") is True
+    settings.WEBSOCKET_ACCEPT_ALL = True
+    assert project.takes_websockets("/plain/") is project.has_middleware() is True
+    assert project.takes_websockets("/nowhere/") is None
+    settings.MIDDLEWARE = []
+    assert project.takes_websockets("/plain/") is project.has_middleware() is False, "the setting needs the middleware"
+
+
+@pytest.mark.urls("tests.doctor.rest_views")
+def test_a_decorator_inside_a_view_of_a_framework():
+    pytest.importorskip("rest_framework")
+    assert project.takes_websockets("/api/decorated/") is True
+    assert project.takes_websockets("/api/7/") is False
 
 
 def test_a_project_that_cannot_be_asked(settings):
     settings.ROOT_URLCONF = BROKEN
-    assert project.marks_of("/echo/") is None
+    assert project.takes_websockets("/echo/") is None
     assert not project.lists_origins("/echo/")
 
 

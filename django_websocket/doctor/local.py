@@ -14,18 +14,25 @@ from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage
 
 from .. import checks
+from .project import MIDDLEWARE
 from .reports import Report, Status
 from .urlconf import find_views
 from .verdicts import VERDICTS
 
 _APP: Final = "django_websocket"
-_MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
 _SESSIONS: Final = "django.contrib.sessions.middleware.SessionMiddleware"
 #: The distributions of the servers that give access to their sockets, and of those for ASGI.
 _SERVERS: Final = ("gunicorn", "eventlet", "gevent", "cheroot", "waitress", "Werkzeug")
 _ASGI_SERVERS: Final = ("uvicorn", "daphne", "hypercorn")
 #: The classes of gunicorn's workers that serve one request at a time.
 _SINGLE: Final = frozenset({"sync", "tornado"})
+#: What does not work without the middleware. gunicorn's workers are watched from their first WebSocket on, and where
+#: requests run in the main thread, the first of them sets the handlers of signals.
+_NO_MIDDLEWARE: Final = (
+    "WebSocketMiddleware is not in MIDDLEWARE: the decorators work without it; WEBSOCKET_ACCEPT_ALL, the refusal of "
+    "handshakes for other views, request.websocket in other middleware and, on waitress and cheroot, the Close with "
+    "1012 at a shutdown do not"
+)
 #: Routes that a line names; the JSON has all of them.
 _MAX_ROUTES: Final = 8
 
@@ -104,9 +111,8 @@ class _Local:
 
     def middleware(self) -> None:
         """Check ``MIDDLEWARE``."""
-        if _MIDDLEWARE not in settings.MIDDLEWARE:
-            text = "WebSocketMiddleware is not in MIDDLEWARE: the decorators work without it, WEBSOCKET_ACCEPT_ALL and "
-            self._report.add("middleware", "warn", f"{text}the refusal of handshakes for other views do not")
+        if MIDDLEWARE not in settings.MIDDLEWARE:
+            self._report.add("middleware", "warn", _NO_MIDDLEWARE)
             return
         self._run("middleware", "WebSocketMiddleware is the first of MIDDLEWARE", [checks.check_middleware])
 

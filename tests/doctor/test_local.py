@@ -63,6 +63,7 @@ def test_messages_of_the_system_checks(settings):
     [
         (("INSTALLED_APPS", []), "installed-apps", "warn", "is not in INSTALLED_APPS"),
         (("MIDDLEWARE", []), "middleware", "warn", "is not in MIDDLEWARE"),
+        (("MIDDLEWARE", []), "middleware", "warn", "on waitress and cheroot, the Close with 1012 at a shutdown do not"),
         (("MIDDLEWARE", []), "session", "ok", "there is no SessionMiddleware"),
         (("ASGI_APPLICATION", "project.asgi.application"), "django_websocket.W204", "warn", "an ASGI server serves no"),
         (

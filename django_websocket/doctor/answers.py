@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import string
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
 from ..handshake import responses
 from ..handshake.plain_http import WEBSOCKETS_ONLY
 from .addresses import Address
-from .clients import Answer
+from .clients import MAX_BODY, Answer
 
 #: The verdict of an answer that leaves open which of the origins would be accepted.
 ORIGIN_REFUSED: Final = "origin-refused"
@@ -20,6 +22,11 @@ NOT_FOUND: Final = "no-such-address"
 PAGE: Final = "upgrade-dropped-or-page"
 #: The verdict of an answer of a view that takes no WebSockets.
 NO_WEBSOCKETS: Final = "not-a-websocket-view"
+
+#: What tokens are made of: base64, of either alphabet.
+_IN_TOKENS: Final = f"{string.ascii_letters}{string.digits}+/=_-"
+#: What varies between two answers that are the same page: tokens, and numbers, such as times.
+_VARYING: Final = re.compile(rf"[{_IN_TOKENS}]{{16,}}|[0-9]+")
 
 #: Parts of the reasons of this package's own refusals, and of one of nginx, with the verdict of each.
 _REASONS: Final = (
@@ -104,6 +111,27 @@ def judge_close(code: int, seconds: float, patience: float = 1.0) -> str:
     if code == 1011:
         return "killed" if seconds >= patience else "error"
     return _CLOSE_CODES.get(code, "ok" if code in _ON_PURPOSE or code >= _APPLICATION else "error")
+
+
+def is_same_page(one: Answer, other: Answer) -> bool:
+    """Return whether two answers are the same page, but for tokens and numbers, as far as their bodies were read.
+
+    Django makes a new token against CSRF for each answer to a visitor without a cookie, and pages may say what time it
+    is.
+    """
+    shorter, longer = sorted((_shape(one.body), _shape(other.body)), key=len)
+    cut = _is_cut(one.body) or _is_cut(other.body)
+    return one.status == other.status and (longer.startswith(shorter) if cut else longer == shorter)
+
+
+def _shape(body: str) -> str:
+    """Return the beginning of a page without what varies from answer to answer."""
+    # What stands last may be the beginning of a token.
+    return _VARYING.sub("", body.rstrip(_IN_TOKENS) if _is_cut(body) else body)
+
+
+def _is_cut(body: str) -> bool:
+    return len(body.encode()) >= MAX_BODY
 
 
 def is_asgi(answer: Answer) -> bool:

@@ -25,6 +25,7 @@ from .answers import (
     PAGE,
     describe,
     is_asgi,
+    is_same_page,
     judge,
 )
 from .clients import Answer, Client, ask
@@ -282,7 +283,7 @@ class _Examination:
             word, text = PAGE, "this project has no view at the address"
         elif not takes:
             word, text = NO_WEBSOCKETS, "the view at the address is not decorated"
-        elif plain.body == page.body:
+        elif is_same_page(plain, page):
             word, text = "upgrade-dropped", "the view takes WebSockets, but answers as it answers a plain request"
         else:
             word, text = PAGE, "the view takes WebSockets, and a plain request gets another page"

@@ -1,9 +1,11 @@
 import pytest
-from django.test import override_settings
+from django.middleware.csrf import get_token
+from django.template import Context, Template
+from django.test import RequestFactory, override_settings
 
 from django_websocket.doctor.addresses import Address
-from django_websocket.doctor.answers import describe, is_asgi, judge, judge_close
-from django_websocket.doctor.clients import Answer
+from django_websocket.doctor.answers import describe, is_asgi, is_same_page, judge, judge_close
+from django_websocket.doctor.clients import MAX_BODY, Answer
 from django_websocket.exceptions import SocketNotFound
 from django_websocket.middleware import upgrade
 from django_websocket.servers import find
@@ -168,3 +170,33 @@ def test_description(answer, line):
 )
 def test_asgi_servers(server, expected):
     assert is_asgi(Answer(500, {"server": server})) is expected
+
+
+def page_of(filling=""):
+    """Return a page as Django renders it for a visitor without a cookie."""
+    template = Template("<p>{{ filling }}<form>{% csrf_token %}</form><p>Welcome")
+    context = Context({"filling": filling, "csrf_token": get_token(RequestFactory().get("/"))})
+    return template.render(context)
+
+
+def are_same(one, other, status=200):
+    return is_same_page(Answer(200, body=one[:MAX_BODY]), Answer(status, body=other[:MAX_BODY]))
+
+
+def test_pages_that_are_the_same_but_for_tokens_and_numbers():
+    one, other = page_of(), page_of()
+    assert one != other
+    assert are_same(one, other)
+    assert are_same("rendered at 9:59:59", "rendered at 10:00:00")
+    assert not are_same(one, page_of("other"))
+    assert not are_same(one, f"{other} back")
+    assert not are_same("Ann is here", "Bob is here")
+    assert not are_same(one, other, status=404)
+
+
+@pytest.mark.parametrize("size", range(MAX_BODY - 200, MAX_BODY + 2, 7))
+def test_pages_of_which_the_beginning_was_read(size):
+    """Guards the place where a page is cut: in a token, or in a number."""
+    words = "word " * (size // 5)
+    assert are_same(f"9 {page_of(words)} 9", f"1000 {page_of(words)} 1000")
+    assert not are_same(page_of(f"other {words}"), page_of(words))

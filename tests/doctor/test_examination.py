@@ -1,3 +1,5 @@
+import itertools
+import secrets
 import ssl
 
 import pytest
@@ -315,6 +317,18 @@ def test_pages(handle, path, verdict):
     word, checks = look(handle, path=path)
     assert word == verdict
     assert checks["page"].status == "fail"
+
+
+def test_pages_with_tokens():
+    """Django makes a token for each visitor without a cookie."""
+    numbers = itertools.count(900)
+
+    def page(sock, head):
+        token = secrets.token_hex(32)
+        refuses(200, f"<input value='{token}'> visitor {next(numbers)}", kind="text/html")(sock, head)
+
+    word, _ = look(pages(page, ELSEWHERE), path="/echo/")
+    assert word == "upgrade-dropped"
 
 
 UVICORN = refuses(400, "this address takes WebSockets only", "Server: uvicorn")

@@ -19,7 +19,8 @@ from .connection.hooks import NO_HOOKS, Hooks
 from .connection.opening import Opening
 from .options import Options
 from .process.identity import identity
-from .protocols.base import CloseCode, Message, Protocol, State, check_close
+from .protocols.base import Message, Protocol, State
+from .protocols.close_codes import CloseCode, check_close
 
 #: The logger of all refusals of a WebSocket.
 logger = logging.getLogger("django_websocket.handshake")

@@ -92,10 +92,11 @@ ROOMS = {
 
 # Inside a room some modules know less than the room may. Siblings among the protocols know only the contract, but for a
 # version that extends another.
-CONTRACT = {"exceptions", "protocols.base", "protocols.http"}
+CONTRACT = {"exceptions", "protocols.base", "protocols.close_codes", "protocols.http"}
 INSIDE = {
+    "protocols.close_codes": set(),
     "protocols.http": {"exceptions"},
-    "protocols.base": {"exceptions", "protocols.http"},
+    "protocols.base": {"exceptions", "protocols.close_codes", "protocols.http"},
     "protocols.hixie75": CONTRACT,
     "protocols.hixie76": CONTRACT | {"protocols.hixie75"},
     "protocols.rfc6455": CONTRACT | {"protocols.rfc6455", "speedups"},

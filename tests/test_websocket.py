@@ -15,7 +15,8 @@ import pytest
 from django_websocket.connection.sending import POLL_INTERVAL
 from django_websocket.exceptions import ConnectionClosed, UnsupportedFeature
 from django_websocket.process.registry import registry
-from django_websocket.protocols.base import CloseCode, Compression
+from django_websocket.protocols.base import Compression
+from django_websocket.protocols.close_codes import CloseCode
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.http import Request
 from django_websocket.protocols.rfc6455 import RFC6455

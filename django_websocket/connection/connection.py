@@ -11,7 +11,8 @@ from ..options import Options
 from ..process.closer import closer
 from ..process.flusher import flusher
 from ..process.registry import registry
-from ..protocols.base import CloseCode, Protocol, State
+from ..protocols.base import Protocol, State
+from ..protocols.close_codes import CloseCode
 from ..transports import TimedOut, Transport
 from .hooks import NO_HOOKS, Hooks, Peer
 from .receiving import LEAVE_TIMEOUT, READERS, Receiver

@@ -12,7 +12,8 @@ from typing import Final
 from ..exceptions import ConnectionClosed, ProtocolError
 from ..options import Options
 from ..process.flusher import flusher
-from ..protocols.base import CloseCode, PeerClose, Protocol, Shared, State, payload_size
+from ..protocols.base import PeerClose, Protocol, Shared, State, payload_size
+from ..protocols.close_codes import CloseCode
 from ..transports import TimedOut, Transport, is_interruption
 from .backlog import Backlog, Delivery, QueueLimits
 from .core import Core

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from ..protocols.base import CloseCode, Protocol
+from ..protocols.base import Protocol
+from ..protocols.close_codes import CloseCode
 
 #: Who has ended a connection: the peer by its Close, or this side; ``"network"`` if it ended without a Close.
 ClosedBy: TypeAlias = Literal["client", "server", "network"]

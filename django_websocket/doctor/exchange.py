@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from ..exceptions import UnsupportedFeature
-from ..protocols.base import CloseCode
+from ..protocols.close_codes import CloseCode
 from .answers import judge_close
 from .clients import Client
 from .deadlines import Deadline

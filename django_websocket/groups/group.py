@@ -15,7 +15,7 @@ from django.db import transaction
 
 from ..exceptions import GroupError
 from ..process.identity import is_id
-from ..protocols.base import CloseCode, check_close
+from ..protocols.close_codes import CloseCode, check_close
 from ..websocket import WebSocket, check_timeout
 from .backends import get_backend
 from .backends.base import Backend

@@ -18,7 +18,7 @@ from ..conf import MEMORY_BACKEND, conf
 from ..exceptions import GroupError
 from ..housekeeping.authentication import hash_session_key
 from ..process.registry import Closing, registry
-from ..protocols.base import CloseCode
+from ..protocols.close_codes import CloseCode
 from .backends import get_backend
 from .backends.base import Owner
 

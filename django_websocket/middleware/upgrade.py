@@ -34,7 +34,8 @@ from ..handshake.uris import URIBuilder
 from ..housekeeping.caches import keep_out_of_caches
 from ..housekeeping.hooks import DjangoHooks
 from ..process.registry import registry
-from ..protocols.base import CloseCode, Protocol
+from ..protocols.base import Protocol
+from ..protocols.close_codes import CloseCode
 from ..websocket import WebSocket
 from .preparation import prepare_process, watch_log_outs
 from .refusals import report_refusal

@@ -10,7 +10,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Final, Literal, NamedTuple, Protocol
 
-from ..protocols.base import CloseCode
+from ..protocols.close_codes import CloseCode
 from .threads import pause
 
 #: Seconds between two checks of whether all connections have ended.

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..exceptions import HandshakeError
-from .base import CloseCode, Message, Protocol, State
+from .base import Message, Protocol, State
+from .close_codes import CloseCode
 from .http import Request
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from ..exceptions import HandshakeError, MessageTooBig, ProtocolError, UnsupportedFeature
-from .base import CloseCode, Message, PeerClose, Protocol, Shared, State, check_close
+from .base import Message, PeerClose, Protocol, Shared, State
+from .close_codes import CloseCode, check_close
 from .http import MAX_LIST_SIZE, Request, check_reflected, check_upgrade, further_headers, write_request
 
 #: Bytes that the length of a frame may take; they hold 70 bits. The draft sets no limit, and an endless run of 0x80

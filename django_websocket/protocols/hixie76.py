@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ..exceptions import HandshakeError
-from .base import CloseCode, State
+from .base import State
+from .close_codes import CloseCode
 from .hixie75 import Hixie75
 from .http import Request
 

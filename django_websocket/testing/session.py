@@ -21,7 +21,8 @@ from greenlet import GreenletExit, getcurrent
 from ..exceptions import HandshakeError
 from ..groups.group import Group
 from ..groups.position import Position
-from ..protocols.base import CloseCode, Message, Protocol, State
+from ..protocols.base import Message, Protocol, State
+from ..protocols.close_codes import CloseCode
 from ..servers import ENVIRON_KEY
 from .expectations import Expectation, show_following
 from .scheduler import MAX_DEADLINES, scheduler

@@ -11,7 +11,7 @@ import pytest
 
 from django_websocket.connection import connection as module
 from django_websocket.exceptions import ConnectionClosed
-from django_websocket.protocols.base import MAX_CLOSE_REASON
+from django_websocket.protocols.close_codes import MAX_CLOSE_REASON
 from django_websocket.protocols.hixie75 import Hixie75
 from django_websocket.protocols.hixie76 import Hixie76
 from django_websocket.protocols.rfc6455 import RFC6455

@@ -3,7 +3,7 @@
 import pytest
 
 from django_websocket.prometheus.labels import code_label, route_label
-from django_websocket.protocols.base import CloseCode
+from django_websocket.protocols.close_codes import CloseCode
 
 from .figures import ROUTE, a_request
 

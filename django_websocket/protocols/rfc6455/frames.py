@@ -8,7 +8,7 @@ import struct
 from typing import Final
 
 from ...exceptions import InvalidData, ProtocolError
-from ..base import CloseCode, is_close_code
+from ..close_codes import CloseCode, is_close_code
 from .masking import apply_mask
 
 #: The most bytes of payload in a control frame (section 5.5), and in a frame without an extended payload length

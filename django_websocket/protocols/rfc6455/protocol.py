@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Final
 
 from ...exceptions import MessageTooBig, PolicyViolation, ProtocolError, WebSocketError
 from ...speedups import load
-from ..base import CloseCode, Message, PeerClose, Protocol, Shared, State, check_close
+from ..base import Message, PeerClose, Protocol, Shared, State
+from ..close_codes import CloseCode, check_close
 from ..http import Request
 from . import handshake
 from .deflate import Deflate, choose_offer

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from ....protocols.base import check_close
+from ....protocols.close_codes import check_close
 from ...payload import Payload
 from ...position import Position
 from .channel import Closing, History, Message

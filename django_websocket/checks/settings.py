@@ -17,7 +17,7 @@ from django.db import connections
 from ..conf import SETTINGS, conf
 
 _APP: Final = "django_websocket"
-_MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
+MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
 
 
 @register(Tags.compatibility)
@@ -52,11 +52,11 @@ def check_atomic_requests(**_kwargs: Any) -> list[CheckMessage]:
 @register(Tags.compatibility)
 def check_middleware(**_kwargs: Any) -> list[CheckMessage]:
     """Check that ``WebSocketMiddleware`` comes before all other middleware."""
-    if _MIDDLEWARE in settings.MIDDLEWARE[1:]:
+    if MIDDLEWARE in settings.MIDDLEWARE[1:]:
         return [
             Warning(
                 "WebSocketMiddleware is not the first of MIDDLEWARE.",
-                hint=f"Put {_MIDDLEWARE!r} before all others: what they do to a response must not reach an open "
+                hint=f"Put {MIDDLEWARE!r} before all others: what they do to a response must not reach an open "
                 "WebSocket.",
                 id=f"{_APP}.W102",
             )

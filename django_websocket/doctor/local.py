@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.checks import ERROR, WARNING, CheckMessage
 
 from .. import checks
-from .project import MIDDLEWARE
+from ..checks.settings import MIDDLEWARE
 from .reports import Report, Status
 from .urlconf import find_views
 from .verdicts import VERDICTS

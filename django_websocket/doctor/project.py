@@ -8,7 +8,7 @@ without an address says what is broken in it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from django.conf import settings
@@ -19,13 +19,12 @@ from django.shortcuts import resolve_url
 from django.urls import Resolver404, resolve
 
 from ..checks import check_asgi
+from ..checks.settings import MIDDLEWARE
 from ..conf import conf
 from ..handshake.marks import read_marks
 from .urlconf import is_marked
 
 T = TypeVar("T")
-
-MIDDLEWARE: Final = "django_websocket.middleware.WebSocketMiddleware"
 
 
 def has_middleware() -> bool:

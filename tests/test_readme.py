@@ -5,7 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 #: The servers of the comparison, by the columns of the table, as the results name them.
-SERVERS = [["gunicorn gthread", "gunicorn EventletWorker"], ["Channels, uvicorn"], ["websockets, sync"]]
+SERVERS = [
+    ["gunicorn gthread", "gunicorn EventletWorker"],
+    ["Channels, uvicorn"],
+    ["flask-sock, gunicorn gthread", "flask-sock, eventlet.wsgi"],
+    ["websockets, sync"],
+]
 #: The scenarios by the rows, as the results name them.
 ROWS = {
     "echoes a second": "50 connections, 125 bytes",
@@ -16,7 +21,7 @@ ROWS = {
 
 def published():
     """Return the published results: cells by the server and the scenario."""
-    text = (ROOT / "docs/performance/results.txt").read_text(encoding="utf-8")
+    text = (ROOT / "docs/performance/comparison.txt").read_text(encoding="utf-8")
     head, *rows = re.split(r"\n    \* - ", text.partition("    :header-rows: 1\n\n")[2])
     scenarios = re.findall(r"\n      - (.*)", head)
     found = {}

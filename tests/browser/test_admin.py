@@ -8,6 +8,8 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+from lab.servers import PATIENCE
+
 from .chromium import Browser
 from .people import log_in
 from .servers import RUNSERVER, Example
@@ -115,7 +117,11 @@ def others(chat):
         def open_some(number: int, path: str, name: str = "") -> list:
             headers = {"Origin": chat.origin, **({"Cookie": log_in(chat, name)} if name else {})}
             url = chat.url(path)
-            return [stack.enter_context(connect(url, additional_headers=headers, proxy=None)) for _ in range(number)]
+            sockets = [stack.enter_context(connect(url, additional_headers=headers, proxy=None)) for _ in range(number)]
+            # The client has the answer to its handshake before the server has the WebSocket on its list.
+            for socket in sockets:
+                assert socket.ping().wait(PATIENCE)
+            return sockets
 
         yield open_some
 

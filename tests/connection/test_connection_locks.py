@@ -310,13 +310,15 @@ def test_a_signal_handler_sends_while_its_thread_sends(live):
         except RuntimeError:
             results.append(False)
 
-    sent = 300
+    sent = 0
     reading = Running(browser.read_to_end)
     previous = signal.signal(signal.SIGALRM, handle)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
-        for _ in range(sent):
+        # On a machine that does nothing else, a frame may be sent before the next signal comes.
+        while sent < 300 or (False not in results and sent < 5000):
             ws.send("view" * 20_000)
+            sent += 1
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)

@@ -30,8 +30,9 @@ UNAUTHORIZED: Final = 4401
 #: The close code of a WebSocket that was closed by itself, and its reason.
 _CLOSED_BY_ID: Final = (CloseCode.POLICY_VIOLATION, "closed by an administrator")
 
-#: The sessions that have ended in the request of this thread, at most so many: a command may end any number.
+#: How many sessions are remembered until the end of a request: a command, which has no request, may end any number.
 _MAX_ENDED: Final = 100
+#: The sessions that have ended in the request of this thread.
 _ended: Final = threading.local()
 
 
@@ -128,10 +129,10 @@ def on_logged_out(request: Any, **_: Any) -> None:
         return
     key = hash_session_key(session_key)
     websocket = getattr(request, "websocket", None)
-    if websocket is not None and websocket.handshake_sent:
-        _after_deletion(session, partial(_try_disconnect, key, websocket.open()))
+    own = websocket.open() if websocket is not None and websocket.handshake_sent else None
+    _after_deletion(session, partial(_try_disconnect, key, own))
+    if own is not None:
         return
-    _after_deletion(session, partial(_try_disconnect, key))
     if not hasattr(_ended, "keys"):
         _ended.keys = deque(maxlen=_MAX_ENDED)
         request_finished.connect(_on_request_finished, dispatch_uid="django_websocket.logout")

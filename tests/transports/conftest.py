@@ -11,6 +11,13 @@ from .pairs import DEFAULT_TIMEOUT, tcp_pair, tls_pair
 KINDS = ["blocking", "nonblocking", "tls"]
 
 
+@pytest.fixture(scope="session")
+def folder_of_run(request, tmp_path_factory):
+    """Return a temporary folder that all workers of this run of pytest have in common."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if hasattr(request.config, "workerinput") else base
+
+
 @pytest.fixture(params=KINDS)
 def kind(request):
     return request.param

@@ -189,25 +189,21 @@ def run_checks(checks, name, certificate):
     print(json.dumps({"title": "", "failure": ""}), flush=True)
 
 
-def outcomes_of(checks, processes, certificate, name, module="green_checks"):
+def outcomes_of(checks, processes, certificate, shared, module="green_checks"):
     """Run the checks in each process; return by its name the failures, which are empty for checks that passed.
 
     ``checks`` is the table of the ``module`` of that name. ``processes`` maps names to the first statements of
     processes, which import the library and may patch. Three processes run at once, as they wait most of the time.
 
-    The workers of a parallel run share the outcomes, by the ``name``: the first one runs the checks, and the others
-    wait for it.
+    The workers of a parallel run share the outcomes in the file ``shared``: the first one runs the checks, and the
+    others wait for it.
     """
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return run_processes(checks, processes, certificate, module)
-    # The certificate is in the folder of this worker, which is in that of the run.
-    outcomes = Path(certificate).parent.parent.parent / f"outcomes-{name}.json"
-    with outcomes.with_suffix(".lock").open("w") as lock:
+    with shared.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not outcomes.exists():
+        if not shared.exists():
             found = run_processes(checks, processes, certificate, module)
-            outcomes.write_text(json.dumps(found), encoding="utf-8")
-        return json.loads(outcomes.read_text(encoding="utf-8"))
+            shared.write_text(json.dumps(found), encoding="utf-8")
+        return json.loads(shared.read_text(encoding="utf-8"))
 
 
 def run_processes(checks, processes, certificate, module):

@@ -23,8 +23,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def outcomes(certificate):
-    return outcomes_of(CHECKS, PROCESSES, certificate, "eventlet")
+def outcomes(certificate, folder_of_run):
+    return outcomes_of(CHECKS, PROCESSES, certificate, folder_of_run / "outcomes-eventlet.json")
 
 
 @pytest.mark.parametrize("check", CHECKS)

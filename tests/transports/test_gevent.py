@@ -20,8 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def outcomes(certificate):
-    return outcomes_of(CHECKS, PROCESSES, certificate, "gevent")
+def outcomes(certificate, folder_of_run):
+    return outcomes_of(CHECKS, PROCESSES, certificate, folder_of_run / "outcomes-gevent.json")
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.timeout(3 * LIMIT)
 
 
 @pytest.fixture(scope="module")
-def outcomes(certificate):
-    return outcomes_of(CHECKS, PROCESSES, certificate, "pollers", "green_poller_checks")
+def outcomes(certificate, folder_of_run):
+    return outcomes_of(CHECKS, PROCESSES, certificate, folder_of_run / "outcomes-pollers.json", "green_poller_checks")
 
 
 @pytest.mark.parametrize("check", CHECKS)

@@ -4,6 +4,7 @@ import _thread
 import queue
 import threading
 import time
+from unittest import mock
 
 import pytest
 
@@ -228,3 +229,15 @@ class TestActivity:
         monkeypatch.setattr(threads, "_look", lambda: (Activity.RUNNING, frozenset()))
         assert threads.wait(threading.Event()) is False
         threads.settle()
+
+    def test_its_pauses_are_not_those_of_the_code_under_test(self, monkeypatch):
+        """A test that counts what its view sleeps sees no call of ours, and no call of ours returns at once."""
+        looks = [(Activity.RUNNING, frozenset())] * 3 + [(Activity.IDLE, frozenset())]
+        threads = Threads()
+        monkeypatch.setattr(threads, "_look", lambda: looks.pop(0))
+        start = time.monotonic()
+        with mock.patch("time.sleep") as sleep:
+            threads.settle()
+        assert time.monotonic() - start >= 3 * module.LOOK_INTERVAL * 0.9
+        assert not looks
+        sleep.assert_not_called()

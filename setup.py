@@ -97,6 +97,7 @@ TEST = [
     "django-prometheus>=2.4",
     "djangorestframework>=3.16",
     "flask-sock>=0.7",
+    "freezegun>=1.5",
     "gevent>=24.10",
     "granian>=2.0",
     "gunicorn>=26",

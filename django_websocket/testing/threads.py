@@ -46,6 +46,9 @@ class Threads:
     sent something. Others, such as those of a test runner, count only while they are running.
     """
 
+    # freezegun stops the clock for a test in all modules, and not in classes. The time limits here are of real time.
+    _clock = staticmethod(time.monotonic)
+
     def __init__(self) -> None:
         # Threads by their number in the system.
         self._bystanders: set[int] = set()
@@ -69,11 +72,11 @@ class Threads:
 
     def wait(self, arrived: threading.Event) -> bool:
         """Wait until ``arrived`` is set, and return ``True``; return ``False`` once no thread may set it any more."""
-        now = time.monotonic()
+        now = self._clock()
         last, patience = now + RUNNING_TIMEOUT, now + BLOCKED_TIMEOUT
         while not arrived.is_set():
             activity, blocked = self._look()
-            now = time.monotonic()
+            now = self._clock()
             if activity is Activity.RUNNING:
                 patience = now + BLOCKED_TIMEOUT
             elif activity is Activity.IDLE or blocked <= self._given_up:
@@ -86,8 +89,8 @@ class Threads:
 
     def settle(self) -> None:
         """Wait until no thread is running."""
-        last = time.monotonic() + BLOCKED_TIMEOUT
-        while self._look()[0] is Activity.RUNNING and time.monotonic() < last:
+        last = self._clock() + BLOCKED_TIMEOUT
+        while self._look()[0] is Activity.RUNNING and self._clock() < last:
             # A test that replaces time.sleep() counts the calls of its views, and not this one.
             pause(LOOK_INTERVAL)
 

@@ -4,8 +4,10 @@ import _thread
 import queue
 import threading
 import time
+from datetime import datetime, timezone
 from unittest import mock
 
+import freezegun
 import pytest
 
 from django_websocket.testing import threads as module
@@ -76,6 +78,18 @@ def raw(request):
     _thread.start_new_thread(work, ())
     list(websocket)
     done.acquire()
+
+
+DAY = 24 * 60 * 60
+
+
+@route("dated/", ping_interval=None)
+def dated(request):
+    """Send the date each day."""
+    request.websocket.accept()
+    while not request.websocket.closed:
+        time.sleep(DAY)
+        request.websocket.send(datetime.now(tz=timezone.utc).date().isoformat())
 
 
 @pytest.fixture
@@ -241,3 +255,24 @@ class TestActivity:
         assert time.monotonic() - start >= 3 * module.LOOK_INTERVAL * 0.9
         assert not looks
         sleep.assert_not_called()
+
+    @pytest.mark.timeout(20)
+    @pytest.mark.parametrize("activity", [Activity.BLOCKED, Activity.RUNNING])
+    def test_a_test_that_stops_the_clock(self, monkeypatch, activity):
+        monkeypatch.setattr(module, "RUNNING_TIMEOUT", 0.05)
+        monkeypatch.setattr(module, "BLOCKED_TIMEOUT", 0.05)
+        threads = Threads()
+        monkeypatch.setattr(threads, "_look", lambda: (activity, frozenset({(1, "")})))
+        with freezegun.freeze_time("2030-01-01"):
+            assert threads.wait(threading.Event()) is False
+            threads.settle()
+
+
+class TestFrozenTime:
+    """A view whose test has stopped the clock."""
+
+    def test_time_stands_still_for_the_view_and_its_deadlines_do_not(self, client):
+        with freezegun.freeze_time("2030-01-01"), client.websocket("/dated/") as websocket:
+            start = scheduler().now
+            assert [websocket.wait(), websocket.wait()] == ["2030-01-01"] * 2
+            assert scheduler().now == start + 2 * DAY

@@ -133,7 +133,9 @@ def _look(thread: int) -> Activity:
     if not call:
         # The system is another than Linux, or does not tell: the thread gets its time. Or it has ended.
         return Activity.BLOCKED
-    if call[0] == "running":
+    # While Linux wakes a thread, it still shows the call in which the thread has waited, but the state "R". The name
+    # before the state is in parentheses, and may contain some.
+    if call[0] == "running" or _read(thread, "stat").rpartition(") ")[2].startswith("R"):
         return Activity.RUNNING
     # The fourth argument is the time limit.
     idle = call[0] == _FUTEX and int(call[4], 16) == 0

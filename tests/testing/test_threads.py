@@ -222,6 +222,19 @@ class TestActivity:
 
         self.check(run, Activity.RUNNING)
 
+    @on_linux
+    @pytest.mark.parametrize("limit", ["0x0", "0x7f2bea4da3e0"])
+    def test_a_thread_that_is_being_woken(self, monkeypatch, tmp_path, limit):
+        """Guards threads for which there is work: until they run, Linux shows the call in which they have waited."""
+        (tmp_path / "7").mkdir()
+        (tmp_path / "7" / "syscall").write_text(f"{module._FUTEX} 0x1 0x189 0x0 {limit} 0x0 0xffffffff 0x2 0x3\n")
+        monkeypatch.setattr(module, "_TASKS", tmp_path)
+        seen = []
+        for state in "SR":
+            (tmp_path / "7" / "stat").write_text(f"7 (a) R (name) {state} 1 7 7 0 -1 4194304")
+            seen.append(module._look(7))
+        assert seen == [Activity.IDLE if limit == "0x0" else Activity.BLOCKED, Activity.RUNNING]
+
     def test_a_system_that_does_not_tell(self, monkeypatch, tmp_path):
         monkeypatch.setattr(module, "_TASKS", tmp_path / "nothing")
         threads = self.check(self.done.wait, Activity.BLOCKED)
